@@ -1,0 +1,14 @@
+from google.api import field_behavior_pb2 as _field_behavior_pb2
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from typing import ClassVar as _ClassVar, Optional as _Optional
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Bundle(_message.Message):
+    __slots__ = ("bundle_id", "priority")
+    BUNDLE_ID_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    bundle_id: str
+    priority: int
+    def __init__(self, bundle_id: _Optional[str] = ..., priority: _Optional[int] = ...) -> None: ...
