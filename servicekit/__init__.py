@@ -1,0 +1,1 @@
+"""What every service process needs, and nothing that only one of them does."""

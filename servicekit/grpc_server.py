@@ -1,0 +1,158 @@
+"""The gRPC server that every service starts: health, reflection, typed errors, drain.
+
+Health answers for `""` and for every service by name, NOT_SERVING until `set_serving`.
+Reflection is there under its stable name and under v1alpha, which older tools ask for.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import grpc
+from google.protobuf import descriptor_pool
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1._async import HealthServicer
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from grpc_reflection.v1alpha._async import ReflectionServicer
+from grpc_status import rpc_status
+
+from servicekit.errors import SieError, internal, status_of
+
+log = logging.getLogger(__name__)
+
+_REFLECTION_V1 = "grpc.reflection.v1.ServerReflection"
+_REFLECTION_V1ALPHA = "grpc.reflection.v1alpha.ServerReflection"
+_HEALTH = "grpc.health.v1.Health"
+
+# Clients reconnect now and then, so that they find gateways that came later.
+_MAX_CONNECTION_AGE_MS = 30 * 60 * 1000
+
+
+class GrpcServer:
+    """A grpc.aio server with what the field expects of one.
+
+    Args:
+        address: `host:port`; port 0 takes a free one.
+        services: full names of the services that will be added.
+        max_message_bytes: larger requests are refused by the transport itself.
+    """
+
+    def __init__(self, address: str, services: Sequence[str], max_message_bytes: int) -> None:
+        self._address = address
+        self._services = services
+        self._health = HealthServicer()
+        self.server = grpc.aio.server(
+            interceptors=[_TypedErrors()],
+            options=[
+                ("grpc.max_receive_message_length", max_message_bytes),
+                ("grpc.max_send_message_length", -1),
+                ("grpc.max_connection_age_ms", _MAX_CONNECTION_AGE_MS),
+                ("grpc.keepalive_permit_without_calls", 1),
+                ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+                # A taken port is an error, not a second listener.
+                ("grpc.so_reuseport", 0),
+            ],
+        )
+        health_pb2_grpc.add_HealthServicer_to_server(self._health, self.server)
+        self._add_reflection()
+
+    def _add_reflection(self) -> None:
+        names = [*self._services, _HEALTH, _REFLECTION_V1, _REFLECTION_V1ALPHA]
+        servicer = ReflectionServicer(names, pool=descriptor_pool.Default())
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(servicer, self.server)
+        # The two versions of the protocol differ in their package name alone.
+        stable = grpc.stream_stream_rpc_method_handler(
+            servicer.ServerReflectionInfo,
+            request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
+            response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
+        )
+        self.server.add_generic_rpc_handlers(
+            [
+                grpc.method_handlers_generic_handler(
+                    _REFLECTION_V1, {"ServerReflectionInfo": stable}
+                )
+            ]
+        )
+
+    async def start(self) -> int:
+        """Listens, and returns the port.
+
+        Raises:
+            RuntimeError: the address is taken.
+        """
+        port = self.server.add_insecure_port(self._address)
+        await self.set_serving(False)
+        await self.server.start()
+        return int(port)
+
+    async def set_serving(self, serving: bool) -> None:
+        """Sets the health of the server and of each of its services."""
+        states = health_pb2.HealthCheckResponse
+        status = states.SERVING if serving else states.NOT_SERVING
+        for name in ["", *self._services]:
+            await self._health.set(name, status)
+
+    async def stop(self, grace_s: float) -> None:
+        """Refuses new calls and lets those in flight finish within `grace_s` seconds."""
+        await self.set_serving(False)
+        await self.server.stop(grace_s)
+
+
+async def abort(context: Any, error: SieError, request_id: str = "") -> None:
+    """Ends a call with the error's status and details. Does not return."""
+    await context.abort_with_status(rpc_status.to_status(status_of(error, request_id)))
+
+
+class _TypedErrors(grpc.aio.ServerInterceptor):
+    """Turns what handlers raise into a status: the one place where gRPC errors are made."""
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler:
+        handler = await continuation(handler_call_details)
+        if handler is None or handler.request_streaming:
+            return handler
+        wrap = _stream if handler.response_streaming else _unary
+        make = (
+            grpc.unary_stream_rpc_method_handler
+            if handler.response_streaming
+            else grpc.unary_unary_rpc_method_handler
+        )
+        return make(
+            wrap(handler.unary_stream or handler.unary_unary, handler_call_details.method),
+            request_deserializer=handler.request_deserializer,
+            response_serializer=handler.response_serializer,
+        )
+
+
+def _unary(behaviour: Any, method: str) -> Any:
+    async def call(request: Any, context: Any) -> Any:
+        try:
+            return await behaviour(request, context)
+        except SieError as error:
+            await abort(context, error)
+        except grpc.aio.AbortError:
+            raise
+        except Exception:
+            log.exception("unexpected failure", extra={"fields": {"method": method}})
+            await abort(context, internal())
+
+    return call
+
+
+def _stream(behaviour: Any, method: str) -> Any:
+    async def call(request: Any, context: Any) -> Any:
+        try:
+            async for response in behaviour(request, context):
+                yield response
+        except SieError as error:
+            await abort(context, error)
+        except grpc.aio.AbortError:
+            raise
+        except Exception:
+            log.exception("unexpected failure", extra={"fields": {"method": method}})
+            await abort(context, internal())
+
+    return call

@@ -1,0 +1,78 @@
+"""Names on the broker: every subject, stream and consumer of the system.
+
+    sie.work.<pool>.<profile>.<bundle>.<model>    stream SIE_WORK_<pool>, work-queue retention
+    sie.dead.<pool>.<profile>.<bundle>.<model>    stream SIE_DEAD_LETTERS
+    sie.reply.<gateway>.<token>                   core NATS, results and publish acks
+    sie.worker.<worker>.status                    core NATS, heartbeats
+    sie.adopt.<pool>.<profile>.<bundle>           core NATS, queue group: offers of models
+
+Pool, profile and bundle ids are subject tokens as they are. Model ids hold `/` and `.`;
+`model_token` encodes them reversibly. Readers take ids from messages, never from subjects.
+"""
+
+from typing import NamedTuple
+
+WORK_PREFIX = "sie.work"
+DEAD_PREFIX = "sie.dead"
+DEAD_LETTERS_STREAM = "SIE_DEAD_LETTERS"
+WORKER_STATUS_WILDCARD = "sie.worker.*.status"
+# The queue group that makes an adoption offer reach exactly one worker.
+ADOPTION_QUEUE_GROUP = "workers"
+
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
+
+
+class Lane(NamedTuple):
+    """Workers that are alike: the unit of routing and of scaling."""
+
+    pool: str
+    machine_profile: str
+    bundle: str
+
+    def __str__(self) -> str:
+        return f"{self.pool}/{self.machine_profile}/{self.bundle}"
+
+
+def model_token(model_id: str) -> str:
+    """A model id as one subject token: `_` and two hex digits for each byte that is not plain."""
+    return "".join(
+        chr(byte) if chr(byte) in _PLAIN else f"_{byte:02x}" for byte in model_id.encode()
+    )
+
+
+def model_id_of(token: str) -> str:
+    """The model id that `model_token` was made from."""
+    head, *rest = token.split("_")
+    raw = head.encode() + b"".join(
+        bytes([int(part[:2], 16)]) + part[2:].encode() for part in rest
+    )
+    return raw.decode()
+
+
+def work_stream(pool: str) -> str:
+    return f"SIE_WORK_{pool}"
+
+
+def work_wildcard(pool: str) -> str:
+    return f"{WORK_PREFIX}.{pool}.>"
+
+
+def work_subject(lane: Lane, model_id: str) -> str:
+    return f"{WORK_PREFIX}.{lane.pool}.{lane.machine_profile}.{lane.bundle}.{model_token(model_id)}"
+
+
+def work_consumer(lane: Lane, model_id: str) -> str:
+    """Durable name of the pull consumer of one model in one lane."""
+    return f"{lane.machine_profile}-{lane.bundle}-{model_token(model_id)}"
+
+
+def reply_prefix(gateway_id: str) -> str:
+    return f"sie.reply.{gateway_id}"
+
+
+def worker_status(worker_id: str) -> str:
+    return f"sie.worker.{worker_id}.status"
+
+
+def adoption(lane: Lane) -> str:
+    return f"sie.adopt.{lane.pool}.{lane.machine_profile}.{lane.bundle}"
