@@ -4,6 +4,7 @@
     sie.dead.<pool>.<profile>.<bundle>.<model>    stream SIE_DEAD_LETTERS
     sie.reply.<gateway>.<token>                   core NATS, results and publish acks
     sie.worker.<worker>.status                    core NATS, heartbeats
+    sie.worker.ping                               core NATS, asks for a heartbeat at once
     sie.adopt.<pool>.<profile>.<bundle>           core NATS, queue group: offers of models
 
 Pool, profile and bundle ids are subject tokens as they are. Model ids hold `/` and `.`;
@@ -16,6 +17,7 @@ WORK_PREFIX = "sie.work"
 DEAD_PREFIX = "sie.dead"
 DEAD_LETTERS_STREAM = "SIE_DEAD_LETTERS"
 WORKER_STATUS_WILDCARD = "sie.worker.*.status"
+WORKER_PING = "sie.worker.ping"
 # The queue group that makes an adoption offer reach exactly one worker.
 ADOPTION_QUEUE_GROUP = "workers"
 

@@ -1,0 +1,150 @@
+"""What the gateway knows: the registry, the live workers, and what follows from both."""
+
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+
+from gateway import routing
+from gateway.demand import RETRY_AFTER_S, Demand
+from gateway.workers import WorkerDirectory, best_state, lane_of
+from servicekit import subjects
+from servicekit.errors import SieError, from_proto
+from servicekit.registry_view import RegistryView
+from servicekit.subjects import Lane
+from sie.errors.v1.error_reason_pb2 import ErrorReason
+from sie.inference.v1.model_service_pb2 import ModelState
+from sie.registry.v1.model_pb2 import Model
+from sie.worker.v1.adoption_pb2 import AdoptionAnswer, AdoptionOffer
+from sie.worker.v1.worker_status_pb2 import HostedModel
+
+log = logging.getLogger(__name__)
+
+_OFFER_TIMEOUT_S = 2.0
+_ESTIMATED_WAIT_S = 180
+_HOSTED = (ModelState.MODEL_STATE_LOADED, ModelState.MODEL_STATE_LOADING)
+
+
+class Cluster:
+    """Answers what a request needs to know, from memory."""
+
+    def __init__(
+        self, registry: RegistryView, workers: WorkerDirectory, demand: Demand, nats: Client
+    ) -> None:
+        self._registry = registry
+        self._workers = workers
+        self._demand = demand
+        self._nats = nats
+        self._offers: dict[tuple[Lane, str], asyncio.Task[None]] = {}
+
+    @property
+    def revision(self) -> int:
+        return self._registry.revision
+
+    def models(self) -> Sequence[Model]:
+        """Every model, ordered by id."""
+        return [self._registry.models[key] for key in sorted(self._registry.models)]
+
+    def model(self, model_id: str) -> Model:
+        """One model.
+
+        Raises:
+            SieError: MODEL_NOT_FOUND, or REGISTRY_UNAVAILABLE before the registry was read.
+        """
+        model = self._registry.models.get(model_id)
+        if model is not None:
+            return model
+        if not self._registry.revision:
+            raise SieError(
+                ErrorReason.ERROR_REASON_REGISTRY_UNAVAILABLE, "the registry was not read yet"
+            )
+        raise SieError(
+            ErrorReason.ERROR_REASON_MODEL_NOT_FOUND,
+            f"no model '{model_id}' is registered",
+            model=model_id,
+        )
+
+    def bundles_of(self, model: Model) -> list[str]:
+        return routing.bundles_of(model, self._registry.bundles)
+
+    def hosting(self, model_id: str, lane: Lane | None = None) -> list[tuple[str, HostedModel]]:
+        """Worker id and entry of the model for each live worker that knows it."""
+        return self._workers.hosting(model_id, lane)
+
+    def route(self, model: Model, metadata: Mapping[str, str]) -> Lane:
+        """The lane that serves the request.
+
+        Raises:
+            SieError: GPU_NOT_CONFIGURED, or PROVISIONING, which also records the demand.
+        """
+        lane, has_workers = routing.route(
+            model,
+            routing.wanted(metadata),
+            self._registry.bundles,
+            self._registry.machine_profiles,
+            self._workers.ready(),
+        )
+        if has_workers:
+            return lane
+        self._demand.record(lane)
+        raise SieError(
+            ErrorReason.ERROR_REASON_PROVISIONING,
+            f"no worker of {lane} is up yet; capacity is being provisioned",
+            retry_after_s=RETRY_AFTER_S,
+            gpu=lane.machine_profile,
+            bundle=lane.bundle,
+            estimated_wait_s=_ESTIMATED_WAIT_S,
+        )
+
+    def refresh_demand(self) -> None:
+        """Clears demand that has been met; called before the gauge is read."""
+        self._demand.refresh({lane_of(worker) for worker in self._workers.ready()})
+
+    def ensure_hosted(self, model_id: str, lane: Lane) -> None:
+        """Offers the model to the lane unless a worker of it hosts or loads it.
+
+        Raises:
+            SieError: what a worker reported, if the model cannot be loaded.
+        """
+        entries = [entry for _, entry in self._workers.hosting(model_id, lane)]
+        if any(entry.state in _HOSTED for entry in entries):
+            return
+        for entry in entries:
+            if entry.state == ModelState.MODEL_STATE_FAILED:
+                raise from_proto(entry.last_error)
+        key = (lane, model_id)
+        if key not in self._offers:
+            self._offers[key] = asyncio.create_task(self._offer(lane, model_id))
+            self._offers[key].add_done_callback(lambda _: self._offers.pop(key, None))
+
+    def check_loaded(self, model_id: str, lane: Lane) -> None:
+        """Says that a model was still loading, where that is why nothing came in time.
+
+        Raises:
+            SieError: MODEL_LOADING.
+        """
+        entries = [entry for _, entry in self._workers.hosting(model_id, lane)]
+        if best_state(entries) != ModelState.MODEL_STATE_LOADED:
+            raise SieError(
+                ErrorReason.ERROR_REASON_MODEL_LOADING,
+                f"model '{model_id}' is being loaded",
+                retry_after_s=5.0,
+                model=model_id,
+            )
+
+    async def _offer(self, lane: Lane, model_id: str) -> None:
+        offer = AdoptionOffer(model_id=model_id, registry_revision=self.revision)
+        try:
+            reply = await self._nats.request(
+                subjects.adoption(lane), offer.SerializeToString(), timeout=_OFFER_TIMEOUT_S
+            )
+        except NatsError as error:
+            log.warning("offer not answered", extra={"fields": {"lane": lane, "error": error}})
+            return
+        answer = AdoptionAnswer.FromString(reply.data)
+        fields = {"model": model_id, "worker": answer.worker_id, "reason": answer.reason}
+        log.info("offer %s", "taken" if answer.accepted else "declined", extra={"fields": fields})
+        # The next heartbeat tells that the model is loading; until then no second offer.
+        await asyncio.sleep(1.0)

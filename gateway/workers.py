@@ -1,0 +1,99 @@
+"""The gateway's view of the workers, fed by their heartbeats and by nothing else."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from servicekit import subjects
+from servicekit.subjects import Lane
+from sie.inference.v1.model_service_pb2 import ModelState
+from sie.worker.v1.worker_status_pb2 import HostedModel, WorkerState, WorkerStatus
+
+log = logging.getLogger(__name__)
+
+# A worker beats once a second; after five missed beats it counts as gone.
+STALE_AFTER_S = 5.0
+
+
+class WorkerDirectory:
+    """Live workers by id.
+
+    Args:
+        on_status: called with every heartbeat that is taken in.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(
+        self,
+        on_status: Callable[[WorkerStatus], None] = lambda _: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._on_status = on_status
+        self._clock = clock
+        self._workers: dict[str, tuple[float, WorkerStatus]] = {}
+
+    async def follow(self, nats: Client) -> None:
+        """Takes heartbeats in from now on, and asks every worker for one at once."""
+
+        async def on_message(message: Msg) -> None:
+            try:
+                self.update(WorkerStatus.FromString(message.data))
+            except Exception:  # noqa: BLE001 - anything may be sent to a subject
+                log.warning("heartbeat refused", extra={"fields": {"subject": message.subject}})
+
+        await nats.subscribe(subjects.WORKER_STATUS_WILDCARD, cb=on_message)
+        await self.ask(nats)
+
+    async def ask(self, nats: Client) -> None:
+        """Asks every worker for a heartbeat now."""
+        await nats.publish(subjects.WORKER_PING, b"")
+
+    def update(self, status: WorkerStatus) -> None:
+        """Takes one heartbeat in."""
+        self._workers[status.worker_id] = (self._clock(), status)
+        self._on_status(status)
+
+    def live(self) -> list[WorkerStatus]:
+        """Workers heard lately, in whatever state."""
+        oldest = self._clock() - STALE_AFTER_S
+        for worker_id in [key for key, (seen, _) in self._workers.items() if seen < oldest]:
+            del self._workers[worker_id]
+            log.warning("worker lost", extra={"fields": {"worker_id": worker_id}})
+        return [status for _, status in self._workers.values()]
+
+    def ready(self) -> list[WorkerStatus]:
+        """Workers that take work."""
+        return [w for w in self.live() if w.state == WorkerState.WORKER_STATE_READY]
+
+    def hosting(self, model_id: str, lane: Lane | None = None) -> list[tuple[str, HostedModel]]:
+        """Worker id and entry of the model for each live worker that knows it."""
+        return [
+            (worker.worker_id, hosted)
+            for worker in self.live()
+            if worker.state != WorkerState.WORKER_STATE_DRAINING
+            and (lane is None or lane_of(worker) == lane)
+            for hosted in worker.models
+            if hosted.model_id == model_id
+        ]
+
+
+def lane_of(worker: WorkerStatus) -> Lane:
+    return Lane(worker.pool, worker.machine_profile, worker.bundle)
+
+
+# Best first: what is said of a model that stands differently on several workers.
+_STATE_ORDER = (
+    ModelState.MODEL_STATE_LOADED,
+    ModelState.MODEL_STATE_LOADING,
+    ModelState.MODEL_STATE_UNLOADING,
+    ModelState.MODEL_STATE_FAILED,
+)
+
+
+def best_state(hosted: Iterable[HostedModel]) -> "ModelState":
+    """The best state over workers; AVAILABLE when none of them knows the model."""
+    states = {entry.state for entry in hosted}
+    return next((s for s in _STATE_ORDER if s in states), ModelState.MODEL_STATE_AVAILABLE)

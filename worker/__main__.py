@@ -1,0 +1,169 @@
+"""Starts a worker: pulls work of its lane and computes it.
+
+    python -m worker        settings come from SIE_* variables, see Settings
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prometheus_client import REGISTRY
+
+from servicekit import broker, logs, subjects
+from servicekit.lifecycle import until_signal
+from servicekit.probes import ProbeServer
+from servicekit.registry_view import RegistryView
+from servicekit.settings import describe, from_environment, setting
+from servicekit.subjects import Lane
+from sie.worker.v1.adoption_pb2 import AdoptionAnswer, AdoptionOffer
+from sie.worker.v1.worker_status_pb2 import WorkerState
+from worker.heartbeat import Heartbeat
+from worker.hosting import ModelHost
+
+if TYPE_CHECKING:
+    from nats.aio.client import Client
+    from nats.aio.msg import Msg
+
+log = logging.getLogger("worker")
+
+_TICK_S = 1.0
+_EXIT_STUCK = 70
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a worker is told by its environment."""
+
+    nats_url: str = setting("SIE_NATS_URL", "nats://127.0.0.1:4222")
+    config_address: str = setting("SIE_CONFIG_ADDRESS", "127.0.0.1:9091")
+    worker_id: str = setting("SIE_WORKER_ID", f"{socket.gethostname()}-{os.getpid()}")
+    pool: str = setting("SIE_POOL", "default")
+    machine_profile: str = setting("SIE_MACHINE_PROFILE", "cpu")
+    bundle: str = setting("SIE_BUNDLE", "default")
+    preload_models: tuple[str, ...] = setting("SIE_PRELOAD_MODELS", ())
+    cache_dir: Path = setting("SIE_CACHE_DIR", Path("~/.cache/sie").expanduser())
+    state_dir: Path = setting("SIE_STATE_DIR", Path("~/.cache/sie/state").expanduser())
+    host: str = setting("SIE_HOST", "127.0.0.1")
+    http_port: int = setting("SIE_WORKER_HTTP_PORT", 9100)
+    log_level: str = setting("SIE_LOG_LEVEL", "info")
+    log_json: bool = setting("SIE_LOG_JSON", False)
+
+
+async def run(settings: Settings) -> None:
+    lane = Lane(settings.pool, settings.machine_profile, settings.bundle)
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def on_reconnect() -> None:
+            host.on_reconnect()
+
+        client = await broker.connect(
+            settings.nats_url, f"worker/{settings.worker_id}", on_reconnect=on_reconnect
+        )
+        stack.push_async_callback(client.drain)
+        view = await stack.enter_async_context(
+            RegistryView(
+                settings.config_address, settings.state_dir, f"worker/{settings.worker_id}"
+            )
+        )
+        host = ModelHost(
+            client, lane, settings.worker_id, settings.cache_dir, lambda: heartbeat.changed()
+        )
+        heartbeat = Heartbeat(
+            client, lane, settings.worker_id, version("sie"), host.describe, lambda: view.revision
+        )
+
+        def not_ready() -> list[str]:
+            reasons = [] if client.is_connected else ["the broker is not connected"]
+            if heartbeat.state != WorkerState.WORKER_STATE_READY:
+                reasons.append(WorkerState.Name(heartbeat.state).removeprefix("WORKER_STATE_"))
+            return reasons + host.unhealthy()
+
+        probes = ProbeServer(
+            settings.host,
+            settings.http_port,
+            live=lambda: not host.stuck(),
+            not_ready=not_ready,
+            metrics=REGISTRY,
+        )
+        await stack.enter_async_context(probes)
+        await _background(stack, heartbeat.run())
+        await view.loaded()
+        await _answer_offers(client, lane, settings.worker_id, host, view)
+        await _preload(host, view, settings.preload_models)
+        await _background(stack, _reconcile(host, view))
+        await _background(stack, _tick(host, heartbeat))
+        heartbeat.set_state(WorkerState.WORKER_STATE_READY)
+        log.info("worker ready", extra={"fields": {"lane": lane, "probes": probes.port}})
+        await until_signal()
+        heartbeat.set_state(WorkerState.WORKER_STATE_DRAINING)
+        await heartbeat.beat()
+        await host.close()
+
+
+async def _background(stack: contextlib.AsyncExitStack, work: object) -> None:
+    task = asyncio.create_task(work)  # type: ignore[arg-type]
+
+    async def cancel() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    stack.push_async_callback(cancel)
+
+
+async def _preload(host: ModelHost, view: RegistryView, model_ids: tuple[str, ...]) -> None:
+    for model_id in model_ids:
+        if model_id not in view.models:
+            log.warning("cannot preload an unknown model", extra={"fields": {"model": model_id}})
+            continue
+        host.adopt(view.models[model_id])
+        await host.wait_for(model_id)
+
+
+async def _answer_offers(
+    client: Client, lane: Lane, worker_id: str, host: ModelHost, view: RegistryView
+) -> None:
+    async def on_offer(message: Msg) -> None:
+        offer = AdoptionOffer.FromString(message.data)
+        model = view.models.get(offer.model_id)
+        reason = host.adopt(model) if model is not None else "the registry has no such model"
+        answer = AdoptionAnswer(worker_id=worker_id, accepted=not reason, reason=reason)
+        await message.respond(answer.SerializeToString())
+
+    await client.subscribe(
+        subjects.adoption(lane), queue=subjects.ADOPTION_QUEUE_GROUP, cb=on_offer
+    )
+
+
+async def _reconcile(host: ModelHost, view: RegistryView) -> None:
+    async for _ in view.changes():
+        await host.reconcile(view.models)
+
+
+async def _tick(host: ModelHost, heartbeat: Heartbeat) -> None:
+    while True:
+        await host.tick()
+        if host.stuck():
+            log.critical("an engine run never ended; leaving so that another process can serve")
+            heartbeat.set_state(WorkerState.WORKER_STATE_FAILED)
+            await heartbeat.beat()
+            os._exit(_EXIT_STUCK)
+        await asyncio.sleep(_TICK_S)
+
+
+def main() -> None:
+    settings = from_environment(Settings)
+    logs.configure(settings.log_level, as_json=settings.log_json, process="worker")
+    log.info("starting", extra={"fields": describe(settings)})
+    asyncio.run(run(settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""The pull side of the work queue for one model: asks for as much as the engine can take.
+
+    want() ── NEXT {batch} ──► JetStream ── messages ──► on_message
+                 ▲                  └─ 408, 409: the request has ended, unfilled
+                 └── top_up after every message and every batch
+
+Several requests may be open at once; what they may still deliver is the *credit*.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+import nats.errors
+import nats.js.errors
+import orjson
+from nats.js.api import AckPolicy, ConsumerConfig
+
+from servicekit import subjects
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from nats.aio.client import Client
+    from nats.aio.msg import Msg
+    from nats.aio.subscription import Subscription
+
+    from servicekit.subjects import Lane
+
+log = logging.getLogger(__name__)
+
+# A worker that died is noticed after this long without a progress ack.
+ACK_WAIT_S = 5.0
+PROGRESS_EVERY_S = ACK_WAIT_S / 3
+MAX_DELIVER = 5
+# A consumer that no worker pulls from goes away; its messages stay in the stream.
+INACTIVE_THRESHOLD_S = 300.0
+
+_PULL_EXPIRES_S = 30.0
+_RETRY_S = 0.5
+
+
+def consumer_config(lane: Lane, model_id: str) -> ConsumerConfig:
+    """Define the durable consumer of one model in one lane; every worker declares the same."""
+    return ConsumerConfig(
+        durable_name=subjects.work_consumer(lane, model_id),
+        filter_subject=subjects.work_subject(lane, model_id),
+        ack_policy=AckPolicy.EXPLICIT,
+        ack_wait=ACK_WAIT_S,
+        max_deliver=MAX_DELIVER,
+        inactive_threshold=INACTIVE_THRESHOLD_S,
+    )
+
+
+class PullConsumer:
+    """Pulls one model's work.
+
+    Args:
+        client: connection to the broker.
+        lane: the worker's lane.
+        model_id: the model.
+        on_message: called with each message.
+        want: how many messages it would take now; may be 0.
+
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        lane: Lane,
+        model_id: str,
+        on_message: Callable[[Msg], Awaitable[None]],
+        want: Callable[[], int],
+    ) -> None:
+        self._nats = client
+        self._config = consumer_config(lane, model_id)
+        self._stream = subjects.work_stream(lane.pool)
+        self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._config.durable_name}"
+        self._on_message = on_message
+        self._want = want
+        self._credit = 0
+        self._credit_ends = 0.0
+        self._inbox = ""
+        self._subscription: Subscription | None = None
+        self._declaring: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Declare the consumer and begin to pull; waits for the stream as long as it takes."""
+        self._inbox = self._nats.new_inbox()
+        self._subscription = await self._nats.subscribe(self._inbox, cb=self._receive)
+        await self._declare()
+
+    async def drain(self) -> None:
+        """Stop pulling. What the broker has already sent is still handed to on_message."""
+        if self._declaring is not None:
+            self._declaring.cancel()
+        if self._subscription is not None:
+            await self._subscription.drain()
+            self._subscription = None
+
+    def redeclare(self) -> None:
+        """Declare the consumer again: the broker may have lost it."""
+        if self._declaring is None or self._declaring.done():
+            self._declaring = asyncio.create_task(self._declare())
+
+    async def top_up(self) -> None:
+        """Ask for more if there is room for more."""
+        if self._subscription is None:
+            return
+        now = time.monotonic()
+        if now > self._credit_ends:
+            self._credit = 0
+        wanted = self._want()
+        # Asking again for each message would double the traffic.
+        if self._credit > wanted // 2 or wanted == 0:
+            return
+        batch = wanted - self._credit
+        self._credit = wanted
+        self._credit_ends = now + _PULL_EXPIRES_S
+        request = {"batch": batch, "expires": int(_PULL_EXPIRES_S * 1e9)}
+        await self._nats.publish(self._subject, orjson.dumps(request), reply=self._inbox)
+
+    async def _declare(self) -> None:
+        while True:
+            try:
+                await self._nats.jetstream().add_consumer(self._stream, self._config)
+                break
+            except (nats.js.errors.Error, nats.errors.Error) as error:
+                log.info("work queue not there yet: %s", error or type(error).__name__)
+                await asyncio.sleep(_RETRY_S)
+        self._credit = 0
+        await self.top_up()
+
+    async def _receive(self, message: Msg) -> None:
+        status = (message.headers or {}).get("Status")
+        if status is None or message.data:
+            self._credit -= 1
+            await self._on_message(message)
+            await self.top_up()
+            return
+        await self._end_of_request(status, message)
+
+    async def _end_of_request(self, status: str, message: Msg) -> None:
+        headers = message.headers or {}
+        if status == "408":
+            self._credit -= int(headers.get("Nats-Pending-Messages", self._credit))
+            await self.top_up()
+        elif status in ("404", "409", "503"):
+            # The consumer is gone, or the broker cannot reach it: declare it again.
+            log.info("pull ended: %s", headers.get("Description", status))
+            self._credit = 0
+            await asyncio.sleep(_RETRY_S)
+            self.redeclare()

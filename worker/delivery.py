@@ -1,0 +1,116 @@
+"""One work item in a worker's hands, from its delivery to its ack.
+
+The reply is published before the ack: if the worker dies in between, the item is delivered
+again and answered twice, which the gateway ignores. The other order could lose it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from servicekit.errors import SieError, proto_of
+from servicekit.packed import packed_twin
+from sie.inference.v1.result_pb2 import Timing
+from sie.work.v1.work_result_pb2 import WorkResult
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from nats.aio.client import Client
+    from nats.aio.msg import Msg
+
+    from sie.work.v1.work_item_pb2 import WorkItem
+
+PackedWorkResult = packed_twin(WorkResult, opaque=("encode", "score", "extract"))
+
+# Room for the fields of a WorkResult beside its fragments.
+_ENVELOPE_BYTES = 4096
+
+_PROGRESS = b"+WPI"
+_TERM = b"+TERM"
+
+
+class Delivery:
+    """A work item and the message to acknowledge.
+
+    Args:
+        nats: connection to the broker.
+        message: the JetStream message.
+        item: what it holds.
+        worker_id: who answers.
+
+    """
+
+    def __init__(self, nats: Client, message: Msg, item: WorkItem, worker_id: str) -> None:
+        self._nats = nats
+        self._worker_id = worker_id
+        self.message = message
+        self.item = item
+        self.deadline = item.deadline_unix_ms / 1000
+        self.closed = False
+        self.timing = Timing(queue_ms=max(0.0, time.time() * 1e3 - item.published_unix_us / 1e3))
+
+    @property
+    def expired(self) -> bool:
+        return self.deadline <= time.time()
+
+    @property
+    def max_fragment_bytes(self) -> int:
+        """The largest fragment that a reply carries."""
+        return int(self._nats.max_payload) - _ENVELOPE_BYTES
+
+    async def reply(self, verb: str, fragments: Sequence[bytes]) -> None:
+        """Publish the results, then acknowledge.
+
+        Args:
+            verb: the outcome's field in WorkResult.
+            fragments: one serialised response for each item of the work item, in order.
+
+        """
+        for first, part in self._parts(fragments):
+            result = self._result(first, len(part))
+            setattr(result, verb, b"".join(part))
+            await self._nats.publish(self.item.reply_subject, result.SerializeToString())
+        await self.ack()
+
+    async def fail(self, error: SieError) -> None:
+        """Answer the whole item with one error, and acknowledge: it will not get better."""
+        result = self._result(0, self.item.item_count)
+        result.error.ParseFromString(proto_of(error).SerializeToString())
+        await self._nats.publish(self.item.reply_subject, result.SerializeToString())
+        await self.ack()
+
+    async def ack(self) -> None:
+        """Remove the item from the queue."""
+        self.closed = True
+        await self._nats.publish(self.message.reply, b"")
+
+    async def progress(self) -> None:
+        """Tell the broker that the item is being worked on."""
+        await self._nats.publish(self.message.reply, _PROGRESS)
+
+    def _parts(self, fragments: Sequence[bytes]) -> Iterator[tuple[int, Sequence[bytes]]]:
+        """Split fragments into runs that the broker carries in one message."""
+        first, size = 0, 0
+        for index, fragment in enumerate(fragments):
+            if index > first and size + len(fragment) > self.max_fragment_bytes:
+                yield first, fragments[first:index]
+                first, size = index, 0
+            size += len(fragment)
+        yield first, fragments[first:]
+
+    def _result(self, first: int, count: int) -> Any:
+        result = PackedWorkResult(
+            request_id=self.item.request_id,
+            first_item=self.item.first_item + first,
+            item_count=count,
+            worker_id=self._worker_id,
+        )
+        result.timing.ParseFromString(self.timing.SerializeToString())
+        return result
+
+
+async def terminate(nats: Client, message: Msg) -> None:
+    """Remove an item that can never succeed from the queue."""
+    await nats.publish(message.reply, _TERM)

@@ -1,0 +1,128 @@
+"""Tells the cluster how this worker stands: every second, on every change, and when asked."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import platform
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from nats.errors import Error as NatsError
+
+from servicekit import subjects
+from sie.worker.v1.worker_status_pb2 import Device, WorkerState, WorkerStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from nats.aio.client import Client
+    from nats.aio.msg import Msg
+
+    from servicekit.subjects import Lane
+    from sie.worker.v1.worker_status_pb2 import HostedModel
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 1.0
+
+
+class Heartbeat:
+    """Sends WorkerStatus.
+
+    Args:
+        client: connection to the broker.
+        lane: the worker's lane.
+        worker_id: who beats.
+        version: version of the software.
+        models: entries for the worker's models.
+        revision: the registry revision that the worker has applied.
+
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        lane: Lane,
+        worker_id: str,
+        version: str,
+        models: Callable[[], Sequence[HostedModel]],
+        revision: Callable[[], int],
+    ) -> None:
+        self._nats = client
+        self._subject = subjects.worker_status(worker_id)
+        self._models = models
+        self._revision = revision
+        self._changed = asyncio.Event()
+        self._status = WorkerStatus(
+            worker_id=worker_id,
+            pool=lane.pool,
+            machine_profile=lane.machine_profile,
+            bundle=lane.bundle,
+            state=WorkerState.WORKER_STATE_STARTING,
+            version=version,
+        )
+        started = Timestamp()
+        started.GetCurrentTime()
+        self._status.started_at.CopyFrom(started)
+
+    @property
+    def state(self) -> WorkerState:
+        return self._status.state
+
+    def set_state(self, state: WorkerState) -> None:
+        """Set where the worker stands, and tell at once."""
+        self._status.state = state
+        self.changed()
+
+    def changed(self) -> None:
+        """Beat as soon as the event loop gets to it."""
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Beat until cancelled."""
+
+        async def on_ping(_: Msg) -> None:
+            self.changed()
+
+        await self._nats.subscribe(subjects.WORKER_PING, cb=on_ping)
+        while True:
+            self._changed.clear()
+            await self.beat()
+            try:
+                async with asyncio.timeout(EVERY_S):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+
+    async def beat(self) -> None:
+        """Send one status now."""
+        del self._status.models[:]
+        self._status.models.extend(self._models())
+        self._status.registry_revision = self._revision()
+        del self._status.devices[:]
+        self._status.devices.append(_cpu())
+        try:
+            await self._nats.publish(self._subject, self._status.SerializeToString())
+        except NatsError as error:
+            log.debug("heartbeat not sent: %s", error)
+
+
+def _cpu() -> Device:
+    total, available = _memory()
+    return Device(
+        name=platform.processor() or platform.machine(),
+        memory_total_bytes=total,
+        memory_used_bytes=total - available,
+    )
+
+
+def _memory() -> tuple[int, int]:
+    """Return total and available bytes, zeros where the system does not tell (proc(5))."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return 0, 0
+    fields = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines}
+    return fields["MemTotal"], fields["MemAvailable"]

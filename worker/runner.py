@@ -1,0 +1,191 @@
+"""Keeps an engine busy: one queue, and a thread for each stream of the engine.
+
+    event loop ── submit ──► waiting ── select ──► thread ── Engine.run ──► on_batch
+                                                                        (event loop)
+
+A stream that becomes free takes the best batch of what waits at that moment. Nothing waits
+for a batch to fill: under load batches fill by themselves, and a lone text goes at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from worker.batcher import BatchLimits, select
+from worker.engine import Engine, TokenBatch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class Text:
+    """One text that waits to be computed.
+
+    Attributes:
+        ids: (tokens,) int32.
+        deadline: seconds since 1970 UTC; past it nobody wants the result.
+        owner: whoever submitted it; handed back with the result.
+        index: its position with the owner.
+        arrived: seconds, monotonic.
+
+    """
+
+    ids: NDArray[np.int32]
+    deadline: float
+    owner: Any
+    index: int
+    arrived: float = field(default_factory=time.perf_counter)
+
+    @property
+    def tokens(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(slots=True, eq=False)
+class Computed:
+    """A batch after its run.
+
+    Attributes:
+        texts: what was in it.
+        outputs: by name, one row for each text; empty if the run failed.
+        error: why it failed, or None.
+        started: when the run began, seconds, monotonic.
+        seconds: how long the run took.
+
+    """
+
+    texts: Sequence[Text]
+    outputs: Mapping[str, NDArray[np.float32]]
+    error: Exception | None
+    started: float
+    seconds: float
+
+
+class Runner:
+    """Owns the queue and the threads of one engine.
+
+    Args:
+        engine: what computes.
+        limits: bounds of a batch.
+        on_batch: called on the event loop after every run.
+        on_expired: called on the event loop with texts that were dropped unrun.
+
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        limits: BatchLimits,
+        on_batch: Callable[[Computed], None],
+        on_expired: Callable[[Sequence[Text]], None],
+    ) -> None:
+        self._engine = engine
+        self._limits = limits
+        self._on_batch = on_batch
+        self._on_expired = on_expired
+        self._loop = asyncio.get_running_loop()
+        self._changed = threading.Condition()
+        self._waiting: list[Text] = []
+        self._closed = False
+        self._running_since: dict[int, float] = {}
+        self._last_success = time.perf_counter()
+        self._threads = [
+            threading.Thread(target=self._stream, name=f"stream-{n}", daemon=True)
+            for n in range(engine.streams)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def waiting_texts(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def waiting_tokens(self) -> int:
+        with self._changed:
+            return sum(text.tokens for text in self._waiting)
+
+    @property
+    def last_success(self) -> float:
+        """When a run last succeeded, seconds, monotonic."""
+        return self._last_success
+
+    def longest_run_s(self) -> float:
+        """How long the oldest run in flight has taken so far; 0 when none is."""
+        running = list(self._running_since.values())
+        return time.perf_counter() - min(running) if running else 0.0
+
+    def submit(self, texts: Sequence[Text]) -> None:
+        """Queue texts."""
+        with self._changed:
+            self._waiting.extend(texts)
+            self._changed.notify(len(texts))
+
+    def close(self) -> None:
+        """Let the streams end after what waits, and release the engine."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        for thread in self._threads:
+            thread.join()
+        self._engine.close()
+
+    def _stream(self) -> None:
+        while texts := self._next():
+            self._run(texts)
+
+    def _next(self) -> list[Text]:
+        """Wait for the next batch; an empty one means the end."""
+        with self._changed:
+            while True:
+                self._drop_expired()
+                if self._waiting:
+                    batch = select(self._waiting, self._limits)
+                    taken = set(map(id, batch))
+                    self._waiting = [text for text in self._waiting if id(text) not in taken]
+                    return batch
+                if self._closed:
+                    return []
+                self._changed.wait()
+
+    def _drop_expired(self) -> None:
+        now = time.time()
+        expired = [text for text in self._waiting if text.deadline <= now]
+        if expired:
+            self._waiting = [text for text in self._waiting if text.deadline > now]
+            self._loop.call_soon_threadsafe(self._on_expired, expired)
+
+    def _run(self, texts: list[Text]) -> None:
+        started = time.perf_counter()
+        self._running_since[threading.get_ident()] = started
+        outputs: Mapping[str, NDArray[np.float32]] = {}
+        error = None
+        try:
+            outputs = self._engine.run(TokenBatch.pack([text.ids for text in texts]))
+            self._last_success = time.perf_counter()
+        except Exception as caught:  # noqa: BLE001 - whatever an engine raises is the batch's
+            error = caught
+        del self._running_since[threading.get_ident()]
+        if error is not None and len(texts) > 1:
+            self._bisect(texts, error)
+            return
+        computed = Computed(texts, outputs, error, started, time.perf_counter() - started)
+        self._loop.call_soon_threadsafe(self._on_batch, computed)
+
+    def _bisect(self, texts: list[Text], error: Exception) -> None:
+        """Run the halves of a batch that failed, so that one bad text fails alone."""
+        log.warning("batch of %d failed, retrying its halves: %s", len(texts), error)
+        middle = len(texts) // 2
+        self._run(texts[:middle])
+        self._run(texts[middle:])

@@ -1,0 +1,227 @@
+"""One model while it is served: messages in, tokens through the engine, replies out.
+
+    PullConsumer ─► Delivery ─► Job ─► tokenise ─► Runner ─► Job.put ─► reply ─► ack
+                       │ past its deadline: acknowledged, not computed
+                       └ cannot be read: terminated
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from google.protobuf.message import DecodeError
+
+from servicekit.errors import SieError
+from sie.errors.v1.error_reason_pb2 import ErrorReason
+from sie.work.v1.work_item_pb2 import WorkItem
+from worker.batcher import BatchLimits
+from worker.consumer import PullConsumer
+from worker.delivery import Delivery, terminate
+from worker.encode import EncodeJob
+from worker.runner import Computed, Runner, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+
+    from nats.aio.client import Client
+    from nats.aio.msg import Msg
+
+    from servicekit.subjects import Lane
+    from sie.registry.v1.model_pb2 import Model
+    from worker.loading import LoadedModel
+
+log = logging.getLogger(__name__)
+
+# Small well-packed batches beat large padded ones on a CPU.
+_LIMITS = BatchLimits(max_tokens=1024, max_rows=32, max_padding=0.1)
+
+# Work in hand is bounded by time: what one worker holds, another cannot take.
+_PREFETCH_S = 0.25
+_MAX_MESSAGES = 64
+# Assumed until the first batches have been measured.
+_INITIAL_TOKENS_PER_SECOND = 20_000.0
+_INITIAL_TOKENS_PER_MESSAGE = 64.0
+_SMOOTHING = 0.1
+
+# Below this a text is tokenised faster than a thread is woken.
+_INLINE_CHARACTERS = 4096
+
+_CANARY = "canary"
+_CANARY_DEADLINE_S = 30.0
+
+
+class ServedModel:
+    """A loaded model with its queue, its consumer and its jobs.
+
+    Args:
+        client: connection to the broker.
+        lane: the worker's lane.
+        worker_id: who answers.
+        model: the definition it was loaded from.
+        loaded: the model.
+
+    """
+
+    def __init__(
+        self, client: Client, lane: Lane, worker_id: str, model: Model, loaded: LoadedModel
+    ) -> None:
+        self._nats = client
+        self._worker_id = worker_id
+        self._model = model
+        self._loaded = loaded
+        self._deliveries: dict[int, Delivery] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._tokens_per_second = _INITIAL_TOKENS_PER_SECOND
+        self._tokens_per_message = _INITIAL_TOKENS_PER_MESSAGE
+        self.runner = Runner(loaded.engine, _LIMITS, self._on_batch, self._on_expired)
+        self._consumer = PullConsumer(client, lane, model.model_id, self._on_message, self._want)
+
+    @property
+    def engine_name(self) -> str:
+        return self._loaded.engine.name
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Speed lately, over all streams."""
+        return self._tokens_per_second
+
+    async def start(self) -> None:
+        """Begin to pull."""
+        await self._consumer.start()
+
+    async def close(self) -> None:
+        """Stop pulling, answer everything in hand, and release the engine."""
+        await self._consumer.drain()
+        while self._deliveries or self._tasks:
+            await asyncio.sleep(0.005)
+        await asyncio.to_thread(self.runner.close)
+
+    async def tick(self) -> None:
+        """Keep what is in hand from being delivered again; called every second or so."""
+        for delivery in list(self._deliveries.values()):
+            if not delivery.closed:
+                await delivery.progress()
+        await self._consumer.top_up()
+
+    def on_reconnect(self) -> None:
+        """The broker came back, perhaps without its memory."""
+        self._consumer.redeclare()
+
+    def submit_canary(self) -> None:
+        """Queue a text of our own, whose success shows in the runner's last_success."""
+        ids = self._loaded.tokenizer.encode([_CANARY])[0].ids
+        self.runner.submit([Text(ids, time.time() + _CANARY_DEADLINE_S, None, 0)])
+
+    def _want(self) -> int:
+        room = self._tokens_per_second * _PREFETCH_S - self.runner.waiting_tokens
+        return max(0, min(_MAX_MESSAGES, int(room / self._tokens_per_message)))
+
+    async def _on_message(self, message: Msg) -> None:
+        sequence = message.metadata.sequence.stream
+        if sequence in self._deliveries:
+            # Delivered again while in hand: from now on this is the one to acknowledge.
+            self._deliveries[sequence].message = message
+            return
+        try:
+            item = WorkItem.FromString(message.data)
+        except DecodeError:
+            log.error("unreadable work item", extra={"fields": {"subject": message.subject}})
+            await terminate(self._nats, message)
+            return
+        delivery = Delivery(self._nats, message, item, self._worker_id)
+        if delivery.expired:
+            await delivery.ack()
+            return
+        self._deliveries[sequence] = delivery
+        try:
+            await self._begin(delivery)
+        except SieError as error:
+            await self._end(delivery, delivery.fail(error))
+        except Exception:
+            log.exception("work item failed", extra={"fields": {"request_id": item.request_id}})
+            await self._end(delivery, delivery.fail(self._inference_error("the tokenizer")))
+
+    async def _begin(self, delivery: Delivery) -> None:
+        """Tokenise a work item and queue its texts."""
+        job = self._job(delivery)
+        started = time.perf_counter()
+        texts = job.texts
+        if sum(map(len, texts)) <= _INLINE_CHARACTERS:
+            tokenized = self._loaded.tokenizer.encode(texts)
+        else:
+            tokenized = await asyncio.to_thread(self._loaded.tokenizer.encode, texts)
+        delivery.timing.tokenization_ms = (time.perf_counter() - started) * 1000
+        queued = [
+            Text(tokenized[index].ids, delivery.deadline, job, index)
+            for index in job.accept(tokenized)
+        ]
+        tokens = sum(text.tokens for text in queued)
+        self._tokens_per_message += _SMOOTHING * (tokens - self._tokens_per_message)
+        self.runner.submit(queued)
+        if job.done:
+            await self._end(delivery, job.finish())
+
+    def _job(self, delivery: Delivery) -> EncodeJob:
+        verb = delivery.item.WhichOneof("request")
+        if verb == EncodeJob.verb:
+            return EncodeJob(delivery, self._model)
+        raise SieError(
+            ErrorReason.ERROR_REASON_NOT_IMPLEMENTED,
+            f"this worker has no engine for '{verb}'",
+            method=verb,
+        )
+
+    def _on_batch(self, computed: Computed) -> None:
+        """Hand a batch's rows to their jobs, and answer those that are complete."""
+        self._measure(computed)
+        if computed.error is not None:
+            log.error("engine failed: %s", computed.error)
+        for row, text in enumerate(computed.texts):
+            job: EncodeJob | None = text.owner
+            if job is None or job.delivery.closed:
+                continue
+            began = time.perf_counter()
+            if computed.error is not None:
+                job.fail(text.index, self._inference_error("the engine"))
+            else:
+                job.put(text.index, computed.outputs, row)
+            timing = job.delivery.timing
+            timing.inference_ms = max(timing.inference_ms, computed.seconds * 1000)
+            timing.queue_ms = max(timing.queue_ms, (computed.started - text.arrived) * 1000)
+            timing.postprocessing_ms += (time.perf_counter() - began) * 1000
+            if job.done:
+                self._spawn(self._end(job.delivery, job.finish()))
+
+    def _measure(self, computed: Computed) -> None:
+        if computed.error is None and computed.seconds > 0:
+            tokens = sum(text.tokens for text in computed.texts)
+            speed = tokens / computed.seconds * self._loaded.engine.streams
+            self._tokens_per_second += _SMOOTHING * (speed - self._tokens_per_second)
+
+    def _on_expired(self, texts: Sequence[Text]) -> None:
+        """Nobody waits for these any more: leave the queue without a reply."""
+        for job in {text.owner for text in texts} - {None}:
+            if not job.delivery.closed:
+                job.delivery.closed = True
+                self._spawn(self._end(job.delivery, job.delivery.ack()))
+
+    async def _end(self, delivery: Delivery, last_words: Coroutine[None, None, None]) -> None:
+        await last_words
+        self._deliveries.pop(delivery.message.metadata.sequence.stream, None)
+        await self._consumer.top_up()
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _inference_error(self, part: str) -> SieError:
+        model_id = self._model.model_id
+        return SieError(
+            ErrorReason.ERROR_REASON_INFERENCE_ERROR,
+            f"{part} of model '{model_id}' failed on this input",
+            model=model_id,
+        )
