@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from tokenizers import Tokenizer as RustTokenizer
+from tokenizers import normalizers
 
 from worker.checkpoint import CheckpointError
 
@@ -51,9 +52,12 @@ class Tokenizer:
     def __init__(self, rust: RustTokenizer, *, max_length: int, lower_case: bool) -> None:
         rust.enable_truncation(max_length)
         rust.no_padding()
+        if lower_case:
+            # As a normaliser it leaves special tokens written in a text alone.
+            given = [rust.normalizer] if rust.normalizer else []
+            rust.normalizer = normalizers.Sequence([normalizers.Lowercase(), *given])
         self._rust = rust
         self._max_length = max_length
-        self._lower_case = lower_case
 
     @classmethod
     def open(cls, checkpoint: Checkpoint) -> Tokenizer:
@@ -69,24 +73,30 @@ class Tokenizer:
 
     def encode(self, texts: Sequence[str]) -> list[TokenizedText]:
         """Tokenise texts, in order; each result holds at most max_length tokens."""
-        prepared = [text.lower() for text in texts] if self._lower_case else list(texts)
         limit = self._max_length * _PREFIX_CHARACTERS_PER_TOKEN
-        prefixes = [text[:limit] for text in prepared]
-        encodings = self._rust.encode_batch_fast(prefixes)
+        encodings = self._rust.encode_batch_fast([_prefix(text, limit) for text in texts])
         return [
             self._result(text, encoding, limit)
-            for text, encoding in zip(prepared, encodings, strict=True)
+            for text, encoding in zip(texts, encodings, strict=True)
         ]
 
     def _result(self, text: str, encoding: Encoding, limit: int) -> TokenizedText:
-        # A cut can change the tokens next to it, so a prefix counts only where more than a
-        # further max_length of tokens lies between the model's input and the cut.
+        # Without spaces between words the cut can still change tokens next to it, so a prefix
+        # counts only where a further max_length of tokens lies between the input and the cut.
         while len(text) > limit and len(_overflow(encoding)) < 2:
             limit *= 4
-            encoding = self._rust.encode_batch_fast([text[:limit]])[0]
+            encoding = self._rust.encode_batch_fast([_prefix(text, limit)])[0]
         ids = np.array(encoding.ids, dtype=np.int32)
         full = len(ids) >= self._max_length
         return TokenizedText(ids, truncated=full and bool(_overflow(encoding)))
+
+
+def _prefix(text: str, limit: int) -> str:
+    """Return the whole words among the first `limit` characters, or all of a shorter text."""
+    if len(text) <= limit:
+        return text
+    # Half a word may become quite other tokens: WordPiece has one token for an overlong word.
+    return next(iter(text[:limit].rsplit(maxsplit=1)), "")
 
 
 def _overflow(encoding: Encoding) -> list[Encoding]:
