@@ -1,0 +1,94 @@
+"""A checkpoint directory becomes a model that answers as the original does, or a typed error."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file, save_file
+
+from worker.loading import CanaryError, check_canary, load
+from worker.weights import CheckpointError
+
+MINILM = Path(__file__).parents[2] / "golden" / "minilm"
+TOLERANCE = 1e-5
+
+
+@pytest.fixture(scope="module")
+def texts():
+    return json.loads((MINILM / "texts.json").read_bytes())
+
+
+def test_minilm_agrees_with_the_original_one_by_one(minilm, encode, texts):
+    reference = np.load(MINILM / "reference.npy")
+    for text, expected in zip(texts, reference, strict=True):
+        np.testing.assert_allclose(encode(minilm, [text])[0], expected, atol=TOLERANCE, rtol=0)
+
+
+def test_minilm_agrees_with_the_original_in_mixed_batches(minilm, encode, texts):
+    reference = np.load(MINILM / "reference.npy")
+    for start in range(0, len(texts), 16):
+        dense = encode(minilm, texts[start : start + 16])
+        np.testing.assert_allclose(dense, reference[start : start + 16], atol=TOLERANCE, rtol=0)
+
+
+def test_a_loaded_model_says_its_sizes_and_how_long_it_took(minilm):
+    assert (minilm.dense_dimension, minilm.max_length) == (384, 256)
+    assert set(minilm.seconds) == {"read", "compile", "session", "warm_up"}
+    assert all(seconds >= 0 for seconds in minilm.seconds.values())
+
+
+def test_a_warm_start_neither_compiles_nor_imports_onnx(golden, tmp_path):
+    directory = golden("bert_mean").directory
+    load(directory, tmp_path)
+    program = (
+        "import sys; from pathlib import Path; from worker.loading import load;"
+        "load(Path(sys.argv[1]), Path(sys.argv[2]));"
+        "assert 'onnx' not in sys.modules and 'worker.compiler' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program, str(directory), str(tmp_path)], check=True)
+
+
+def test_a_damaged_cache_is_rebuilt_on_load(golden, tmp_path):
+    directory = golden("bert_mean").directory
+    load(directory, tmp_path)
+    (graph,) = tmp_path.glob("engines/*/model.onnx")
+    graph.write_bytes(graph.read_bytes()[:100])
+    assert load(directory, tmp_path).dense_dimension == 48
+
+
+def test_weights_with_nan_are_refused(checkpoint_copy, tmp_path):
+    directory = checkpoint_copy("bert_mean")
+    tensors = load_file(directory / "model.safetensors")
+    tensors["encoder.layer.1.output.dense.weight"][3, 5] = np.nan
+    save_file(tensors, directory / "model.safetensors")
+    with pytest.raises(CheckpointError, match=r"layer\.1\.output\.dense\.weight holds NaN"):
+        load(directory, tmp_path / "cache")
+
+
+def test_a_model_that_answers_nan_is_refused(golden, tmp_path):
+    class Broken:
+        name = "broken"
+        streams = 1
+
+        def run(self, batch):
+            return {"dense": np.full((len(batch.lengths), 4), np.nan, dtype=np.float32)}
+
+        def close(self):
+            pass
+
+    tokenizer = load(golden("bert_mean").directory, tmp_path).tokenizer
+    with pytest.raises(CanaryError, match="broken: dense holds NaN"):
+        check_canary(tokenizer, Broken())
+
+
+def test_weights_whose_sums_overflow_are_refused(checkpoint_copy, tmp_path):
+    directory = checkpoint_copy("bert_mean")
+    tensors = load_file(directory / "model.safetensors")
+    tensors["embeddings.LayerNorm.weight"][:] = 3e38
+    tensors["encoder.layer.0.attention.self.query.weight"][:] = 3e38
+    save_file(tensors, directory / "model.safetensors")
+    with pytest.raises(CanaryError, match="dense holds NaN"):
+        load(directory, tmp_path / "cache")

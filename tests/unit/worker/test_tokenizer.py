@@ -1,0 +1,108 @@
+"""Token ids are those of the original implementation, and say when a text was cut."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer as RustTokenizer
+
+from worker.checkpoint import Checkpoint, CheckpointError
+from worker.tokenizer import Tokenizer
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+NAMES = ["bert_mean", "bert_cls", "bert_xlmr_tokenizer"]
+
+
+def whole_length(name: str, text: str) -> int:
+    """Count the tokens of an uncut text with the plain library."""
+    rust = RustTokenizer.from_file(str(GOLDEN / name / "tokenizer.json"))
+    rust.no_truncation()
+    rust.no_padding()
+    return len(rust.encode(text).ids)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_ids_equal_the_original_implementation(golden, name):
+    reference = golden(name)
+    tokens = Tokenizer.open(Checkpoint.open(reference.directory)).encode(reference.texts)
+    for text, ids in zip(tokens, reference.ids, strict=True):
+        assert text.ids.dtype == np.int32
+        np.testing.assert_array_equal(text.ids, ids)
+        assert text.input_tokens == len(ids)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_truncated_says_whether_a_text_was_cut(golden, name):
+    reference = golden(name)
+    checkpoint = Checkpoint.open(reference.directory)
+    tokens = Tokenizer.open(checkpoint).encode(reference.texts)
+    expected = [whole_length(name, text) > checkpoint.max_length for text in reference.texts]
+    assert [text.truncated for text in tokens] == expected
+    assert any(expected)
+
+
+def test_minilm_ids_equal_the_original_implementation(minilm_directory):
+    texts = json.loads((GOLDEN / "minilm/texts.json").read_bytes())
+    expected = json.loads((GOLDEN / "minilm/input_ids.json").read_bytes())
+    tokens = Tokenizer.open(Checkpoint.open(minilm_directory)).encode(texts)
+    assert [text.ids.tolist() for text in tokens] == expected
+    assert sum(text.truncated for text in tokens) == 10
+
+
+def test_a_text_of_exactly_the_maximum_length_is_not_truncated(minilm_directory):
+    tokenizer = Tokenizer.open(Checkpoint.open(minilm_directory))
+    fits, cut = tokenizer.encode(["water " * 254, "water " * 255])
+    assert (fits.input_tokens, fits.truncated) == (256, False)
+    assert (cut.input_tokens, cut.truncated) == (256, True)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=100, deadline=None)
+@given(
+    words=st.lists(
+        st.sampled_from(["water", "reset password", "水の", "🚀", "x" * 120, " " * 900])
+    ),
+    repeats=st.integers(1, 60),
+)
+def test_long_texts_give_the_ids_of_the_whole_text(name, words, repeats):
+    """A long text is first tokenised by its beginning; nobody may be able to tell."""
+    checkpoint = Checkpoint.open(GOLDEN / name)
+    text = " ".join(words) * repeats
+    rust = RustTokenizer.from_file(str(checkpoint.tokenizer_path))
+    rust.enable_truncation(checkpoint.max_length)
+    rust.no_padding()
+    (tokens,) = Tokenizer.open(checkpoint).encode([text])
+    assert tokens.ids.tolist() == rust.encode(text).ids
+    assert tokens.truncated == (whole_length(name, text) > checkpoint.max_length)
+
+
+def test_one_tokenizer_serves_many_threads(golden):
+    reference = golden("bert_mean")
+    tokenizer = Tokenizer.open(Checkpoint.open(reference.directory))
+    with ThreadPoolExecutor(8) as threads:
+        for tokens in threads.map(tokenizer.encode, [reference.texts] * 64):
+            for text, ids in zip(tokens, reference.ids, strict=True):
+                np.testing.assert_array_equal(text.ids, ids)
+
+
+def test_no_texts_give_no_tokens(golden):
+    assert Tokenizer.open(Checkpoint.open(golden("bert_mean").directory)).encode([]) == []
+
+
+def test_a_truncated_tokenizer_file_is_named(checkpoint_copy):
+    directory = checkpoint_copy("bert_mean")
+    file = directory / "tokenizer.json"
+    file.write_bytes(file.read_bytes()[:5000])
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json: is not a tokenizer"):
+        Tokenizer.open(Checkpoint.open(directory))
+
+
+def test_a_missing_tokenizer_file_is_named(checkpoint_copy):
+    directory = checkpoint_copy("bert_mean")
+    (directory / "tokenizer.json").unlink()
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json: is missing"):
+        Tokenizer.open(Checkpoint.open(directory))

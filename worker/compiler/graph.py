@@ -1,0 +1,139 @@
+"""A small builder of ONNX graphs whose weights stream to a file beside the graph.
+
+    model.onnx      nodes, inputs, outputs, small constants
+    model.weights   the large constants, one after another, each at a 64-byte boundary
+
+Weights are written as they are added, so compiling holds one tensor in memory at a time, the
+2 GB bound of a protobuf message does not matter, and ONNX Runtime maps the file instead of
+reading it. The same calls give the same bytes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+    from types import TracebackType
+
+    from numpy.typing import NDArray
+
+MODEL_FILE = "model.onnx"
+WEIGHTS_FILE = "model.weights"
+
+CONTRIB = "com.microsoft"
+"""The domain of ONNX Runtime's own fused operators."""
+
+_OPSET = 17
+# The newest IR version that every ONNX Runtime we accept can read.
+_IR_VERSION = 8
+_ALIGNMENT_BYTES = 64
+# Shapes, axes and scalars must be in the graph itself, where shape inference sees them.
+_INLINE_BYTES = 1024
+
+Dims = tuple[str | int, ...]
+
+
+class Graph:
+    """An ONNX graph under construction. Values are named by strings, as in ONNX itself."""
+
+    def __init__(self, name: str, directory: Path) -> None:
+        self._name = name
+        self._directory = directory
+        self._weights = (directory / WEIGHTS_FILE).open("wb")
+        self._nodes: list[Any] = []
+        self._constants: dict[str, Any] = {}
+        self._inputs: list[Any] = []
+        self._outputs: list[Any] = []
+        self._counts: Counter[str] = Counter()
+
+    def input(self, name: str, dtype: int, dims: Dims) -> str:
+        """Declare a graph input; a dimension is a number, or a name where it varies."""
+        self._inputs.append(helper.make_tensor_value_info(name, dtype, dims))
+        return name
+
+    def output(self, name: str, value: str, dtype: int, dims: Dims) -> None:
+        """Declare the graph output `name` as the given value."""
+        self._nodes.append(helper.make_node("Identity", [value], [name], name=f"output/{name}"))
+        self._outputs.append(helper.make_tensor_value_info(name, dtype, dims))
+
+    def constant(self, name: str, array: NDArray[Any]) -> str:
+        """Add a constant, once by name, and return its name."""
+        if name not in self._constants:
+            small = array.nbytes < _INLINE_BYTES
+            self._constants[name] = (
+                numpy_helper.from_array(array, name) if small else self._write(name, array)
+            )
+        return name
+
+    def integers(self, *values: int) -> str:
+        """Add a one-dimensional int64 constant, named by its values."""
+        name = "int64/" + "_".join(map(str, values))
+        return self.constant(name, np.array(values, dtype=np.int64))
+
+    def node(self, operator: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
+        """Add a node with one output and return the output's name; "" omits an input."""
+        return self.nodes(operator, inputs, 1, domain=domain, **attributes)[0]
+
+    def nodes(
+        self,
+        operator: str,
+        inputs: Sequence[str],
+        outputs: int,
+        *,
+        domain: str = "",
+        **attributes: Any,
+    ) -> list[str]:
+        """Add a node and return the names of its outputs."""
+        name = f"{operator}/{self._counts[operator]}"
+        self._counts[operator] += 1
+        results = [f"{name}:{index}" for index in range(outputs)]
+        self._nodes.append(
+            helper.make_node(operator, inputs, results, name=name, domain=domain, **attributes)
+        )
+        return results
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._weights.close()
+
+    def save(self) -> None:
+        """Write `model.onnx`; the weights are complete once the graph is closed."""
+        content = self._model().SerializeToString(deterministic=True)
+        (self._directory / MODEL_FILE).write_bytes(content)
+
+    def _model(self) -> ModelProto:
+        graph = helper.make_graph(
+            self._nodes,
+            self._name,
+            self._inputs,
+            self._outputs,
+            initializer=list(self._constants.values()),
+        )
+        opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(CONTRIB, 1)]
+        model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
+        model.producer_name = "sie"
+        return model
+
+    def _write(self, name: str, array: NDArray[Any]) -> TensorProto:
+        self._weights.write(b"\0" * (-self._weights.tell() % _ALIGNMENT_BYTES))
+        place = {"location": WEIGHTS_FILE, "offset": self._weights.tell(), "length": array.nbytes}
+        self._weights.write(np.ascontiguousarray(array).data)
+        tensor = TensorProto(name=name, dims=array.shape)
+        tensor.data_type = helper.np_dtype_to_tensor_dtype(array.dtype)
+        tensor.data_location = TensorProto.EXTERNAL
+        for key, value in place.items():
+            tensor.external_data.add(key=key, value=str(value))
+        return tensor

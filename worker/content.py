@@ -1,0 +1,72 @@
+"""Digests of large files, remembered so that an unchanged file is not read again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+_DIGEST_BYTES = 32
+
+
+class ContentDigests:
+    """Digests by path, valid while the file's size and modification time stay the same."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def of(self, path: Path) -> str:
+        """Return the BLAKE2b digest of a file, in hex; raise OSError if it cannot be read."""
+        record = self._record(path)
+        state = _state(path)
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            known = json.loads(record.read_bytes())
+            if known["state"] == state:
+                return str(known["digest"])
+        digest = digest_of_file(path)
+        # Had the file changed while it was read, `state` would not match it any more.
+        write_atomically(record, _json({"state": state, "digest": digest}))
+        return digest
+
+    def remember(self, path: Path, digest: str) -> None:
+        """Record the digest of a file that the caller has just moved to `path`."""
+        write_atomically(self._record(path), _json({"state": _state(path), "digest": digest}))
+
+    def _record(self, path: Path) -> Path:
+        return self._directory / f"{digest_of(str(path.absolute()).encode())}.json"
+
+
+def digest_of(content: bytes) -> str:
+    return hashlib.blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()
+
+
+def digest_of_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(
+            file, lambda: hashlib.blake2b(digest_size=_DIGEST_BYTES)
+        ).hexdigest()
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace a file so that a reader sees the old content or the new, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(handle, "wb") as file:
+        file.write(content)
+    os.replace(name, path)  # noqa: PTH105 - the name is a string already
+
+
+def _state(path: Path) -> list[int]:
+    stat = path.stat()
+    return [stat.st_size, stat.st_mtime_ns]
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value).encode()

@@ -1,0 +1,67 @@
+"""The seam between the worker and whatever computes: arrays in, arrays out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+
+class EngineError(Exception):
+    """An engine could not be opened, or a run failed inside it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TokenBatch:
+    """Tokenised texts that are computed together.
+
+    Attributes:
+        input_ids: (rows, tokens) int32, C order, right-padded; what stands in the padding
+            does not matter as long as it is an id of the vocabulary.
+        lengths: (rows,) int32, how many tokens of each row are real, from 1 to tokens.
+
+    """
+
+    input_ids: NDArray[np.int32]
+    lengths: NDArray[np.int32]
+
+    @classmethod
+    def pack(cls, rows: Sequence[NDArray[np.int32]]) -> TokenBatch:
+        """Pad token ids, each (tokens,) int32, to the longest of them."""
+        lengths = np.array([len(ids) for ids in rows], dtype=np.int32)
+        input_ids = np.zeros((len(rows), int(lengths.max())), dtype=np.int32)
+        for row, ids in zip(input_ids, rows, strict=True):
+            row[: len(ids)] = ids
+        return cls(input_ids, lengths)
+
+
+class Engine(Protocol):
+    """One model, ready to run on one device."""
+
+    @property
+    def name(self) -> str:
+        """The engine's name in settings, cache keys and metrics."""
+
+    @property
+    def streams(self) -> int:
+        """How many run() calls in flight are worthwhile."""
+
+    def run(self, batch: TokenBatch) -> Mapping[str, NDArray[np.float32]]:
+        """Compute a batch and return its outputs by name.
+
+        Blocks; releases the GIL; may be called from several threads at once. `dense` is
+        (rows, dimension) float32, in the order of the batch.
+
+        Raises:
+            EngineError: the computation failed.
+
+        """
+
+    def close(self) -> None:
+        """Release the device; no run() may be in flight or follow."""

@@ -1,0 +1,107 @@
+"""From a checkpoint directory to a model that has answered once."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from worker.checkpoint import Checkpoint
+from worker.engine import Engine, EngineError, TokenBatch
+from worker.engine_cache import EngineCache
+from worker.engines.onnxruntime_cpu import NAME, OnnxRuntimeCpu
+from worker.tokenizer import Tokenizer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+# Short and long rows, so that padding and the masks are exercised too.
+_CANARY_TEXTS = ("canary", "The canary sang in the mine, and so the miners went on working.")
+_PRECISION = "float32"
+
+
+class CanaryError(EngineError):
+    """The model was loaded, but its first answer was not a vector of finite numbers."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model that is ready to serve.
+
+    Attributes:
+        tokenizer: texts to token ids.
+        engine: token ids to vectors.
+        dense_dimension: the length of a `dense` vector.
+        max_length: the longest input in tokens, special tokens included.
+        seconds: how long each phase of loading took: read, compile, session, warm_up.
+
+    """
+
+    tokenizer: Tokenizer
+    engine: Engine
+    dense_dimension: int
+    max_length: int
+    seconds: Mapping[str, float]
+
+
+def load(directory: Path, cache_dir: Path, *, cores: int | None = None) -> LoadedModel:
+    """Open a checkpoint, compile it unless the cache holds it, and run a canary through it.
+
+    Args:
+        directory: a sentence-transformers or transformers checkpoint.
+        cache_dir: where compiled graphs are kept; created if need be, shared by processes.
+        cores: how many cores the engine uses; all that this process may run on by default.
+
+    Raises:
+        CheckpointError: the checkpoint is incomplete, corrupt or not supported.
+        CanaryError: the loaded model answers with something other than finite numbers.
+        EngineError: the engine rejects the graph.
+
+    """
+    seconds: dict[str, float] = {}
+    cache = EngineCache(cache_dir)
+    with _timed(seconds, "read"):
+        checkpoint = Checkpoint.open(directory)
+        tokenizer = Tokenizer.open(checkpoint)
+        key = cache.key(checkpoint, engine=NAME, precision=_PRECISION)
+    with _timed(seconds, "compile"):
+        compiled = cache.find(key) or _compile(cache, key, checkpoint)
+    with _timed(seconds, "session"):
+        engine = OnnxRuntimeCpu(compiled / "model.onnx", cores=cores)
+    with _timed(seconds, "warm_up"):
+        dimension = check_canary(tokenizer, engine)
+    return LoadedModel(tokenizer, engine, dimension, checkpoint.max_length, seconds)
+
+
+def check_canary(tokenizer: Tokenizer, engine: Engine) -> int:
+    """Run two known texts and return the dimension of their vectors.
+
+    Raises:
+        CanaryError: the answer is not a finite vector a text.
+
+    """
+    texts = tokenizer.encode(_CANARY_TEXTS)
+    dense = engine.run(TokenBatch.pack([text.ids for text in texts]))["dense"]
+    if dense.ndim != 2 or len(dense) != len(texts):
+        raise CanaryError(f"{engine.name}: dense has shape {dense.shape}")
+    if not np.isfinite(dense).all():
+        raise CanaryError(f"{engine.name}: dense holds NaN or infinity")
+    return int(dense.shape[1])
+
+
+def _compile(cache: EngineCache, key: str, checkpoint: Checkpoint) -> Path:
+    # Importing onnx takes as long as a warm start.
+    from worker.compiler import compile_checkpoint  # noqa: PLC0415
+
+    return cache.build(key, lambda work: compile_checkpoint(checkpoint, work))
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
+    started = time.perf_counter()
+    yield
+    seconds[phase] = time.perf_counter() - started
