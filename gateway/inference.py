@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from gateway import routing, validation
+from gateway import validation
 from gateway.api import Call, Reply
 from gateway.cluster import Cluster
 from gateway.dispatch import Chunk, Dispatcher
@@ -84,9 +84,7 @@ def _runs(request: EncodeRequest) -> Iterator[tuple[int, int]]:
     first, size = 0, 0
     for index, item in enumerate(request.items):
         bytes_of_item = item.ByteSize()
-        if index > first and (
-            index - first == CHUNK_ITEMS or size + bytes_of_item > CHUNK_BYTES
-        ):
+        if index > first and (index - first == CHUNK_ITEMS or size + bytes_of_item > CHUNK_BYTES):
             yield first, index
             first, size = index, 0
         size += bytes_of_item

@@ -1,9 +1,9 @@
 """Which lane serves a request: a pure function of the registry, the workers and two headers.
 
-    model ──► bundles that serve it, by priority ──► lanes with ready workers
-                                                      │  pool and machine profile as asked
-                                                      ▼
-                          hosts the model, then least queued tokens a worker
+model ──► bundles that serve it, by priority ──► lanes with ready workers
+                                                  │  pool and machine profile as asked
+                                                  ▼
+                      hosts the model, then least queued tokens a worker
 """
 
 from collections.abc import Mapping, Sequence

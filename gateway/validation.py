@@ -1,6 +1,9 @@
 """What a well-formed request is. Every refusal names the field at fault."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from servicekit.errors import SieError, invalid
 from sie.errors.v1.error_reason_pb2 import ErrorReason
@@ -8,10 +11,17 @@ from sie.inference.v1.inference_service_pb2 import EncodeParams, EncodeRequest
 from sie.inference.v1.item_pb2 import Item
 from sie.inference.v1.model_service_pb2 import InputType
 from sie.inference.v1.tensor_pb2 import DataType, OutputType
-from sie.registry.v1.model_pb2 import EncodeTask, Model
+from sie.registry.v1.model_pb2 import Model
 
 MAX_ID_CHARACTERS = 256
 DEFAULT_PROFILE = "default"
+
+# By field of EncodeTask, in its order.
+_OUTPUTS = {
+    "dense": OutputType.OUTPUT_TYPE_DENSE,
+    "sparse": OutputType.OUTPUT_TYPE_SPARSE,
+    "multivector": OutputType.OUTPUT_TYPE_MULTIVECTOR,
+}
 
 
 def check_encode(request: EncodeRequest, model: Model, max_items: int) -> None:
@@ -94,17 +104,13 @@ def _check_dimensions(params: EncodeParams, model: Model) -> None:
         )
 
 
-def inputs_of(model: Model) -> "Sequence[InputType]":
+def inputs_of(model: Model) -> Sequence[InputType]:
     return model.inputs or [InputType.INPUT_TYPE_TEXT]
 
 
-def outputs_of(model: Model) -> "list[OutputType]":
+def outputs_of(model: Model) -> list[OutputType]:
     """Outputs of Encode; the first is the default."""
-    return [
-        OutputType.Value(f"OUTPUT_TYPE_{name.upper()}")
-        for name in EncodeTask.DESCRIPTOR.fields_by_name
-        if model.tasks.encode.HasField(name)
-    ]
+    return [output for name, output in _OUTPUTS.items() if model.tasks.encode.HasField(name)]
 
 
 def _unsupported(model: Model, field: str, message: str, supported: Iterable[str]) -> SieError:
@@ -117,6 +123,6 @@ def _unsupported(model: Model, field: str, message: str, supported: Iterable[str
     )
 
 
-def _lower(enum: object, value: int) -> str:
+def _lower(enum: Any, value: int) -> str:
     """An enum value as the JSON face spells it: `OUTPUT_TYPE_DENSE` is `dense`."""
-    return enum.Name(value).split("_TYPE_")[1].lower()  # type: ignore[attr-defined]
+    return str(enum.Name(value)).split("_TYPE_")[1].lower()

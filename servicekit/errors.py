@@ -11,10 +11,12 @@ edges build statuses. Anything that is not a SieError becomes INTERNAL_ERROR wit
 text: the detail is for the log.
 """
 
+from __future__ import annotations
+
 import functools
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
@@ -40,7 +42,7 @@ class SieError(Exception):
 
     def __init__(
         self,
-        reason: "ErrorReason",
+        reason: ErrorReason,
         message: str,
         *,
         retry_after_s: float | None = None,
@@ -72,23 +74,22 @@ def internal() -> SieError:
 
 
 @functools.cache
-def spec_of(reason: "ErrorReason") -> error_spec_pb2.ErrorSpec:
+def spec_of(reason: ErrorReason) -> error_spec_pb2.ErrorSpec:
     """Status code, HTTP status, retry meaning and metadata keys of a reason."""
     value = ErrorReason.DESCRIPTOR.values_by_number[reason]
-    return value.GetOptions().Extensions[error_spec_pb2.spec]
+    options: Any = value.GetOptions()
+    return options.Extensions[error_spec_pb2.spec]  # type: ignore[no-any-return]
 
 
 @functools.cache
-def code_of(reason: "ErrorReason") -> str:
+def code_of(reason: ErrorReason) -> str:
     """The reason as callers see it, such as `MODEL_NOT_FOUND`."""
     return ErrorReason.Name(reason).removeprefix("ERROR_REASON_")
 
 
 def proto_of(error: SieError) -> error_pb2.Error:
     """The form that travels inside replies."""
-    message = error_pb2.Error(
-        reason=error.reason, message=error.message, metadata=error.metadata
-    )
+    message = error_pb2.Error(reason=error.reason, message=error.message, metadata=error.metadata)
     if error.retry_after_s is not None:
         message.retry_after.CopyFrom(_duration(error.retry_after_s))
     return message
@@ -117,9 +118,7 @@ def status_of(error: SieError, request_id: str = "") -> status_pb2.Status:
         )
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
     if error.retry_after_s is not None:
-        details.append(
-            error_details_pb2.RetryInfo(retry_delay=_duration(error.retry_after_s))
-        )
+        details.append(error_details_pb2.RetryInfo(retry_delay=_duration(error.retry_after_s)))
     if request_id:
         details.append(error_details_pb2.RequestInfo(request_id=request_id))
     status = status_pb2.Status(code=spec_of(error.reason).code, message=error.message)
@@ -136,11 +135,11 @@ def from_status(status: status_pb2.Status) -> SieError:
     for detail in status.details:
         _ = detail.Unpack(info) or detail.Unpack(retry)
     name = f"ERROR_REASON_{info.reason}"
-    if info.domain != DOMAIN or name not in ErrorReason.keys():
+    if info.domain != DOMAIN or name not in ErrorReason.DESCRIPTOR.values_by_name:
         return internal()
     seconds = retry.retry_delay.seconds + retry.retry_delay.nanos / 1e9
     return SieError(
-        ErrorReason.Value(name),
+        cast("ErrorReason", ErrorReason.Value(name)),
         status.message,
         retry_after_s=seconds or None,
         **dict(info.metadata),

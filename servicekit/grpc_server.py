@@ -67,11 +67,7 @@ class GrpcServer:
             response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
         )
         self.server.add_generic_rpc_handlers(
-            [
-                grpc.method_handlers_generic_handler(
-                    _REFLECTION_V1, {"ServerReflectionInfo": stable}
-                )
-            ]
+            [grpc.method_handlers_generic_handler(_REFLECTION_V1, {"ServerReflectionInfo": stable})]
         )
 
     async def start(self) -> int:
@@ -103,14 +99,14 @@ async def abort(context: Any, error: SieError, request_id: str = "") -> None:
     await context.abort_with_status(rpc_status.to_status(status_of(error, request_id)))
 
 
-class _TypedErrors(grpc.aio.ServerInterceptor):
+class _TypedErrors(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
     """Turns what handlers raise into a status: the one place where gRPC errors are made."""
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler:
+    ) -> Any:
         handler = await continuation(handler_call_details)
         if handler is None or handler.request_streaming:
             return handler

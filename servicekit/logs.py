@@ -4,7 +4,7 @@ Extra fields go through `extra={"fields": {...}}`; the request id is taken from 
 """
 
 import contextvars
-import datetime
+import datetime as dt
 import logging
 import sys
 from typing import Any
@@ -34,7 +34,7 @@ class _JsonFormatter(logging.Formatter):
         self._process = process
 
     def format(self, record: logging.LogRecord) -> str:
-        moment = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
+        moment = dt.datetime.fromtimestamp(record.created, dt.UTC)
         line = {
             "time": moment.isoformat(timespec="milliseconds"),
             "level": record.levelname,
@@ -50,7 +50,9 @@ class _JsonFormatter(logging.Formatter):
 
 class _PlainFormatter(logging.Formatter):
     def __init__(self, process: str) -> None:
-        super().__init__(f"%(asctime)s.%(msecs)03d %(levelname)-7s {process} %(message)s", "%H:%M:%S")
+        super().__init__(
+            f"%(asctime)s.%(msecs)03d %(levelname)-7s {process} %(message)s", "%H:%M:%S"
+        )
 
     def format(self, record: logging.LogRecord) -> str:
         line = super().format(record)

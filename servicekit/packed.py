@@ -40,9 +40,7 @@ def packed_twin(message: type[Message], opaque: Iterable[str] = ()) -> type[Any]
     """
     pool = descriptor_pool.DescriptorPool()
     _add_file(pool, message.DESCRIPTOR.file, message.DESCRIPTOR, frozenset(opaque), set())
-    return message_factory.GetMessageClass(
-        pool.FindMessageTypeByName(message.DESCRIPTOR.full_name)
-    )
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(message.DESCRIPTOR.full_name))
 
 
 def _add_file(

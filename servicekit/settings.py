@@ -54,8 +54,9 @@ def from_environment(cls: type[T], environment: Mapping[str, str] | None = None)
 def describe(settings: Any) -> dict[str, Any]:
     """Every setting with its effective value, secrets hidden, for the log."""
     return {
-        field.metadata["variable"]: "***" if field.metadata["secret"] else
-        str(getattr(settings, field.name))
+        field.metadata["variable"]: "***"
+        if field.metadata["secret"]
+        else str(getattr(settings, field.name))
         for field in dataclasses.fields(settings)
     }
 

@@ -45,9 +45,7 @@ def model_token(model_id: str) -> str:
 def model_id_of(token: str) -> str:
     """The model id that `model_token` was made from."""
     head, *rest = token.split("_")
-    raw = head.encode() + b"".join(
-        bytes([int(part[:2], 16)]) + part[2:].encode() for part in rest
-    )
+    raw = head.encode() + b"".join(bytes([int(part[:2], 16)]) + part[2:].encode() for part in rest)
     return raw.decode()
 
 

@@ -1,6 +1,6 @@
 """Starts a worker: pulls work of its lane and computes it.
 
-    python -m worker        settings come from SIE_* variables, see Settings
+python -m worker        settings come from SIE_* variables, see Settings
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from worker.heartbeat import Heartbeat
 from worker.hosting import ModelHost
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from nats.aio.client import Client
     from nats.aio.msg import Msg
 
@@ -73,11 +75,16 @@ async def run(settings: Settings) -> None:
                 settings.config_address, settings.state_dir, f"worker/{settings.worker_id}"
             )
         )
-        host = ModelHost(
-            client, lane, settings.worker_id, settings.cache_dir, lambda: heartbeat.changed()
-        )
+        changed = asyncio.Event()
+        host = ModelHost(client, lane, settings.worker_id, settings.cache_dir, changed.set)
         heartbeat = Heartbeat(
-            client, lane, settings.worker_id, version("sie"), host.describe, lambda: view.revision
+            client,
+            lane,
+            settings.worker_id,
+            version("sie"),
+            host.describe,
+            lambda: view.revision,
+            changed,
         )
 
         def not_ready() -> list[str]:
@@ -108,8 +115,8 @@ async def run(settings: Settings) -> None:
         await host.close()
 
 
-async def _background(stack: contextlib.AsyncExitStack, work: object) -> None:
-    task = asyncio.create_task(work)  # type: ignore[arg-type]
+async def _background(stack: contextlib.AsyncExitStack, work: Coroutine[None, None, None]) -> None:
+    task = asyncio.create_task(work)
 
     async def cancel() -> None:
         task.cancel()

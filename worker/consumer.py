@@ -98,7 +98,7 @@ class PullConsumer:
         if self._declaring is not None:
             self._declaring.cancel()
         if self._subscription is not None:
-            await self._subscription.drain()
+            await self._subscription.drain()  # type: ignore[no-untyped-call]
             self._subscription = None
 
     def redeclare(self) -> None:

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from sie.inference.v1.tensor_pb2 import DataType
     from sie.registry.v1.model_pb2 import Model
     from worker.delivery import Delivery
     from worker.tokenizer import TokenizedText
@@ -29,8 +28,8 @@ class EncodeSettings(NamedTuple):
     """What a request and its profile decide together."""
 
     prompt: str
-    truncate: "Truncate"
-    dtype: "DataType"
+    truncate: int
+    dtype: int
     dimensions: int
 
 

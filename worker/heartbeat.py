@@ -38,6 +38,7 @@ class Heartbeat:
         version: version of the software.
         models: entries for the worker's models.
         revision: the registry revision that the worker has applied.
+        changed: set by whoever wants a beat at once.
 
     """
 
@@ -49,12 +50,13 @@ class Heartbeat:
         version: str,
         models: Callable[[], Sequence[HostedModel]],
         revision: Callable[[], int],
+        changed: asyncio.Event,
     ) -> None:
         self._nats = client
         self._subject = subjects.worker_status(worker_id)
         self._models = models
         self._revision = revision
-        self._changed = asyncio.Event()
+        self._changed = changed
         self._status = WorkerStatus(
             worker_id=worker_id,
             pool=lane.pool,
@@ -74,17 +76,13 @@ class Heartbeat:
     def set_state(self, state: WorkerState) -> None:
         """Set where the worker stands, and tell at once."""
         self._status.state = state
-        self.changed()
-
-    def changed(self) -> None:
-        """Beat as soon as the event loop gets to it."""
         self._changed.set()
 
     async def run(self) -> None:
         """Beat until cancelled."""
 
         async def on_ping(_: Msg) -> None:
-            self.changed()
+            self._changed.set()
 
         await self._nats.subscribe(subjects.WORKER_PING, cb=on_ping)
         while True:

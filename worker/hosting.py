@@ -1,7 +1,7 @@
 """The models of one worker: adopted, loaded, served, let go.
 
-    adopt ─► loading ─┬─► loaded ─► unloading
-                      └─► failed   the error stays until the model's definition changes
+adopt ─► loading ─┬─► loaded ─► unloading
+                  └─► failed   the error stays until the model's definition changes
 """
 
 from __future__ import annotations
@@ -208,7 +208,9 @@ def _load_error(model_id: str, error: Exception) -> SieError:
         ErrorReason.ERROR_REASON_MODEL_LOAD_FAILED,
         f"model '{model_id}' could not be loaded: {error}",
         model=model_id,
-        error_class="NOT_FOUND" if isinstance(error, SourceError) else "CHECKPOINT"
+        error_class="NOT_FOUND"
+        if isinstance(error, SourceError)
+        else "CHECKPOINT"
         if known
         else "UNKNOWN",
         attempts=1,

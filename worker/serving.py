@@ -1,8 +1,8 @@
 """One model while it is served: messages in, tokens through the engine, replies out.
 
-    PullConsumer ─► Delivery ─► Job ─► tokenise ─► Runner ─► Job.put ─► reply ─► ack
-                       │ past its deadline: acknowledged, not computed
-                       └ cannot be read: terminated
+PullConsumer ─► Delivery ─► Job ─► tokenise ─► Runner ─► Job.put ─► reply ─► ack
+                   │ past its deadline: acknowledged, not computed
+                   └ cannot be read: terminated
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ class ServedModel:
         self._loaded = loaded
         self._deliveries: dict[int, Delivery] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._empty = asyncio.Event()
         self._tokens_per_second = _INITIAL_TOKENS_PER_SECOND
         self._tokens_per_message = _INITIAL_TOKENS_PER_MESSAGE
         self.runner = Runner(loaded.engine, _LIMITS, self._on_batch, self._on_expired)
@@ -95,8 +96,10 @@ class ServedModel:
     async def close(self) -> None:
         """Stop pulling, answer everything in hand, and release the engine."""
         await self._consumer.drain()
-        while self._deliveries or self._tasks:
-            await asyncio.sleep(0.005)
+        while self._deliveries:
+            self._empty.clear()
+            await self._empty.wait()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.to_thread(self.runner.close)
 
     async def tick(self) -> None:
@@ -128,7 +131,7 @@ class ServedModel:
         try:
             item = WorkItem.FromString(message.data)
         except DecodeError:
-            log.error("unreadable work item", extra={"fields": {"subject": message.subject}})
+            log.warning("unreadable work item", extra={"fields": {"subject": message.subject}})
             await terminate(self._nats, message)
             return
         delivery = Delivery(self._nats, message, item, self._worker_id)
@@ -211,6 +214,8 @@ class ServedModel:
     async def _end(self, delivery: Delivery, last_words: Coroutine[None, None, None]) -> None:
         await last_words
         self._deliveries.pop(delivery.message.metadata.sequence.stream, None)
+        if not self._deliveries:
+            self._empty.set()
         await self._consumer.top_up()
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:

@@ -1,10 +1,10 @@
 """Engine outputs to the wire: element types, shortening, and bytes without a loop.
 
-    float16   rounded to nearest even
-    int8      round(x / max|x| * 127)                              for each vector
-    uint8     round((x - min) / (max - min) * 255)                 for each vector
-    ubinary   eight signs to a byte, 1 where x > 0, first component in the high bit
-    binary    the ubinary byte minus 128, as a signed byte
+float16   rounded to nearest even
+int8      round(x / max|x| * 127)                              for each vector
+uint8     round((x - min) / (max - min) * 255)                 for each vector
+ubinary   eight signs to a byte, 1 where x > 0, first component in the high bit
+binary    the ubinary byte minus 128, as a signed byte
 """
 
 from __future__ import annotations
@@ -23,9 +23,7 @@ _LITTLE_FLOAT32 = np.dtype("<f4")
 _LITTLE_FLOAT16 = np.dtype("<f2")
 
 
-def write_dense(
-    message: Any, vector: NDArray[np.float32], dtype: "DataType", dimensions: int
-) -> None:
+def write_dense(message: Any, vector: NDArray[np.float32], dtype: int, dimensions: int) -> None:
     """Fill a packed DenseVector.
 
     Args:
@@ -53,7 +51,7 @@ def _unit(vector: NDArray[np.float32]) -> NDArray[np.float32]:
     return vector / np.float32(length) if length > 0 else vector
 
 
-def _quantize(vector: NDArray[np.float32], dtype: "DataType") -> NDArray[Any]:
+def _quantize(vector: NDArray[np.float32], dtype: int) -> NDArray[Any]:
     if dtype == DataType.DATA_TYPE_FLOAT16:
         return vector.astype(_LITTLE_FLOAT16)
     if dtype == DataType.DATA_TYPE_UBINARY:
@@ -62,12 +60,14 @@ def _quantize(vector: NDArray[np.float32], dtype: "DataType") -> NDArray[Any]:
         return (np.packbits(vector > 0).astype(np.int16) - 128).astype(np.int8)
     low, high = _range(vector, dtype) or (0.0, 0.0)
     if dtype == DataType.DATA_TYPE_INT8:
-        return np.rint(vector * (127 / high if high else 0.0)).astype(np.int8)
+        scaled: NDArray[np.float32] = np.rint(vector * (127 / high if high else 0.0))
+        return scaled.astype(np.int8)
     width = high - low
-    return np.rint((vector - low) * (255 / width if width else 0.0)).astype(np.uint8)
+    scaled = np.rint((vector - low) * (255 / width if width else 0.0))
+    return scaled.astype(np.uint8)
 
 
-def _range(vector: NDArray[np.float32], dtype: "DataType") -> tuple[float, float] | None:
+def _range(vector: NDArray[np.float32], dtype: int) -> tuple[float, float] | None:
     """Return the values that the smallest and the largest code stand for."""
     if dtype == DataType.DATA_TYPE_INT8:
         bound = float(np.abs(vector).max())
