@@ -9,6 +9,7 @@ from nats.errors import Error as NatsError
 
 from gateway import routing
 from gateway.demand import RETRY_AFTER_S, Demand
+from gateway.dispatch import Dispatcher
 from gateway.workers import WorkerDirectory, best_state, lane_of
 from servicekit import subjects
 from servicekit.errors import SieError, from_proto
@@ -18,7 +19,7 @@ from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.inference.v1.model_service_pb2 import ModelState
 from sie.registry.v1.model_pb2 import Model
 from sie.worker.v1.adoption_pb2 import AdoptionAnswer, AdoptionOffer
-from sie.worker.v1.worker_status_pb2 import HostedModel
+from sie.worker.v1.worker_status_pb2 import HostedModel, WorkerStatus
 
 log = logging.getLogger(__name__)
 
@@ -98,9 +99,10 @@ class Cluster:
             estimated_wait_s=_ESTIMATED_WAIT_S,
         )
 
-    def refresh_demand(self) -> None:
-        """Clears demand that has been met; called before the gauge is read."""
-        self._demand.refresh({lane_of(worker) for worker in self._workers.ready()})
+    def machine_profile_label(self, header: str) -> str:
+        """The configured machine profile that a header value names; metrics know no others."""
+        profile = routing.wanted({routing.MACHINE_PROFILE_HEADER: header}).machine_profile
+        return profile if profile in self._registry.machine_profiles else "default"
 
     def ensure_hosted(self, model_id: str, lane: Lane) -> None:
         """Offers the model to the lane unless a worker of it hosts or loads it.
@@ -148,3 +150,10 @@ class Cluster:
         log.info("offer %s", "taken" if answer.accepted else "declined", extra={"fields": fields})
         # The next heartbeat tells that the model is loading; until then no second offer.
         await asyncio.sleep(1.0)
+
+
+def fail_unloadable(dispatcher: Dispatcher, worker: WorkerStatus) -> None:
+    """Fails the requests that wait for a model which the worker could not load."""
+    for entry in worker.models:
+        if entry.state == ModelState.MODEL_STATE_FAILED:
+            dispatcher.fail_model(lane_of(worker), entry.model_id, from_proto(entry.last_error))

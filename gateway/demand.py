@@ -6,9 +6,10 @@ caller returns, and goes when a worker of exactly that pair takes work.
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
-from prometheus_client import CollectorRegistry, Gauge
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 from servicekit.subjects import Lane
 
@@ -16,31 +17,42 @@ RETRY_AFTER_S = 120.0
 TTL_S = 3 * RETRY_AFTER_S
 
 
-class Demand:
-    """Pending demand by (machine profile, bundle), and its gauge."""
+class Demand(Collector):
+    """Pending demand, computed when it is scraped.
+
+    Args:
+        lanes_with_workers: lanes in which a worker takes work now.
+        clock: seconds, monotonic.
+    """
 
     def __init__(
-        self, metrics: CollectorRegistry, clock: Callable[[], float] = time.monotonic
+        self,
+        lanes_with_workers: Callable[[], Iterable[Lane]],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._lanes_with_workers = lanes_with_workers
         self._clock = clock
+        # A pair that was ever wanted stays, so that its series falls to 0 and does not vanish.
         self._until: dict[tuple[str, str], float] = {}
-        self._gauge = Gauge(
-            "sie_gateway_pending_demand",
-            "1 while requests wait for a first worker of this kind.",
-            ["machine_profile", "bundle"],
-            registry=metrics,
-        )
 
     def record(self, lane: Lane) -> None:
         """A request found no worker in the lane."""
-        key = (lane.machine_profile, lane.bundle)
-        self._until[key] = self._clock() + TTL_S
-        self._gauge.labels(*key).set(1)
+        self._until[lane.machine_profile, lane.bundle] = self._clock() + TTL_S
 
-    def refresh(self, lanes_with_workers: Iterable[Lane]) -> None:
-        """Clears demand that has been met or has expired."""
-        met = {(lane.machine_profile, lane.bundle) for lane in lanes_with_workers}
+    def pending(self) -> dict[tuple[str, str], bool]:
+        """Whether workers are wanted, by (machine profile, bundle)."""
+        for lane in self._lanes_with_workers():
+            if (lane.machine_profile, lane.bundle) in self._until:
+                self._until[lane.machine_profile, lane.bundle] = 0.0
         now = self._clock()
-        for key in [key for key, until in self._until.items() if key in met or until <= now]:
-            del self._until[key]
-            self._gauge.labels(*key).set(0)
+        return {key: until > now for key, until in self._until.items()}
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        gauge = GaugeMetricFamily(
+            "sie_gateway_pending_demand",
+            "1 while requests wait for a first worker of this kind",
+            labels=["machine_profile", "bundle"],
+        )
+        for key, wanted in self.pending().items():
+            gauge.add_metric(key, float(wanted))
+        yield gauge

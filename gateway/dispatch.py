@@ -42,6 +42,9 @@ PackedWorkResult = packed_twin(WorkResult, opaque=_VERBS)
 _REPUBLISH_AFTER_S = 0.25
 _REPUBLISH_FOR_S = 5.0
 
+# Left of the deadline for the reply itself.
+_REPLY_MARGIN_S = 0.002
+
 
 class Chunk(NamedTuple):
     """A run of a request's items, with the serialised request that holds only them."""
@@ -169,7 +172,7 @@ class Dispatcher:
         self._pending[token] = pending
         try:
             await self._publish(token, pending, list(items.values()))
-            async with asyncio.timeout(deadline - now):
+            async with asyncio.timeout(deadline - now - _REPLY_MARGIN_S):
                 await done
         except TimeoutError:
             raise SieError(

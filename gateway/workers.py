@@ -22,17 +22,12 @@ class WorkerDirectory:
     """Live workers by id.
 
     Args:
-        on_status: called with every heartbeat that is taken in.
         clock: seconds, monotonic.
     """
 
-    def __init__(
-        self,
-        on_status: Callable[[WorkerStatus], None] = lambda _: None,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._on_status = on_status
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self._subscribers: list[Callable[[WorkerStatus], None]] = []
         self._workers: dict[str, tuple[float, WorkerStatus]] = {}
 
     async def follow(self, nats: Client) -> None:
@@ -54,7 +49,12 @@ class WorkerDirectory:
     def update(self, status: WorkerStatus) -> None:
         """Takes one heartbeat in."""
         self._workers[status.worker_id] = (self._clock(), status)
-        self._on_status(status)
+        for callback in self._subscribers:
+            callback(status)
+
+    def subscribe(self, callback: Callable[[WorkerStatus], None]) -> None:
+        """Calls back with every heartbeat that is taken in."""
+        self._subscribers.append(callback)
 
     def live(self) -> list[WorkerStatus]:
         """Workers heard lately, in whatever state."""
@@ -67,6 +67,10 @@ class WorkerDirectory:
     def ready(self) -> list[WorkerStatus]:
         """Workers that take work."""
         return [w for w in self.live() if w.state == WorkerState.WORKER_STATE_READY]
+
+    def lanes(self) -> set[Lane]:
+        """Lanes in which a worker takes work."""
+        return {lane_of(worker) for worker in self.ready()}
 
     def hosting(self, model_id: str, lane: Lane | None = None) -> list[tuple[str, HostedModel]]:
         """Worker id and entry of the model for each live worker that knows it."""

@@ -39,8 +39,9 @@ def packed_twin(message: type[Message], opaque: Iterable[str] = ()) -> type[Any]
         opaque: names of fields of `message` itself that are carried as unparsed bytes.
     """
     pool = descriptor_pool.DescriptorPool()
-    _add_file(pool, message.DESCRIPTOR.file, message.DESCRIPTOR, frozenset(opaque), set())
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(message.DESCRIPTOR.full_name))
+    descriptor: Any = message.DESCRIPTOR
+    _add_file(pool, descriptor.file, descriptor, frozenset(opaque), set())
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(descriptor.full_name))
 
 
 def _add_file(

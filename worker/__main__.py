@@ -19,7 +19,7 @@ from prometheus_client import REGISTRY
 
 from servicekit import broker, logs, subjects
 from servicekit.lifecycle import until_signal
-from servicekit.probes import ProbeServer
+from servicekit.probes import Probes
 from servicekit.registry_view import RegistryView
 from servicekit.settings import describe, from_environment, setting
 from servicekit.subjects import Lane
@@ -90,17 +90,19 @@ async def run(settings: Settings) -> None:
         def not_ready() -> list[str]:
             reasons = [] if client.is_connected else ["the broker is not connected"]
             if heartbeat.state != WorkerState.WORKER_STATE_READY:
-                reasons.append(WorkerState.Name(heartbeat.state).removeprefix("WORKER_STATE_"))
+                name = WorkerState.Name(heartbeat.state).removeprefix("WORKER_STATE_")
+                reasons.append(f"the worker is {name.lower()}")
             return reasons + host.unhealthy()
 
-        probes = ProbeServer(
-            settings.host,
-            settings.http_port,
-            live=lambda: not host.stuck(),
-            not_ready=not_ready,
-            metrics=REGISTRY,
+        probes = await stack.enter_async_context(
+            Probes(
+                settings.host,
+                settings.http_port,
+                live=lambda: ["an engine run never ended"] if host.stuck() else [],
+                ready=not_ready,
+                metrics=REGISTRY,
+            )
         )
-        await stack.enter_async_context(probes)
         await _background(stack, heartbeat.run())
         await view.loaded()
         await _answer_offers(client, lane, settings.worker_id, host, view)
@@ -150,7 +152,11 @@ async def _answer_offers(
 
 
 async def _reconcile(host: ModelHost, view: RegistryView) -> None:
-    async for _ in view.changes():
+    changed = asyncio.Event()
+    view.subscribe(lambda _: changed.set())
+    while True:
+        await changed.wait()
+        changed.clear()
         await host.reconcile(view.models)
 
 

@@ -1,0 +1,153 @@
+"""Starts a gateway: gRPC and HTTP JSON at the edge, the work queue behind.
+
+    python -m gateway        settings come from SIE_* variables, see Settings
+"""
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import uvloop
+from prometheus_client import REGISTRY
+
+from gateway import grpc_face
+from gateway.api import Api
+from gateway.cluster import Cluster, fail_unloadable
+from gateway.demand import Demand
+from gateway.dispatch import Dispatcher
+from gateway.http_face import HttpFace, Readiness
+from gateway.http_server import HttpServer
+from gateway.inference import InferenceService
+from gateway.models import ModelService
+from gateway.workers import WorkerDirectory
+from servicekit import broker, logs
+from servicekit.grpc_server import GrpcServer
+from servicekit.lifecycle import until_signal
+from servicekit.registry_view import RegistryView
+from servicekit.settings import describe, from_environment, setting
+from sie.inference.v1 import inference_service_pb2, model_service_pb2
+
+log = logging.getLogger("gateway")
+
+# The transport refuses without a typed error, so its limit only guards memory.
+_TRANSPORT_LIMIT_FACTOR = 2
+_HEALTH_EVERY_S = 0.25
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a gateway is told by its environment."""
+
+    nats_url: str = setting("SIE_NATS_URL", "nats://127.0.0.1:4222")
+    config_address: str = setting("SIE_CONFIG_ADDRESS", "127.0.0.1:9091")
+    host: str = setting("SIE_HOST", "127.0.0.1")
+    http_port: int = setting("SIE_HTTP_PORT", 8080)
+    grpc_port: int = setting("SIE_GRPC_PORT", 9090)
+    state_dir: Path = setting("SIE_STATE_DIR", Path("~/.cache/sie/state").expanduser())
+    max_request_bytes: int = setting("SIE_MAX_REQUEST_BYTES", 16 * 1024 * 1024)
+    max_items: int = setting("SIE_MAX_ITEMS", 4096)
+    request_timeout_s: float = setting("SIE_REQUEST_TIMEOUT_S", 30.0)
+    max_request_timeout_s: float = setting("SIE_MAX_REQUEST_TIMEOUT_S", 600.0)
+    drain_s: float = setting("SIE_DRAIN_S", 25.0)
+    log_level: str = setting("SIE_LOG_LEVEL", "info")
+    log_json: bool = setting("SIE_LOG_JSON", False)
+
+
+async def run(settings: Settings) -> None:
+    gateway_id = secrets.token_hex(4)
+    async with contextlib.AsyncExitStack() as stack:
+
+        async def on_reconnect() -> None:
+            await workers.ask(client)
+            await dispatcher.republish()
+
+        client = await broker.connect(
+            settings.nats_url, f"gateway/{gateway_id}", on_reconnect=on_reconnect
+        )
+        stack.push_async_callback(client.close)
+        view = await stack.enter_async_context(
+            RegistryView(settings.config_address, settings.state_dir, f"gateway/{gateway_id}")
+        )
+        workers = WorkerDirectory()
+        demand = Demand(workers.lanes)
+        REGISTRY.register(demand)
+        cluster = Cluster(view, workers, demand, client)
+        dispatcher = Dispatcher(client, gateway_id)
+        workers.subscribe(partial(fail_unloadable, dispatcher))
+
+        inference = inference_service_pb2.DESCRIPTOR.services_by_name["InferenceService"]
+        models = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
+        services = [
+            (inference, InferenceService(cluster, dispatcher, settings.max_items)),
+            (models, ModelService(cluster)),
+        ]
+        api = Api(
+            services,
+            default_timeout_s=settings.request_timeout_s,
+            max_timeout_s=settings.max_request_timeout_s,
+            registry=REGISTRY,
+            machine_profile_of=cluster.machine_profile_label,
+        )
+
+        def not_ready() -> list[str]:
+            reasons = [] if client.is_connected else ["the broker is not connected"]
+            return reasons + ([] if view.is_loaded else ["the registry was not read yet"])
+
+        def readiness() -> Readiness:
+            details = {"healthy_workers": len(workers.ready()), "revision": view.revision}
+            return Readiness(not_ready(), details)
+
+        face = HttpFace(
+            api,
+            registry=REGISTRY,
+            ready=readiness,
+            version=version("sie"),
+            max_request_bytes=settings.max_request_bytes,
+        )
+        http = HttpServer(face, settings.host, settings.http_port)
+        grpc = GrpcServer(
+            f"{settings.host}:{settings.grpc_port}",
+            [service.full_name for service, _ in services],
+            settings.max_request_bytes * _TRANSPORT_LIMIT_FACTOR,
+        )
+        grpc.server.add_generic_rpc_handlers(
+            grpc_face.handlers(api, settings.max_request_bytes)
+        )
+        await dispatcher.start()
+        await workers.follow(client)
+        ports = {"http": await http.start(), "grpc": await grpc.start()}
+        log.info("listening", extra={"fields": ports})
+
+        health = asyncio.create_task(_follow_health(grpc, lambda: not not_ready()))
+        stack.callback(health.cancel)
+        await until_signal()
+        health.cancel()
+        await grpc.set_serving(False)
+        await api.drain(settings.drain_s)
+        await asyncio.gather(http.stop(1.0), grpc.stop(1.0))
+
+
+async def _follow_health(grpc: GrpcServer, ready: Callable[[], bool]) -> None:
+    serving = False
+    while True:
+        if ready() != serving:
+            serving = not serving
+            await grpc.set_serving(serving)
+        await asyncio.sleep(_HEALTH_EVERY_S)
+
+
+def main() -> None:
+    settings = from_environment(Settings)
+    logs.configure(settings.log_level, as_json=settings.log_json, process="gateway")
+    log.info("starting", extra={"fields": describe(settings)})
+    uvloop.run(run(settings))
+
+
+if __name__ == "__main__":
+    main()
