@@ -1,0 +1,157 @@
+"""Starts the config service: `python -m config_service`. Every setting is in `Settings`."""
+
+import asyncio
+import contextlib
+import datetime
+import logging
+import sys
+from collections.abc import Awaitable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from config_service.dead_letters import DeadLetters
+from config_service.metrics import Metrics
+from config_service.registry import Registry
+from config_service.seeds import apply_seeds, read_seeds
+from config_service.service import RegistryAdminService, RegistryService
+from config_service.store import RegistryStore
+from config_service.streams import StreamLimits, Streams
+from config_service.upkeep import Upkeep
+from config_service.validation import MAX_DEFINITION_BYTES
+from config_service.watch import WatchHub
+from config_service.writer import RegistryWriter
+from config_service.yaml_nodes import DefinitionError
+from servicekit import broker, logs
+from servicekit.grpc_server import GrpcServer
+from servicekit.lifecycle import until_signal
+from servicekit.probes import Probes
+from servicekit.settings import SettingsError, describe, from_environment, setting
+from sie.registry.v1 import (
+    registry_admin_service_pb2,
+    registry_admin_service_pb2_grpc,
+    registry_service_pb2,
+    registry_service_pb2_grpc,
+)
+
+log = logging.getLogger(__name__)
+
+STOP_GRACE_S = 5.0
+_SERVICES = [
+    registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name,
+    registry_admin_service_pb2.DESCRIPTOR.services_by_name["RegistryAdminService"].full_name,
+]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that the config service reads from its environment."""
+
+    nats_url: str = setting("SIE_NATS_URL", "nats://127.0.0.1:4222")
+    host: str = setting("SIE_HOST", "127.0.0.1")
+    grpc_port: int = setting("SIE_CONFIG_GRPC_PORT", 9091)
+    http_port: int = setting("SIE_CONFIG_HTTP_PORT", 9092)
+    models_dir: Path = setting("SIE_MODELS_DIR", Path("models"))
+    bundles_dir: Path = setting("SIE_BUNDLES_DIR", Path("bundles"))
+    machine_profiles_dir: Path = setting("SIE_MACHINE_PROFILES_DIR", Path("machine_profiles"))
+    stream_storage: str = setting("SIE_STREAM_STORAGE", "memory")
+    stream_replicas: int = setting("SIE_STREAM_REPLICAS", 1)
+    stream_max_messages: int = setting("SIE_STREAM_MAX_MESSAGES", 100_000)
+    # 0: 256 MiB in memory, 1 GiB in files.
+    stream_max_bytes: int = setting("SIE_STREAM_MAX_BYTES", 0)
+    log_level: str = setting("SIE_LOG_LEVEL", "info")
+    log_json: bool = setting("SIE_LOG_JSON", False)
+
+
+async def run(settings: Settings) -> None:
+    """Serves until a signal.
+
+    Raises:
+        DefinitionError: a definition file cannot be taken.
+        ValueError: a setting is out of its bounds.
+        OSError: a port is taken.
+    """
+    limits = StreamLimits(
+        settings.stream_storage,
+        settings.stream_replicas,
+        settings.stream_max_messages,
+        settings.stream_max_bytes,
+    )
+    seeds = read_seeds(
+        settings.machine_profiles_dir, settings.bundles_dir, settings.models_dir
+    )
+    metrics = Metrics()
+    registry = Registry()
+    watchers = WatchHub(registry)
+    address = f"{settings.host}:{settings.grpc_port}"
+    server = GrpcServer(address, _SERVICES, max_message_bytes=2 * MAX_DEFINITION_BYTES)
+    upkeep = Upkeep([], on_change=server.set_serving)
+
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(
+            Probes(
+                settings.host,
+                settings.http_port,
+                live=lambda: [],
+                ready=lambda: [upkeep.problem] if upkeep.problem else [],
+                metrics=metrics.registry,
+            )
+        )
+        client = await broker.connect(
+            settings.nats_url, "config-service", upkeep.lost, upkeep.wake
+        )
+        stack.push_async_callback(client.close)
+
+        store = RegistryStore(client, limits.storage, limits.replicas)
+        writer = RegistryWriter(registry, store, watchers, metrics, _now)
+        upkeep.steps = [Streams(client, limits).ensure, writer.catch_up]
+        await upkeep.first_round()
+        await apply_seeds(seeds, registry, writer)
+
+        registry_service = RegistryService(registry, watchers, metrics)
+        admin_service = RegistryAdminService(registry, writer)
+        registry_service_pb2_grpc.add_RegistryServiceServicer_to_server(
+            registry_service, server.server
+        )
+        registry_admin_service_pb2_grpc.add_RegistryAdminServiceServicer_to_server(
+            admin_service, server.server
+        )
+        port = await server.start()
+        stack.push_async_callback(server.stop, STOP_GRACE_S)
+        stack.callback(watchers.close)
+        await server.set_serving(upkeep.problem is None)
+
+        await _background(stack, upkeep.run(), DeadLetters(client, metrics.dead_letters).run())
+        fields = {"grpc": f"{settings.host}:{port}", "revision": registry.revision}
+        log.info("config service ready", extra={"fields": fields})
+        await until_signal()
+
+
+async def _background(stack: AsyncExitStack, *jobs: Awaitable[None]) -> None:
+    for job in jobs:
+        task = asyncio.ensure_future(job)
+        stack.push_async_callback(_cancelled, task)
+
+
+async def _cancelled(task: asyncio.Future[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def _now() -> datetime.datetime:
+    return datetime.datetime.now(datetime.UTC)
+
+
+def main() -> None:
+    try:
+        settings = from_environment(Settings)
+        logs.configure(settings.log_level, as_json=settings.log_json, process="config")
+        log.info("starting", extra={"fields": describe(settings)})
+        asyncio.run(run(settings))
+    except (SettingsError, DefinitionError, ValueError, OSError) as error:
+        sys.exit(f"config service: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""What the config service measures of itself."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+
+class Metrics:
+    """Every metric of the config service, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.revision = Gauge(
+            "sie_config_revision", "Newest revision of the registry.", registry=self.registry
+        )
+        self.models = Gauge("sie_config_models", "Models registered.", registry=self.registry)
+        self.watchers = Gauge(
+            "sie_config_watchers", "Watches of the registry that are open.", registry=self.registry
+        )
+        self.store_writes = Counter(
+            "sie_config_store_writes",
+            "Commits tried, by outcome: committed, fenced or registry_unavailable.",
+            ["result"],
+            registry=self.registry,
+        )
+        self.dead_letters = Counter(
+            "sie_config_dead_letters",
+            "Work items moved to the dead letters.",
+            ["pool"],
+            registry=self.registry,
+        )

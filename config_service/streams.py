@@ -1,0 +1,148 @@
+"""The streams of the system and their limits. Nobody else creates or changes one.
+
+    SIE_WORK_<pool>    sie.work.<pool>.>   work queue; refuses new work when full
+    SIE_DEAD_LETTERS   sie.dead.>          work that was given up; the oldest goes when full
+    SIE_ADVISORIES     broker's advisories of exhausted deliveries, until they are handled
+
+A full work queue refuses (`discard: new`), and that refusal is the system's backpressure:
+callers hear of it at once. The advisories are kept in a stream because the broker says
+each of them once, and this process may be restarting just then.
+"""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from nats.aio.client import Client
+from nats.js import api
+from nats.js.errors import BadRequestError
+
+from servicekit.subjects import DEAD_LETTERS_STREAM, DEAD_PREFIX, work_stream, work_wildcard
+
+log = logging.getLogger(__name__)
+
+DEFAULT_POOL = "default"
+ADVISORIES_STREAM = "SIE_ADVISORIES"
+MAX_DELIVERIES_ADVISORIES = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>"
+
+DUPLICATE_WINDOW_S = 120
+# Nobody waits so long for a result; work that no lane ever took must not fill the queue.
+MAX_WORK_AGE_S = 3600
+REQUEST_TIMEOUT_S = 3.0
+
+_NAME_IN_USE = 10058
+_MIB = 1024 * 1024
+_DEFAULT_MAX_BYTES = {"memory": 256 * _MIB, "file": 1024 * _MIB}
+
+
+@dataclass(frozen=True)
+class StreamLimits:
+    """Bounds of each stream.
+
+    Args:
+        storage: `memory` or `file`.
+        replicas: copies of each stream, 1 to 5.
+        max_messages: most messages in a stream.
+        max_bytes: most bytes in a stream; 0: 256 MiB in memory, 1 GiB in files.
+
+    Raises:
+        ValueError: a value is out of its bounds.
+    """
+
+    storage: str = "memory"
+    replicas: int = 1
+    max_messages: int = 100_000
+    max_bytes: int = 0
+
+    def __post_init__(self) -> None:
+        if self.storage not in _DEFAULT_MAX_BYTES:
+            raise ValueError(f"stream storage must be memory or file, not {self.storage!r}")
+        if not 1 <= self.replicas <= 5:
+            raise ValueError(f"stream replicas must be 1 to 5, not {self.replicas}")
+        if self.max_messages < 1 or self.max_bytes < 0:
+            raise ValueError("stream limits must be positive")
+
+    @property
+    def effective_max_bytes(self) -> int:
+        return self.max_bytes or _DEFAULT_MAX_BYTES[self.storage]
+
+
+class Streams:
+    """Makes the broker's streams what they should be.
+
+    Args:
+        client: connection to the broker.
+        limits: bounds of each stream.
+    """
+
+    def __init__(self, client: Client, limits: StreamLimits) -> None:
+        self._js = client.jetstream(timeout=REQUEST_TIMEOUT_S)
+        self._limits = limits
+
+    async def ensure(self, pools: Iterable[str] = (DEFAULT_POOL,)) -> None:
+        """Creates the streams that are missing and brings the others up to date.
+
+        Raises:
+            nats.errors.Error: the broker is away or refuses.
+        """
+        for config in (*map(self._work, pools), self._dead_letters(), self._advisories()):
+            await self._ensure(config)
+
+    async def _ensure(self, config: api.StreamConfig) -> None:
+        try:
+            # Creating a stream that is there already, just so, changes nothing.
+            await self._js.add_stream(config)
+        except BadRequestError as error:
+            if error.err_code != _NAME_IN_USE:
+                raise
+            await self._js.update_stream(config)
+            log.info("stream updated", extra={"fields": {"stream": config.name}})
+
+    def _work(self, pool: str) -> api.StreamConfig:
+        return self._bounded(
+            work_stream(pool),
+            work_wildcard(pool),
+            retention=api.RetentionPolicy.WORK_QUEUE,
+            discard=api.DiscardPolicy.NEW,
+            max_age=MAX_WORK_AGE_S,
+        )
+
+    def _dead_letters(self) -> api.StreamConfig:
+        return self._bounded(
+            DEAD_LETTERS_STREAM,
+            f"{DEAD_PREFIX}.>",
+            retention=api.RetentionPolicy.LIMITS,
+            discard=api.DiscardPolicy.OLD,
+        )
+
+    def _advisories(self) -> api.StreamConfig:
+        return self._bounded(
+            ADVISORIES_STREAM,
+            MAX_DELIVERIES_ADVISORIES,
+            retention=api.RetentionPolicy.WORK_QUEUE,
+            discard=api.DiscardPolicy.OLD,
+            max_age=MAX_WORK_AGE_S,
+        )
+
+    def _bounded(
+        self,
+        name: str,
+        subject: str,
+        *,
+        retention: api.RetentionPolicy,
+        discard: api.DiscardPolicy,
+        max_age: float = 0,
+    ) -> api.StreamConfig:
+        return api.StreamConfig(
+            name=name,
+            subjects=[subject],
+            retention=retention,
+            discard=discard,
+            max_age=max_age,
+            max_msgs=self._limits.max_messages,
+            max_bytes=self._limits.effective_max_bytes,
+            duplicate_window=DUPLICATE_WINDOW_S,
+            storage=api.StorageType(self._limits.storage),
+            num_replicas=self._limits.replicas,
+            allow_direct=True,
+        )

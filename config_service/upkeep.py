@@ -1,0 +1,87 @@
+"""Keeping the broker as it should be: streams there, store and registry in step.
+
+    at start ─┐
+    reconnect ─┼─► ensure streams ─► catch up with the store ─► healthy, or why not
+    every 5 s ─┘
+
+One idempotent round does for a first start, for a broker that came back with nothing in
+its memory, and for another config service that wrote meanwhile.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+
+import nats.errors
+
+from servicekit.errors import SieError
+
+log = logging.getLogger(__name__)
+
+INTERVAL_S = 5.0
+RETRY_S = 0.5
+
+Step = Callable[[], Awaitable[None]]
+
+
+class Upkeep:
+    """Repeats its steps, and knows whether they went well.
+
+    Args:
+        steps: what to do, in order; each may fail with a broker's error or SieError.
+        on_change: told when health changes.
+        interval_s: seconds between rounds that went well.
+    """
+
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        on_change: Callable[[bool], Awaitable[None]],
+        interval_s: float = INTERVAL_S,
+    ) -> None:
+        self._steps = steps
+        self._on_change = on_change
+        self._interval_s = interval_s
+        self._due = asyncio.Event()
+        self.problem: str | None = "starting"
+
+    async def wake(self) -> None:
+        """Asks for a round now."""
+        self._due.set()
+
+    async def lost(self) -> None:
+        """The broker is away: unhealthy until a round goes well again."""
+        await self._set("the broker is away")
+
+    async def first_round(self) -> None:
+        """Returns when a round has gone well."""
+        while not await self._round():
+            await asyncio.sleep(RETRY_S)
+
+    async def run(self) -> None:
+        """Rounds until cancelled."""
+        while True:
+            self._due.clear()
+            healthy = await self._round()
+            try:
+                async with asyncio.timeout(self._interval_s if healthy else RETRY_S):
+                    await self._due.wait()
+            except TimeoutError:
+                continue
+
+    async def _round(self) -> bool:
+        try:
+            for step in self._steps:
+                await step()
+        except (SieError, nats.errors.Error, TimeoutError) as error:
+            await self._set(str(error) or type(error).__name__)
+            return False
+        await self._set(None)
+        return True
+
+    async def _set(self, problem: str | None) -> None:
+        before, self.problem = self.problem, problem
+        if problem and problem != before:
+            log.warning("config service is not ready: %s", problem)
+        if bool(problem) != bool(before):
+            await self._on_change(problem is None)

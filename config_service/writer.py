@@ -1,0 +1,170 @@
+"""The single writer: decide, commit, apply, tell the watchers; one command at a time.
+
+    command ─► decide ─► store.append ─► registry.apply ─► watchers
+                              │
+                              └─ refused, or no answer: nobody knows what the store holds,
+                                 so it is read again before anything else is decided
+
+What this process holds and what the store holds can differ when another process has
+written, or when the broker has come back without its memory. `catch_up` makes them one:
+
+    the store is ahead, on our history    its newer events are applied
+    the store is behind, on our history   it is given what it lacks (a memory broker restarted)
+    the histories differ                  the store wins; watchers get a snapshot
+"""
+
+import asyncio
+import datetime
+import logging
+from collections.abc import Callable
+
+from config_service.commands import Command
+from config_service.metrics import Metrics
+from config_service.registry import HISTORY_EVENTS, Registry
+from config_service.store import RegistryStore
+from config_service.watch import WatchHub
+from servicekit.errors import SieError, code_of
+from servicekit.registry_state import definition_of, key_of_event
+from sie.registry.v1.registry_service_pb2 import Event
+
+log = logging.getLogger(__name__)
+
+Clock = Callable[[], datetime.datetime]
+
+# How often, in commits, deletions older than the history are forgotten.
+_FORGET_EVERY = 1000
+
+
+class RegistryWriter:
+    """Turns commands into commits.
+
+    Args:
+        registry: the state, empty until the first `catch_up`.
+        store: where commits are kept.
+        watchers: told of every change.
+        metrics: counts writes.
+        clock: gives commit times, in UTC.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        store: RegistryStore,
+        watchers: WatchHub,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> None:
+        self._registry = registry
+        self._store = store
+        self._watchers = watchers
+        self._metrics = metrics
+        self._clock = clock
+        self._lock = asyncio.Lock()
+        self._in_step = False
+
+    async def execute(self, command: Command) -> Event | None:
+        """Commits what the command means; None: nothing to change.
+
+        Raises:
+            SieError: the command is refused, FENCED, or REGISTRY_UNAVAILABLE.
+        """
+        async with self._lock:
+            if not self._in_step:
+                await self._catch_up()
+            event = self._registry.decide(command, self._clock())
+            if event is not None:
+                await self._commit(event)
+            return event
+
+    def would_change(self, command: Command) -> bool:
+        """Whether the command is valid and would change anything.
+
+        Raises:
+            SieError: the command is refused.
+        """
+        return self._registry.decide(command, self._clock()) is not None
+
+    async def catch_up(self) -> None:
+        """Makes this process and the store agree, if they may not.
+
+        Raises:
+            SieError: REGISTRY_UNAVAILABLE or FENCED; try again.
+        """
+        async with self._lock:
+            if not self._in_step or await self._store.moved():
+                await self._catch_up()
+
+    async def _commit(self, event: Event) -> None:
+        # Also a cancelled call may have written: until the store has said so, we do not know.
+        self._in_step = False
+        try:
+            await self._store.append(event)
+        except SieError as error:
+            self._metrics.store_writes.labels(result=code_of(error.reason).lower()).inc()
+            raise
+        self._registry.apply(event)
+        self._in_step = True
+        self._metrics.store_writes.labels(result="committed").inc()
+        self._tell()
+        if event.revision % _FORGET_EVERY == 0:
+            await self._forget_old_deletions()
+
+    async def _catch_up(self) -> None:
+        self._in_step = False
+        log_kept = await self._store.load()
+        head = log_kept[-1] if log_kept else Event()
+        newer = [event for event in log_kept if event.revision > self._registry.revision]
+        if head.revision <= self._registry.revision and self._holds(head):
+            await self._complete_store(log_kept)
+        elif self._follows(log_kept, newer):
+            for event in newer:
+                self._registry.apply(event)
+        else:
+            log.warning("registry taken from the store", extra={"fields": _span(self, head)})
+            self._registry.replace(log_kept)
+            self._watchers.reset()
+        self._in_step = True
+        self._tell()
+
+    def _holds(self, head: Event) -> bool:
+        return head.revision == 0 or self._registry.knows(head)
+
+    def _follows(self, log_kept: list[Event], newer: list[Event]) -> bool:
+        """Whether the newer events continue our history without a gap."""
+        ours = self._registry.revision
+        if [event.revision for event in newer] != list(range(ours + 1, ours + 1 + len(newer))):
+            return False
+        return ours == 0 or any(
+            event.revision == ours and self._registry.knows(event) for event in log_kept
+        )
+
+    async def _complete_store(self, log_kept: list[Event]) -> None:
+        stored = {event.revision for event in log_kept}
+        missing = [e for e in self._registry.compacted_log() if e.revision not in stored]
+        for event in missing:
+            await self._store.append(event)
+        if missing:
+            log.warning("store rewritten", extra={"fields": {"events": len(missing)}})
+
+    async def _forget_old_deletions(self) -> None:
+        # A deleted model stays known, so that its definition file does not bring it back.
+        keys = [
+            key_of_event(event)
+            for event in self._registry.compacted_log()
+            if event.revision <= self._registry.revision - HISTORY_EVENTS
+            and definition_of(event) is None
+            and key_of_event(event).kind == "pool"
+        ]
+        try:
+            await self._store.forget(keys)
+        except SieError as error:
+            log.warning("old deletions are kept for now: %s", error)
+
+    def _tell(self) -> None:
+        self._metrics.revision.set(self._registry.revision)
+        self._metrics.models.set(len(self._registry.state.models))
+        self._watchers.notify()
+
+
+def _span(writer: RegistryWriter, head: Event) -> dict[str, int]:
+    return {"held": writer._registry.revision, "stored": head.revision}  # noqa: SLF001

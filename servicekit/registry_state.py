@@ -1,0 +1,108 @@
+"""The registry's contents as plain dictionaries, moved forward one event at a time.
+
+    Snapshot ── replace ──┐
+                          ▼
+    Event ──── apply ──► RegistryState ── to_snapshot ──► Snapshot
+
+The writer and every read-only view hold one of these, so a view that has seen the same
+events as the writer holds the same contents.
+"""
+
+from typing import NamedTuple
+
+from sie.pool.v1.pool_pb2 import Pool
+from sie.registry.v1.bundle_pb2 import Bundle
+from sie.registry.v1.machine_profile_pb2 import MachineProfile
+from sie.registry.v1.model_pb2 import Model
+from sie.registry.v1.registry_service_pb2 import Event, Snapshot
+
+Definition = Model | Bundle | MachineProfile | Pool
+
+_KINDS: dict[type[Definition], str] = {
+    Model: "model",
+    Bundle: "bundle",
+    MachineProfile: "machine_profile",
+    Pool: "pool",
+}
+
+
+class Key(NamedTuple):
+    """What an event is about. `kind` is `model`, `bundle`, `machine_profile` or `pool`."""
+
+    kind: str
+    id: str
+
+
+def key_of(definition: Definition) -> Key:
+    """Kind and id of a definition."""
+    kind = _KINDS[type(definition)]
+    if isinstance(definition, Pool):
+        return Key(kind, definition.spec.name)
+    return Key(kind, getattr(definition, f"{kind}_id"))
+
+
+def key_of_event(event: Event) -> Key:
+    """Kind and id of what an event changed."""
+    kind, verb, value = _split(event)
+    return Key(kind, value) if verb == "deleted" else key_of(value)
+
+
+def definition_of(event: Event) -> Definition | None:
+    """What an event wrote, or None if it deleted."""
+    _, verb, value = _split(event)
+    return None if verb == "deleted" else value
+
+
+def _split(event: Event) -> tuple[str, str, "Definition | str"]:
+    field = event.WhichOneof("change")
+    if field is None:
+        raise ValueError(f"event {event.revision} holds no change that this version knows")
+    kind, _, verb = field.rpartition("_")
+    return kind, verb, getattr(event, field)
+
+
+class RegistryState:
+    """Everything in the registry at `revision`; 0 and empty at first."""
+
+    def __init__(self) -> None:
+        self.revision = 0
+        self.models: dict[str, Model] = {}
+        self.bundles: dict[str, Bundle] = {}
+        self.machine_profiles: dict[str, MachineProfile] = {}
+        self.pools: dict[str, Pool] = {}
+
+    def get(self, key: Key) -> Definition | None:
+        return self._of_kind(key.kind).get(key.id)
+
+    def apply(self, event: Event) -> None:
+        """Moves on by one commit. Revisions may be skipped by a log that was compacted.
+
+        Raises:
+            ValueError: the event is not newer than the state, or of an unknown kind.
+        """
+        if event.revision <= self.revision:
+            raise ValueError(f"event {event.revision} is not newer than {self.revision}")
+        key, definition = key_of_event(event), definition_of(event)
+        if definition is None:
+            self._of_kind(key.kind).pop(key.id, None)
+        else:
+            self._of_kind(key.kind)[key.id] = definition
+        self.revision = event.revision
+
+    def replace(self, snapshot: Snapshot) -> None:
+        """Becomes what the snapshot shows, whatever the revision was before."""
+        for kind in _KINDS.values():
+            found = getattr(snapshot, f"{kind}s")
+            setattr(self, f"{kind}s", {key_of(definition).id: definition for definition in found})
+        self.revision = snapshot.revision
+
+    def to_snapshot(self) -> Snapshot:
+        snapshot = Snapshot(revision=self.revision)
+        for kind in _KINDS.values():
+            held = self._of_kind(kind)
+            getattr(snapshot, f"{kind}s").extend(held[name] for name in sorted(held))
+        return snapshot
+
+    def _of_kind(self, kind: str) -> dict[str, Definition]:
+        held: dict[str, Definition] = getattr(self, f"{kind}s")
+        return held

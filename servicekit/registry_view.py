@@ -1,0 +1,255 @@
+"""The registry as gateways and workers see it: read-only, fed by a watch, kept on disk.
+
+    config service ── WatchRegistry ──► RegistryView ──► callbacks
+                                          │      ▲
+                                 a second later  │ at start, until the watch has spoken
+                                          ▼      │
+                                    <state_dir>/registry.binpb
+
+A process that starts while the config service is down serves what it saw last. The first
+watch of a process begins with a snapshot. Later ones resume from the last event seen, not
+from the one behind it: if the server's event of that revision is another one, its history
+is another one too (a store that lost its memory), and the view takes a snapshot. A lower
+revision is taken like any other: the config service is right.
+"""
+
+import asyncio
+import contextlib
+import logging
+import os
+import random
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from servicekit.registry_state import RegistryState
+from sie.pool.v1.pool_pb2 import Pool
+from sie.registry.v1.bundle_pb2 import Bundle
+from sie.registry.v1.machine_profile_pb2 import MachineProfile
+from sie.registry.v1.model_pb2 import Model
+from sie.registry.v1.registry_service_pb2 import (
+    Event,
+    Snapshot,
+    WatchRegistryRequest,
+    WatchRegistryResponse,
+)
+from sie.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
+
+log = logging.getLogger(__name__)
+
+FILE_NAME = "registry.binpb"
+
+# Called with the event, or with None when the whole registry was replaced.
+OnChange = Callable[[Event | None], None]
+
+# The config service speaks every three seconds; silence this long means that it is gone.
+_SILENCE_S = 15.0
+_SAVE_DELAY_S = 1.0
+_BACKOFF_FIRST_S = 0.2
+_BACKOFF_MOST_S = 5.0
+
+
+class RegistryView:
+    """Follows the config service at `address` between `async with` and its end.
+
+    Args:
+        address: `host:port` of the config service.
+        state_dir: where the last snapshot is kept, created if missing; None: nowhere.
+        watcher_id: who watches, such as `gateway/7f3a`.
+    """
+
+    def __init__(self, address: str, state_dir: Path | None, watcher_id: str) -> None:
+        self._address = address
+        self._file = state_dir / FILE_NAME if state_dir else None
+        self._watcher_id = watcher_id
+        self._state = RegistryState()
+        self._last_event: Event | None = None
+        self._connected = False
+        self._loaded = asyncio.Event()
+        self._unsaved = asyncio.Event()
+        self._callbacks: list[OnChange] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> "RegistryView":
+        self._read_file()
+        self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._save())]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._unsaved.is_set():
+            self._write_file(self._state.to_snapshot())
+
+    async def loaded(self) -> None:
+        """Waits until there is a registry, from the config service or from disk."""
+        await self._loaded.wait()
+
+    @property
+    def is_loaded(self) -> bool:
+        return self._loaded.is_set()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the watch is open and has spoken lately."""
+        return self._connected
+
+    @property
+    def revision(self) -> int:
+        """Newest revision seen; 0 before the first."""
+        return self._state.revision
+
+    @property
+    def models(self) -> Mapping[str, Model]:
+        """By model id. Replaced as a whole by a snapshot, so take it anew for each use."""
+        return self._state.models
+
+    @property
+    def bundles(self) -> Mapping[str, Bundle]:
+        """By bundle id."""
+        return self._state.bundles
+
+    @property
+    def machine_profiles(self) -> Mapping[str, MachineProfile]:
+        """By machine profile id."""
+        return self._state.machine_profiles
+
+    @property
+    def pools(self) -> Mapping[str, Pool]:
+        """By name."""
+        return self._state.pools
+
+    def subscribe(self, callback: OnChange) -> Callable[[], None]:
+        """Calls back behind every change; returns what ends that."""
+        self._callbacks.append(callback)
+        return lambda: self._callbacks.remove(callback)
+
+    async def _follow(self) -> None:
+        delay = _BACKOFF_FIRST_S
+        while True:
+            heard = False
+            try:
+                async for response in self._watch():
+                    heard = True
+                    self._take(response)
+            except (grpc.aio.AioRpcError, TimeoutError, ValueError) as error:
+                self._lost(error)
+            self._connected = False
+            delay = _BACKOFF_FIRST_S if heard else min(delay * 2, _BACKOFF_MOST_S)
+            # Spread out, so that a fleet does not come back as one.
+            await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311
+
+    async def _watch(self) -> Any:
+        request = WatchRegistryRequest(
+            from_revision=self._last_event.revision if self._last_event else 0,
+            watcher_id=self._watcher_id,
+        )
+        # A channel of its own for each try: none waits out another's backoff.
+        async with grpc.aio.insecure_channel(self._address, options=_CHANNEL_OPTIONS) as channel:
+            stream = RegistryServiceStub(channel).WatchRegistry(request)
+            while True:
+                async with asyncio.timeout(_SILENCE_S):
+                    response = await stream.read()
+                if response is grpc.aio.EOF:
+                    return
+                yield response
+
+    def _take(self, response: WatchRegistryResponse) -> None:
+        self._connected = True
+        match response.WhichOneof("update"):
+            case "snapshot":
+                self._replace(response.snapshot)
+            case "event":
+                self._apply(response.event)
+            case "compacted":
+                self._last_event = None
+
+    def _replace(self, snapshot: Snapshot) -> None:
+        if snapshot.revision < self._state.revision:
+            fields = {"held": self._state.revision, "revision": snapshot.revision}
+            log.warning("the registry has gone back", extra={"fields": fields})
+        self._last_event = None
+        self._state.replace(snapshot)
+        self._changed(None)
+
+    def _apply(self, event: Event) -> None:
+        last = self._last_event
+        if last is not None and event.revision == last.revision:
+            if event != last:
+                raise ValueError("the registry's history is another one")
+            return
+        if event.revision != self._state.revision + 1:
+            raise ValueError(f"event {event.revision} does not follow {self._state.revision}")
+        self._state.apply(event)
+        self._last_event = event
+        self._changed(event)
+
+    def _lost(self, error: Exception) -> None:
+        refused = (
+            isinstance(error, grpc.aio.AioRpcError)
+            and error.code() is grpc.StatusCode.INVALID_ARGUMENT
+        )
+        if refused or isinstance(error, ValueError):
+            # We resume from a revision that the server does not have, or has otherwise.
+            self._last_event = None
+        if self._connected:
+            reason = error.details() if isinstance(error, grpc.aio.AioRpcError) else str(error)
+            log.warning("registry watch lost: %s", reason or type(error).__name__)
+
+    def _changed(self, event: Event | None) -> None:
+        self._loaded.set()
+        self._unsaved.set()
+        for callback in list(self._callbacks):
+            try:
+                callback(event)
+            except Exception:
+                log.exception("registry callback failed")
+
+    def _read_file(self) -> None:
+        if self._file is None:
+            return
+        try:
+            snapshot = Snapshot.FromString(self._file.read_bytes())
+        except FileNotFoundError:
+            return
+        except (OSError, DecodeError) as error:
+            log.warning("registry file %s cannot be used: %s", self._file, error)
+            return
+        self._state.replace(snapshot)
+        self._loaded.set()
+
+    async def _save(self) -> None:
+        while True:
+            await self._unsaved.wait()
+            # Changes come in bursts; one write for each of those is enough.
+            await asyncio.sleep(_SAVE_DELAY_S)
+            self._unsaved.clear()
+            await asyncio.to_thread(self._write_file, self._state.to_snapshot())
+
+    def _write_file(self, snapshot: Snapshot) -> None:
+        if self._file is None:
+            return
+        temporary = self._file.with_suffix(f".{os.getpid()}.tmp")
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as stream:
+                stream.write(snapshot.SerializeToString())
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(self._file)
+        except OSError as error:
+            log.warning("registry file %s cannot be written: %s", self._file, error)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+_CHANNEL_OPTIONS = [
+    # A snapshot is as large as the registry.
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+]
