@@ -1,0 +1,60 @@
+# `make` lists the targets. Everything runs in .venv, which every target sets up first.
+
+SHELL := bash
+.DEFAULT_GOAL := help
+.PHONY: help setup up test check check-code check-proto check-generated bench lock generate \
+	baseline format clean
+
+BIN := .venv/bin
+CODE := $(wildcard cli config_service gateway worker servicekit sdk scripts tests benchmarks)
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup:
+	@scripts/setup.sh
+
+up: setup ## Start a broker, a config service, a worker and a gateway here, with a real model
+	@$(BIN)/sie up $(ARGS)
+
+test: setup ## Run every test (ARGS="-k name" for some)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: check-code check-proto check-generated test ## Everything CI runs
+
+check-code: setup
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy
+
+# Breaking changes are measured against proto/released.binpb, the contract as last released and
+# an image of it rather than a git reference: CI checkouts are shallow, and a branch can lag.
+check-proto: setup
+	$(BIN)/buf lint
+	$(BIN)/buf format proto --diff --exit-code
+	$(BIN)/buf breaking --against proto/released.binpb
+
+check-generated: generate
+	@test -z "$$(git status --porcelain -- gen)" || \
+		{ git --no-pager diff --stat -- gen; echo "gen/ is not what proto/ generates: commit it"; exit 1; }
+
+bench: setup ## Run the benchmarks
+	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+lock: setup ## Resolve the dependencies anew into requirements/lock.txt
+	scripts/lock.sh
+
+generate: setup ## Generate gen/ from proto/
+	$(BIN)/python scripts/generate.py
+
+baseline: setup ## Make the present contract the released one (at a release only)
+	$(BIN)/buf build -o proto/released.binpb
+
+format: setup ## Format the code and the protos
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/buf format proto --write
+
+clean: ## Remove what the other targets made
+	rm -rf .venv .sie .pytest_cache .mypy_cache .ruff_cache .hypothesis build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

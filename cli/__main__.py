@@ -1,0 +1,31 @@
+"""The `sie` command.
+
+Each command is a module, imported only when it is the one that runs: `sie up` starts its
+processes before anything slow is imported.
+"""
+
+from importlib import import_module
+
+import click
+
+_COMMANDS = ("up", "encode", "models", "status", "version")
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 the base names it
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(f"cli.commands.{cmd_name}").command
+        return command
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Inference for encoders: embeddings, reranking and extraction behind one contract."""
+
+
+if __name__ == "__main__":
+    main()

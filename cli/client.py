@@ -1,0 +1,96 @@
+"""Calls to a gateway over gRPC, whose failures are sentences."""
+
+import os
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, Self, cast
+
+import grpc
+from grpc_status import rpc_status
+
+from cli.errors import CommandError
+from servicekit.errors import DOMAIN, code_of, from_status
+from sie.inference.v1 import inference_service_pb2 as inference
+from sie.inference.v1 import (
+    inference_service_pb2_grpc,
+    item_pb2,
+    model_service_pb2_grpc,
+)
+from sie.inference.v1 import model_service_pb2 as models
+
+_TIMEOUT_S = 60.0
+_OPTIONS = [
+    ("grpc.max_receive_message_length", -1),
+    # A gateway is addressed as it is, whatever proxy the shell names for the web.
+    ("grpc.enable_http_proxy", 0),
+]
+
+
+def default_address() -> str:
+    return f"127.0.0.1:{os.environ.get('SIE_GRPC_PORT', '9090')}"
+
+
+class GatewayClient:
+    """A connection to the gateway at `host:port`.
+
+    Every call raises CommandError with the reason when the gateway refuses or is not there.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._channel = grpc.insecure_channel(address, options=_OPTIONS)
+
+    def encode(
+        self, model: str, texts: Sequence[str], output: str | None = None, profile: str = ""
+    ) -> inference.EncodeResponse:
+        """Encodes texts to `output`, one of dense, sparse and multivector, or the model's first."""
+        wanted = [f"OUTPUT_TYPE_{output.upper()}"] if output else []
+        params = inference.EncodeParams(output_types=wanted, profile=profile)
+        items = [item_pb2.Item(text=text) for text in texts]
+        request = inference.EncodeRequest(model=model, items=items, params=params)
+        stub = inference_service_pb2_grpc.InferenceServiceStub(self._channel)
+        response: inference.EncodeResponse = self._call(stub.Encode, request)
+        return response
+
+    def list_models(self) -> list[models.ModelInfo]:
+        """Every model, over all pages."""
+        stub = model_service_pb2_grpc.ModelServiceStub(self._channel)
+        found: list[models.ModelInfo] = []
+        token = ""
+        while True:
+            page = self._call(stub.ListModels, models.ListModelsRequest(page_token=token))
+            found.extend(page.models)
+            token = page.next_page_token
+            if not token:
+                return found
+
+    def _call(self, method: Callable[..., Any], request: Any) -> Any:
+        try:
+            return method(request, timeout=_TIMEOUT_S)
+        except grpc.RpcError as error:
+            # Errors of a stub are always the call as well.
+            call = cast("grpc.Call", error)
+            raise CommandError(explain(call, self._address)) from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._channel.close()
+
+
+def explain(error: grpc.Call, address: str) -> str:
+    """What went wrong in a sentence, with the typed reason when the gateway gave one."""
+    status = rpc_status.from_call(error)
+    if status is not None and any(DOMAIN.encode() in detail.value for detail in status.details):
+        typed = from_status(status)
+        advice = f" (try again in {typed.retry_after_s:g} s)" if typed.retry_after_s else ""
+        return f"{typed.message} [{code_of(typed.reason)}]{advice}"
+    if error.code() is grpc.StatusCode.UNAVAILABLE:
+        return f"no gateway answers at {address}: {error.details()}\nIs it running? Try `sie up`."
+    return f"{error.details()} [{error.code().name}]"

@@ -1,0 +1,41 @@
+import json
+
+import click
+
+from cli import format as fmt
+from cli.client import GatewayClient, default_address
+
+
+@click.command()
+@click.argument("model")
+@click.argument("texts", nargs=-1, required=True, metavar="TEXT...")
+@click.option("--json", "json_output", is_flag=True, help="Print everything as JSON.")
+@click.option(
+    "--address",
+    default=default_address,
+    show_default="127.0.0.1:$SIE_GRPC_PORT",
+    help="host:port of the gateway's gRPC face.",
+)
+@click.option(
+    "--output",
+    type=click.Choice(["dense", "sparse", "multivector"]),
+    help="What to return, when not the model's first output.",
+)
+@click.option("--profile", default="", help="Profile of the model, when not its default.")
+def command(
+    model: str,
+    texts: tuple[str, ...],
+    json_output: bool,
+    address: str,
+    output: str | None,
+    profile: str,
+) -> None:
+    """Turn texts into embeddings."""
+    with GatewayClient(address) as gateway:
+        response = gateway.encode(model, texts, output, profile)
+    if json_output:
+        click.echo(json.dumps(fmt.as_json(response)))
+    else:
+        click.echo("\n".join(fmt.encoded(texts, response.items)))
+    if any(item.HasField("error") for item in response.items):
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,51 @@
+import http.client
+import os
+
+import click
+
+from cli import format as fmt
+from cli.client import GatewayClient, default_address
+from cli.errors import CommandError
+from cli.probes import http_get
+
+
+def _default_http_address() -> str:
+    return f"127.0.0.1:{os.environ.get('SIE_HTTP_PORT', '8080')}"
+
+
+@click.command()
+@click.option(
+    "--address",
+    default=default_address,
+    show_default="127.0.0.1:$SIE_GRPC_PORT",
+    help="host:port of the gateway's gRPC face.",
+)
+@click.option(
+    "--http-address",
+    default=_default_http_address,
+    show_default="127.0.0.1:$SIE_HTTP_PORT",
+    help="host:port of the gateway's HTTP face.",
+)
+def command(address: str, http_address: str) -> None:
+    """Show whether a gateway is ready, its models and its workers. Exit code 1 when not ready."""
+    ready = _readiness(http_address)
+    click.echo(f"gateway  {http_address}  {'ready' if ready else 'not ready'}")
+    with GatewayClient(address) as gateway:
+        found = gateway.list_models()
+    workers = sorted({worker for model in found for worker in model.workers})
+    click.echo(f"workers  {', '.join(workers) or 'none serves a model'}")
+    click.echo("\n".join(["", *fmt.model_table(found)]))
+    if not ready:
+        raise click.exceptions.Exit(1)
+
+
+def _readiness(http_address: str) -> bool:
+    host, _, port = http_address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise CommandError(f"{http_address!r} is no address: host:port is expected")
+    try:
+        return http_get(host, int(port), "/readyz", timeout_s=5.0).status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException) as error:
+        raise CommandError(
+            f"no gateway answers at {http_address}: {error}\nIs it running? Try `sie up`."
+        ) from None

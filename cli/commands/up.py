@@ -1,0 +1,126 @@
+"""`sie up`: a cluster on this machine, from nothing to the first embedding to Ctrl-C."""
+
+import os
+import time
+from pathlib import Path
+
+import click
+
+from cli import data_dir as folder
+from cli import hints
+from cli.commands.version import installed_version
+from cli.first_embedding import SENTENCE, first_embedding
+from cli.interrupt import Interrupt, Interrupted
+from cli.local_stack import LocalStack, preloaded_models
+from cli.log_follower import LogFollower
+from cli.ports import Ports
+from cli.progress import Progress
+from cli.supervisor import Supervisor
+
+# A slow machine compiles the first engine in far less.
+_READY_TIMEOUT_S = 300.0
+_WAIT_TICK_S = 0.03
+_SUPERVISE_TICK_S = 0.2
+
+
+@click.command()
+@click.option(
+    "--workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="How many workers to start.",
+)
+@click.option(
+    "--http-port",
+    envvar="SIE_HTTP_PORT",
+    default="8080",
+    show_default=True,
+    help="HTTP port of the gateway; also SIE_HTTP_PORT.",
+)
+@click.option(
+    "--grpc-port",
+    envvar="SIE_GRPC_PORT",
+    default="9090",
+    show_default=True,
+    help="gRPC port of the gateway; also SIE_GRPC_PORT.",
+)
+@click.option(
+    "--data-dir",
+    default=".sie",
+    show_default=True,
+    type=click.Path(path_type=Path),
+    help="Folder for the registry, compiled engines and logs.",
+)
+@click.option("--verbose", is_flag=True, help="Show the logs of all processes.")
+def command(workers: int, http_port: str, grpc_port: str, data_dir: Path, verbose: bool) -> None:
+    """Start a broker, a config service, workers and a gateway here, and run until Ctrl-C."""
+    progress = Progress()
+    chosen = {"SIE_HTTP_PORT": http_port, "SIE_GRPC_PORT": grpc_port}
+    with folder.locked(data_dir):
+        stack = LocalStack(data_dir, ports=Ports.from_environment(os.environ | chosen))
+        with Interrupt(_say_stopping, lambda: _kill_now(stack)) as interrupt:
+            try:
+                _bring_up(stack, workers, progress, interrupt)
+                _supervise(stack, interrupt, verbose=verbose)
+            except Interrupted:
+                pass
+            finally:
+                progress.clear()
+                stack.stop()
+    click.echo("stopped")
+
+
+def _bring_up(stack: LocalStack, workers: int, progress: Progress, interrupt: Interrupt) -> None:
+    click.echo(f"sie {installed_version()}, data in {stack.directory}")
+    cache = "warm" if folder.holds_engines(stack.cache_dir) else "cold"
+    stack.launch(workers)
+    progress.done("broker", stack.nats_url)
+    _wait_ready(stack, progress, interrupt)
+    model = preloaded_models()[0]
+    vector = first_embedding(stack.ports.http, model, interrupt.sleep)
+    shown = ", ".join(f"{value:.4f}" for value in vector[:4])
+    progress.done("first embedding", f"[{shown}, ...] {len(vector)} dims, engine cache {cache}")
+    click.echo(f'\n{model} on "{SENTENCE}". Try next:\n')
+    click.echo(hints.try_next(stack.http_address, stack.grpc_address, model))
+    click.echo(f"\nlogs in {stack.logs_dir}; Ctrl-C stops everything\n")
+
+
+def _wait_ready(stack: LocalStack, progress: Progress, interrupt: Interrupt) -> None:
+    details = {
+        "config": stack.config_address,
+        "gateway-1": f"http://{stack.http_address}, gRPC {stack.grpc_address}",
+    }
+    pending = [process for process in stack.processes.values() if process.name != "broker"]
+    while pending:
+        for process in [process for process in pending if process.is_ready()]:
+            pending.remove(process)
+            progress.done(process.name, details.get(process.name, "model loaded"))
+        if progress.seconds > _READY_TIMEOUT_S:
+            pending[0].wait_ready(timeout=0)
+        progress.waiting(process.name for process in pending)
+        interrupt.sleep(_WAIT_TICK_S)
+
+
+def _supervise(stack: LocalStack, interrupt: Interrupt, *, verbose: bool) -> None:
+    processes = list(stack.processes.values())
+    supervisor = Supervisor(processes, _say)
+    follower = LogFollower(processes if verbose else [], click.echo)
+    while True:
+        supervisor.tick()
+        follower.tick()
+        interrupt.sleep(_SUPERVISE_TICK_S)
+
+
+def _say(message: str) -> None:
+    click.echo(f"{time.strftime('%H:%M:%S')}  {message}")
+
+
+def _say_stopping() -> None:
+    click.echo("\nstopping: accepted work is finished first (Ctrl-C again ends at once)")
+
+
+def _kill_now(stack: LocalStack) -> None:
+    # Sends and does not wait: what this interrupted may hold the locks that waiting needs.
+    for process in list(stack.processes.values()):
+        process.kill()

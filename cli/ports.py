@@ -1,0 +1,96 @@
+"""Which loopback ports a local stack listens on."""
+
+import itertools
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cli.errors import CommandError
+
+HOST = "127.0.0.1"
+
+# Below the range from which the kernel takes ports of outgoing connections (32768 on Linux),
+# so that none of those can take a port between our choosing it and the child's listening.
+_FREE_RANGE_START, _FREE_RANGE_SIZE = 20_000, 12_000
+_candidates = itertools.count(os.getpid() * 31)
+
+
+class PortTakenError(CommandError):
+    """Another program listens on a port that was asked for."""
+
+    def __init__(self, port: int, variable: str) -> None:
+        super().__init__(
+            f"port {port} is taken by another program; "
+            f"choose another one with {variable}, such as {variable}={port + 1}"
+        )
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The ports of everything that is there once. Workers and further gateways take free ones."""
+
+    http: int
+    grpc: int
+    broker: int
+    config_grpc: int
+    config_http: int
+
+    @classmethod
+    def free(cls) -> "Ports":
+        """Ports nobody uses, for stacks that nobody types the address of."""
+        return cls(*(free_port() for _ in range(5)))
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Ports":
+        """The usual ports, or those that variables name.
+
+        The two public ports are a promise: when one is taken, that is an error. The inner ones
+        give way to another stack, unless a variable insists.
+
+        Raises:
+            PortTakenError: a public port, or one named by a variable, is taken.
+            CommandError: a variable holds no port.
+        """
+        return cls(
+            http=_exactly("SIE_HTTP_PORT", environment.get("SIE_HTTP_PORT", "8080")),
+            grpc=_exactly("SIE_GRPC_PORT", environment.get("SIE_GRPC_PORT", "9090")),
+            broker=_preferably("SIE_NATS_PORT", environment, 4222),
+            config_grpc=_preferably("SIE_CONFIG_GRPC_PORT", environment, 9091),
+            config_http=_preferably("SIE_CONFIG_HTTP_PORT", environment, 9092),
+        )
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as listener:
+        # Connections of an earlier run that linger in TIME_WAIT do not matter.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    """A port that nobody listens on and that this process has not handed out before."""
+    for candidate in _candidates:
+        port = _FREE_RANGE_START + candidate % _FREE_RANGE_SIZE
+        if is_free(port):
+            return port
+    raise AssertionError
+
+
+def _exactly(variable: str, text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise CommandError(f"{variable}={text!r} is no port: a number from 1 to 65535 is expected")
+    port = int(text)
+    if not is_free(port):
+        raise PortTakenError(port, variable)
+    return port
+
+
+def _preferably(variable: str, environment: Mapping[str, str], usual: int) -> int:
+    if variable in environment:
+        return _exactly(variable, environment[variable])
+    return usual if is_free(usual) else free_port()

@@ -1,0 +1,74 @@
+"""Questions to a process on loopback: is it there, is it ready, what does it answer.
+
+`http.client` and plain sockets, because anything cleverer would obey proxy settings, and
+because `sie up` must not spend its first second on imports.
+"""
+
+import http.client
+import json
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Probe = Callable[[], bool]
+
+_PROBE_TIMEOUT_S = 1.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP response, read to its end."""
+
+    status: int
+    body: bytes
+
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+def http_get(host: str, port: int, path: str, timeout_s: float = _PROBE_TIMEOUT_S) -> Answer:
+    return _http(host, port, "GET", path, None, timeout_s)
+
+
+def http_post(host: str, port: int, path: str, body: Any, timeout_s: float) -> Answer:
+    """Posts `body` as JSON and asks for JSON."""
+    return _http(host, port, "POST", path, json.dumps(body).encode(), timeout_s)
+
+
+def ready(host: str, port: int) -> Probe:
+    """True once `GET /readyz` answers 200."""
+
+    def probe() -> bool:
+        try:
+            return http_get(host, port, "/readyz").status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+
+    return probe
+
+
+def listening(host: str, port: int) -> Probe:
+    """True once a TCP connection is accepted."""
+
+    def probe() -> bool:
+        try:
+            with socket.create_connection((host, port), _PROBE_TIMEOUT_S):
+                return True
+        except OSError:
+            return False
+
+    return probe
+
+
+def _http(
+    host: str, port: int, method: str, path: str, body: bytes | None, timeout_s: float
+) -> Answer:
+    connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
+    headers = {"Content-Type": "application/json", "Accept": "application/json"}
+    try:
+        connection.request(method, path, body, headers)
+        response = connection.getresponse()
+        return Answer(response.status, response.read())
+    finally:
+        connection.close()
