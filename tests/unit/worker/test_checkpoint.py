@@ -18,21 +18,17 @@ def edit(path: Path, **values) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "pooling", "normalize", "max_length", "lower"),
+    ("name", "expected"),
     [
-        ("bert_mean", Pooling.MEAN, True, 48, False),
-        ("bert_cls", Pooling.CLS, True, 64, True),
-        ("bert_xlmr_tokenizer", Pooling.MEAN, False, 40, False),
+        ("bert_mean", (Pooling.MEAN, True, 48, False)),
+        ("bert_cls", (Pooling.CLS, True, 64, True)),
+        ("bert_xlmr_tokenizer", (Pooling.MEAN, False, 40, False)),
     ],
 )
-def test_modules_say_pooling_normalisation_and_length(
-    golden, name, pooling, normalize, max_length, lower
-):
-    checkpoint = Checkpoint.open(golden(name).directory)
-    assert checkpoint.pooling is pooling
-    assert checkpoint.normalize is normalize
-    assert checkpoint.max_length == max_length
-    assert checkpoint.do_lower_case is lower
+def test_modules_say_pooling_normalisation_and_length(golden, name, expected):
+    opened = Checkpoint.open(golden(name).directory)
+    said = (opened.pooling, opened.normalize, opened.max_length, opened.do_lower_case)
+    assert said == expected
 
 
 def test_without_sentence_bert_config_the_smaller_limit_holds(checkpoint_copy):
