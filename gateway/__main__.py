@@ -1,6 +1,6 @@
 """Starts a gateway: gRPC and HTTP JSON at the edge, the work queue behind.
 
-    python -m gateway        settings come from SIE_* variables, see Settings
+python -m gateway        settings come from SIE_* variables, see Settings
 """
 
 import asyncio
@@ -116,9 +116,7 @@ async def run(settings: Settings) -> None:
             [service.full_name for service, _ in services],
             settings.max_request_bytes * _TRANSPORT_LIMIT_FACTOR,
         )
-        grpc.server.add_generic_rpc_handlers(
-            grpc_face.handlers(api, settings.max_request_bytes)
-        )
+        grpc.server.add_generic_rpc_handlers(grpc_face.handlers(api, settings.max_request_bytes))
         await dispatcher.start()
         await workers.follow(client)
         ports = {"http": await http.start(), "grpc": await grpc.start()}

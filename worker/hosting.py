@@ -16,6 +16,7 @@ from servicekit.errors import SieError, proto_of
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.inference.v1.model_service_pb2 import ModelState
 from sie.worker.v1.worker_status_pb2 import HostedModel
+from worker import metrics
 from worker.checkpoint import CheckpointError
 from worker.loading import LoadedModel, load
 from worker.serving import ServedModel
@@ -185,6 +186,8 @@ class ModelHost:
             hosted.error = _load_error(model.model_id, error)
             hosted.state = _FAILED
         else:
+            for phase, seconds in loaded.seconds.items():
+                metrics.model_load_seconds.labels(model.model_id, phase).set(seconds)
             phases = {f"{name}_s": round(s, 3) for name, s in loaded.seconds.items()}
             log.info("model loaded", extra={"fields": {"model": model.model_id, **phases}})
             hosted.served = served

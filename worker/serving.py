@@ -17,6 +17,7 @@ from google.protobuf.message import DecodeError
 from servicekit.errors import SieError
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.work.v1.work_item_pb2 import WorkItem
+from worker import metrics
 from worker.batcher import BatchLimits
 from worker.consumer import PullConsumer
 from worker.delivery import Delivery, terminate
@@ -132,19 +133,24 @@ class ServedModel:
             item = WorkItem.FromString(message.data)
         except DecodeError:
             log.warning("unreadable work item", extra={"fields": {"subject": message.subject}})
+            self._count("unreadable")
             await terminate(self._nats, message)
             return
         delivery = Delivery(self._nats, message, item, self._worker_id)
         if delivery.expired:
+            self._count("expired")
             await delivery.ack()
             return
+        metrics.queue_seconds.labels(self._model.model_id).observe(delivery.timing.queue_ms / 1e3)
         self._deliveries[sequence] = delivery
         try:
             await self._begin(delivery)
         except SieError as error:
+            self._count("refused")
             await self._end(delivery, delivery.fail(error))
         except Exception:
             log.exception("work item failed", extra={"fields": {"request_id": item.request_id}})
+            self._count("failed")
             await self._end(delivery, delivery.fail(self._inference_error("the tokenizer")))
 
     async def _begin(self, delivery: Delivery) -> None:
@@ -165,6 +171,7 @@ class ServedModel:
         self._tokens_per_message += _SMOOTHING * (tokens - self._tokens_per_message)
         self.runner.submit(queued)
         if job.done:
+            self._count("refused")
             await self._end(delivery, job.finish())
 
     def _job(self, delivery: Delivery) -> EncodeJob:
@@ -196,19 +203,28 @@ class ServedModel:
             timing.queue_ms = max(timing.queue_ms, (computed.started - text.arrived) * 1000)
             timing.postprocessing_ms += (time.perf_counter() - began) * 1000
             if job.done:
+                self._count("answered")
                 self._spawn(self._end(job.delivery, job.finish()))
 
     def _measure(self, computed: Computed) -> None:
-        if computed.error is None and computed.seconds > 0:
-            tokens = sum(text.tokens for text in computed.texts)
-            speed = tokens / computed.seconds * self._loaded.engine.streams
-            self._tokens_per_second += _SMOOTHING * (speed - self._tokens_per_second)
+        if computed.error is not None:
+            return
+        model_id, rows = self._model.model_id, len(computed.texts)
+        tokens = sum(text.tokens for text in computed.texts)
+        padded = rows * max(text.tokens for text in computed.texts)
+        metrics.batch_tokens.labels(model_id).inc(tokens)
+        metrics.batch_tokens_padded.labels(model_id).inc(padded)
+        metrics.batch_rows.labels(model_id).observe(rows)
+        metrics.inference_seconds.labels(model_id).observe(computed.seconds)
+        speed = tokens / computed.seconds * self._loaded.engine.streams
+        self._tokens_per_second += _SMOOTHING * (speed - self._tokens_per_second)
 
     def _on_expired(self, texts: Sequence[Text]) -> None:
         """Nobody waits for these any more: leave the queue without a reply."""
         for job in {text.owner for text in texts} - {None}:
             if not job.delivery.closed:
                 job.delivery.closed = True
+                self._count("expired")
                 self._spawn(self._end(job.delivery, job.delivery.ack()))
 
     async def _end(self, delivery: Delivery, last_words: Coroutine[None, None, None]) -> None:
@@ -222,6 +238,9 @@ class ServedModel:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    def _count(self, outcome: str) -> None:
+        metrics.work_items.labels(self._model.model_id, outcome).inc()
 
     def _inference_error(self, part: str) -> SieError:
         model_id = self._model.model_id

@@ -1,0 +1,97 @@
+"""A load generator with as little of its own as Python allows; run as a process of its own.
+
+    python benchmarks/load.py {http|grpc} HOST:PORT MODEL CONCURRENCY TEXTS_PER_REQUEST SECONDS
+
+Prints one JSON line: texts a second, and the median and 99th percentile of latency.
+"""
+
+import asyncio
+import itertools
+import json
+import statistics
+import sys
+import time
+from collections.abc import Awaitable, Callable
+
+import grpc
+import orjson
+import texts
+import uvloop
+
+from sie.inference.v1.inference_service_pb2 import EncodeRequest
+
+_CORPUS = 512
+_WARM_UP_S = 0.5
+
+Send = Callable[[bytes], Awaitable[None]]
+
+
+async def http_client(address: str, model: str) -> Send:
+    """One keep-alive connection."""
+    host, port = address.split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = f"POST /v1/encode/{model} HTTP/1.1\r\nhost: {address}\r\ncontent-length: "
+
+    async def send(body: bytes) -> None:
+        writer.write(b"%b%d\r\n\r\n%b" % (head.encode(), len(body), body))
+        received = await reader.readuntil(b"\r\n\r\n")
+        status = received.split(b" ", 2)[1]
+        length = int(received.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        reply = await reader.readexactly(length)
+        assert status == b"200", reply[:300]
+
+    return send
+
+
+async def grpc_client(address: str, _model: str) -> Send:
+    """One channel, replies left as bytes."""
+    channel = grpc.aio.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
+    call = channel.unary_unary("/sie.inference.v1.InferenceService/Encode")
+
+    async def send(body: bytes) -> None:
+        await call(body)
+
+    return send
+
+
+def bodies(face: str, model: str, per_request: int) -> list[bytes]:
+    corpus = texts.mixed(_CORPUS)
+    groups = [corpus[i : i + per_request] for i in range(0, len(corpus), per_request)]
+    if face == "http":
+        return [orjson.dumps({"items": [{"text": t} for t in group]}) for group in groups]
+    return [
+        EncodeRequest(model=model, items=[{"text": t} for t in group]).SerializeToString()
+        for group in groups
+    ]
+
+
+async def main(face: str, address: str, model: str, concurrency: int, rows: int, s: float) -> None:
+    connect = {"http": http_client, "grpc": grpc_client}[face]
+    requests = itertools.cycle(bodies(face, model, rows))
+    took: list[float] = []
+    begin = time.perf_counter() + _WARM_UP_S
+    end = begin + s
+
+    async def client() -> None:
+        send = await connect(address, model)
+        while (started := time.perf_counter()) < end:
+            await send(next(requests))
+            finished = time.perf_counter()
+            if started >= begin:
+                took.append(finished - started)
+
+    await asyncio.gather(*(client() for _ in range(concurrency)))
+    elapsed = time.perf_counter() - begin
+    took.sort()
+    result = {
+        "texts_per_second": len(took) * rows / elapsed,
+        "p50_ms": statistics.median(took) * 1e3,
+        "p99_ms": took[int(len(took) * 0.99)] * 1e3,
+        "requests": len(took),
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    face_, address_, model_, concurrency_, rows_, seconds_ = sys.argv[1:]
+    uvloop.run(main(face_, address_, model_, int(concurrency_), int(rows_), float(seconds_)))

@@ -1,0 +1,26 @@
+"""What a worker measures. Label sets are bounded: models that are hosted here."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+batch_tokens = Counter("sie_worker_batch_tokens", "Tokens computed, without padding", ["model"])
+batch_tokens_padded = Counter(
+    "sie_worker_batch_tokens_padded", "Tokens computed, with padding", ["model"]
+)
+batch_rows = Histogram(
+    "sie_worker_batch_rows", "Texts in a batch", ["model"], buckets=(1, 2, 4, 8, 16, 32, 64, 128)
+)
+inference_seconds = Histogram(
+    "sie_worker_inference_seconds", "Time of a batch in the engine", ["model"], buckets=_SECONDS
+)
+queue_seconds = Histogram(
+    "sie_worker_queue_wait_seconds",
+    "From the gateway's publish to the worker's hands",
+    ["model"],
+    buckets=_SECONDS,
+)
+work_items = Counter("sie_worker_work_items", "Work items by how they ended", ["model", "outcome"])
+model_load_seconds = Gauge(
+    "sie_worker_model_load_seconds", "Time of each phase of the last load", ["model", "phase"]
+)
