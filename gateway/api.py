@@ -1,0 +1,298 @@
+"""The one pipeline behind both faces.
+
+    gRPC ──┐   request id → deadline → read → implementation → reply or SieError
+    HTTP ──┴─►           counted and timed once, here
+
+A face turns its wire into a message and the outcome back into its wire; whatever holds for
+every call (ids, deadlines, drain, metrics, unexpected failures) happens in `Api.call`.
+"""
+
+import asyncio
+import functools
+import inspect
+import logging
+import math
+import random
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from google.protobuf import message_factory
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from sie.errors.v1.error_reason_pb2 import ErrorReason
+
+from servicekit import logs
+from servicekit.errors import SieError, internal, invalid, spec_of
+
+log = logging.getLogger(__name__)
+
+REQUEST_ID_HEADER = "x-sie-request-id"
+_ACCEPTED_ID_HEADERS = (REQUEST_ID_HEADER, "x-request-id")
+_REQUEST_ID = re.compile(r"[!-~]{1,128}")
+_LATENCY_BUCKETS_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What an implementation knows of a call beside its request message.
+
+    Args:
+        request_id: the caller's, or a new one.
+        deadline: seconds since 1970 UTC.
+        metadata: gRPC metadata or HTTP headers, keys in lower case.
+        arrived: `time.perf_counter()` when the call came in.
+    """
+
+    request_id: str
+    deadline: float
+    metadata: Mapping[str, str]
+    arrived: float
+
+
+class Reply(NamedTuple):
+    """A response message as bytes, and headers (gRPC: trailing metadata) to go with it."""
+
+    body: bytes
+    headers: dict[str, str]
+
+
+# Returned by a method whose service has no such implementation.
+Implementation = Callable[[Message, Call], Awaitable["Reply | Message"]]
+# Reads the request; runs inside the pipeline, so that what it raises is counted.
+Read = Callable[[], Awaitable[Message]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Endpoint:
+    """One unary rpc."""
+
+    method: MethodDescriptor
+    implementation: Implementation
+    # Metric label: `encode`, `list_models`.
+    label: str = field(init=False)
+    # gRPC path.
+    path: str = field(init=False)
+    request_class: type[Message] = field(init=False)
+    response_class: type[Message] = field(init=False)
+
+    def __post_init__(self) -> None:
+        set_ = functools.partial(object.__setattr__, self)
+        set_("label", snake_case(self.method.name))
+        set_("path", f"/{self.method.containing_service.full_name}/{self.method.name}")
+        set_("request_class", message_factory.GetMessageClass(self.method.input_type))
+        set_("response_class", message_factory.GetMessageClass(self.method.output_type))
+
+
+class Api:
+    """Every unary rpc of some services, ready to be called.
+
+    Args:
+        services: descriptor and implementation of each. Rpc `GetModel` is the method
+            `get_model(request, call)`; one that is missing answers NOT_IMPLEMENTED.
+        default_timeout_s: for callers that give none.
+        max_timeout_s: longer ones are cut to this.
+        registry: holds the metrics.
+        machine_profile_of: the machine profile for a value of `x-sie-machine-profile` (`""` when
+            absent). Must map to few values: they are metric labels.
+    """
+
+    def __init__(
+        self,
+        services: Iterable[tuple[ServiceDescriptor, object]],
+        *,
+        default_timeout_s: float,
+        max_timeout_s: float,
+        registry: CollectorRegistry,
+        machine_profile_of: Callable[[str], str] = lambda _: "default",
+    ) -> None:
+        endpoints = [
+            Endpoint(method, _implementation(implementation, method))
+            for service, implementation in services
+            for method in service.methods
+            if not (method.client_streaming or method.server_streaming)
+        ]
+        self.endpoints = {endpoint.path: endpoint for endpoint in endpoints}
+        self._default_timeout_s = default_timeout_s
+        self._max_timeout_s = max_timeout_s
+        self._machine_profile_of = machine_profile_of
+        self._metrics = _Metrics(registry)
+        self._in_flight = 0
+        self._idle: asyncio.Event | None = None
+
+    async def call(
+        self,
+        endpoint: Endpoint,
+        request: Message | Read,
+        metadata: Mapping[str, str],
+        timeout_s: float | None = None,
+        request_id: str = "",
+    ) -> Reply:
+        """Runs one call to its end.
+
+        Args:
+            endpoint: one of `endpoints`.
+            request: the message, or what reads it.
+            metadata: keys in lower case. `x-request-timeout` bounds the call in seconds.
+            timeout_s: what the transport says about the caller's patience.
+            request_id: one that the face has assigned already.
+
+        Raises:
+            SieError: the call failed; nothing else is raised but CancelledError.
+        """
+        arrived = time.perf_counter()
+        request_id = request_id or request_id_of(metadata)
+        logs.request_id.set(request_id)
+        status = 200
+        self._in_flight += 1
+        try:
+            timeout_s = self._timeout(metadata, timeout_s)
+            call = Call(request_id, time.time() + timeout_s, metadata, arrived)
+            reply = await self._run(endpoint, request, call, timeout_s)
+        except SieError as error:
+            status = spec_of(error.reason).http_status
+            raise
+        except asyncio.CancelledError:
+            status = spec_of(ErrorReason.ERROR_REASON_CANCELLED).http_status
+            raise
+        except Exception:
+            log.exception("unexpected failure", extra={"fields": {"method": endpoint.path}})
+            status = 500
+            raise internal() from None
+        finally:
+            self._leave()
+            profile = self._machine_profile_of(metadata.get("x-sie-machine-profile", ""))
+            self._metrics.count(endpoint.label, status, profile, time.perf_counter() - arrived)
+        reply.headers.setdefault(REQUEST_ID_HEADER, request_id)
+        return reply
+
+    async def drain(self, timeout_s: float) -> int:
+        """Refuses new calls, waits for those in flight, returns how many are left."""
+        self._idle = asyncio.Event()
+        if self._in_flight:
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._idle.wait()
+            except TimeoutError:
+                log.warning("drain: %d calls still in flight", self._in_flight)
+        return self._in_flight
+
+    async def _run(
+        self, endpoint: Endpoint, request: Message | Read, call: Call, timeout_s: float
+    ) -> Reply:
+        if self._idle is not None:
+            raise SieError(ErrorReason.ERROR_REASON_SHUTTING_DOWN, "the server is shutting down")
+        bound = asyncio.timeout(timeout_s)
+        try:
+            async with bound:
+                message = request if isinstance(request, Message) else await request()
+                reply = await endpoint.implementation(message, call)
+        except TimeoutError:
+            if bound.expired():
+                raise _deadline_exceeded(timeout_s) from None
+            raise
+        if isinstance(reply, Message):
+            return Reply(reply.SerializeToString(), {})
+        return reply
+
+    def _leave(self) -> None:
+        self._in_flight -= 1
+        if self._idle is not None and not self._in_flight:
+            self._idle.set()
+
+    def _timeout(self, metadata: Mapping[str, str], timeout_s: float | None) -> float:
+        bounds = [self._max_timeout_s]
+        if timeout_s is not None:
+            bounds.append(timeout_s)
+        if (text := metadata.get("x-request-timeout")) is not None:
+            bounds.append(_seconds(text))
+        if len(bounds) == 1:
+            bounds.append(self._default_timeout_s)
+        if (bound := min(bounds)) <= 0:
+            raise _deadline_exceeded(0)
+        return bound
+
+
+class _Metrics:
+    """Request counters. Label children are kept: looking them up costs more than counting."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        requests = Counter(
+            "sie_gateway_requests_total",
+            "Calls by rpc, HTTP status (also for gRPC) and machine profile",
+            ["endpoint", "status", "machine_profile"],
+            registry=registry,
+        )
+        latency = Histogram(
+            "sie_gateway_request_latency_seconds",
+            "Time from arrival to the reply",
+            ["endpoint", "machine_profile"],
+            buckets=_LATENCY_BUCKETS_S,
+            registry=registry,
+        )
+        self._requests = functools.cache(requests.labels)
+        self._latency = functools.cache(latency.labels)
+
+    def count(self, endpoint: str, status: int, profile: str, elapsed_s: float) -> None:
+        self._requests(endpoint, str(status), profile).inc()
+        self._latency(endpoint, profile).observe(elapsed_s)
+
+
+def request_id_of(metadata: Mapping[str, str]) -> str:
+    """The caller's request id if it is at most 128 visible ASCII characters, else a new one."""
+    for header in _ACCEPTED_ID_HEADERS:
+        given = metadata.get(header)
+        if given and _REQUEST_ID.fullmatch(given):
+            return given
+    return _new_request_id()
+
+
+def snake_case(name: str) -> str:
+    """`GetModel` -> `get_model`."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def _new_request_id() -> str:
+    """UUID version 7 (RFC 9562): ids sort by the time they were made."""
+    milliseconds = time.time_ns() // 1_000_000
+    noise = random.getrandbits(74)
+    value = (milliseconds << 80) | (0x7 << 76) | ((noise >> 62) << 64) | (0b10 << 62)
+    text = f"{value | (noise & ((1 << 62) - 1)):032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise invalid("x-request-timeout", "expected a number of seconds above 0")
+    return seconds
+
+
+def _deadline_exceeded(timeout_s: float) -> SieError:
+    return SieError(
+        ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED,
+        f"no result within {timeout_s:.3g} s",
+        timeout_ms=round(timeout_s * 1000),
+    )
+
+
+def _implementation(service: object, method: MethodDescriptor) -> Implementation:
+    implementation: Any = getattr(service, snake_case(method.name), None)
+    if implementation is None:
+        return functools.partial(_not_implemented, method.full_name)
+    assert inspect.iscoroutinefunction(implementation), f"{method.full_name} must be async"
+    return implementation  # type: ignore[no-any-return]
+
+
+async def _not_implemented(method: str, _request: Message, _call: Call) -> Reply:
+    raise SieError(
+        ErrorReason.ERROR_REASON_NOT_IMPLEMENTED,
+        f"{method} is not provided by this server",
+        method=method,
+    )

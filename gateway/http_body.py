@@ -1,0 +1,83 @@
+"""Reading a request body within its limit, also when it is chunked or compressed."""
+
+import zlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from sie.errors.v1.error_reason_pb2 import ErrorReason
+
+from servicekit.errors import SieError, invalid
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+# `curl -d` says form-urlencoded whatever it sends.
+_JSON_TYPES = {"", "application/json", "text/json", "application/x-www-form-urlencoded"}
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+async def read_body(metadata: Mapping[str, str], receive: Receive, max_bytes: int) -> bytes:
+    """The request's body, inflated.
+
+    Raises:
+        SieError: it is larger than `max_bytes`, or of a type or encoding that is not read.
+    """
+    encoding = metadata.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip"):
+        raise _unsupported("content encoding", metadata["content-encoding"])
+    length = metadata.get("content-length", "")
+    if length.isdecimal() and int(length) > max_bytes:
+        raise _too_large(max_bytes)
+    body = await _receive_all(receive, max_bytes)
+    if body:
+        _check_type(metadata.get("content-type", ""))
+    return _inflate(body, max_bytes) if encoding == "gzip" else body
+
+
+async def _receive_all(receive: Receive, max_bytes: int) -> bytes:
+    event = await receive()
+    body: bytes = event.get("body", b"")
+    parts, size = [body], len(body)
+    while event["type"] == "http.request" and event.get("more_body") and size <= max_bytes:
+        event = await receive()
+        parts.append(event.get("body", b""))
+        size += len(parts[-1])
+    if size > max_bytes:
+        raise _too_large(max_bytes)
+    if event["type"] == "http.disconnect":
+        raise SieError(ErrorReason.ERROR_REASON_CANCELLED, "the client went away")
+    return body if len(parts) == 1 else b"".join(parts)
+
+
+def _check_type(content_type: str) -> None:
+    if content_type.partition(";")[0].strip().lower() not in _JSON_TYPES:
+        raise _unsupported("content type", content_type)
+
+
+def _inflate(body: bytes, max_bytes: int) -> bytes:
+    inflater = zlib.decompressobj(_GZIP)
+    try:
+        inflated = inflater.decompress(body, max_bytes + 1)
+    except zlib.error:
+        raise invalid("body", "not gzip") from None
+    if len(inflated) > max_bytes:
+        raise _too_large(max_bytes)
+    if not inflater.eof or inflater.unused_data:
+        raise invalid("body", "not one whole gzip member")
+    return inflated
+
+
+def _too_large(max_bytes: int) -> SieError:
+    return SieError(
+        ErrorReason.ERROR_REASON_PAYLOAD_TOO_LARGE,
+        f"the body is larger than {max_bytes} bytes",
+        limit_bytes=max_bytes,
+    )
+
+
+def _unsupported(what: str, value: str) -> SieError:
+    value = value[:80]
+    return SieError(
+        ErrorReason.ERROR_REASON_UNSUPPORTED_MEDIA_TYPE,
+        f"{what} {value!r} is not read here; send application/json",
+        content_type=value,
+    )

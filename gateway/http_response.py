@@ -1,0 +1,75 @@
+"""HTTP responses: JSON, and errors in the shapes that clients of this field read."""
+
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import orjson
+from sie.errors.v1.error_reason_pb2 import ErrorReason
+
+from gateway.api import REQUEST_ID_HEADER
+from servicekit.errors import SieError, http_headers_of, json_of, spec_of
+
+JSON = "application/json"
+
+
+class Response(NamedTuple):
+    """A whole response."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+
+def json_response(value: Any, status: int = 200) -> Response:
+    return Response(status, orjson.dumps(value), {"content-type": JSON})
+
+
+def error_response(error: SieError, request_id: str) -> Response:
+    """The error as `{"error": {...}, "detail": {...}}`, with Retry-After where it helps."""
+    body = json_of(error, request_id)
+    if extend := _MORE_KEYS.get(error.reason):
+        body.update(extend(error))
+    headers = {
+        "content-type": JSON,
+        REQUEST_ID_HEADER: request_id,
+        **http_headers_of(error),
+    }
+    if (allow := getattr(error, "allow", None)) is not None:
+        headers["allow"] = allow
+    if error.reason == ErrorReason.ERROR_REASON_PAYLOAD_TOO_LARGE:
+        # What the client is still sending would be read as its next request, or for nothing.
+        headers["connection"] = "close"
+    return Response(spec_of(error.reason).http_status, orjson.dumps(body), headers)
+
+
+def _gpu_not_configured(error: SieError) -> dict[str, Any]:
+    configured = error.metadata.get("configured_gpu_types", "")
+    return {
+        "status": "gpu_not_configured",
+        "gpu": error.metadata.get("gpu", ""),
+        "configured_gpu_types": [name.strip() for name in configured.split(",") if name.strip()],
+        "message": error.message,
+    }
+
+
+def _provisioning(error: SieError) -> dict[str, Any]:
+    return {
+        "status": "provisioning",
+        "gpu": error.metadata.get("gpu", ""),
+        "bundle": error.metadata.get("bundle", ""),
+        "estimated_wait_s": error.retry_after_s,
+        "message": error.message,
+    }
+
+
+# The keys that the documentation shows for these two, beside `error` and `detail`.
+_MORE_KEYS: dict[int, Callable[[SieError], dict[str, Any]]] = {
+    ErrorReason.ERROR_REASON_GPU_NOT_CONFIGURED: _gpu_not_configured,
+    ErrorReason.ERROR_REASON_PROVISIONING: _provisioning,
+}
+
+
+@functools.lru_cache(maxsize=256)
+def header_name(name: str) -> bytes:
+    return name.lower().encode("latin-1")

@@ -1,0 +1,87 @@
+"""The HTTP server: uvicorn inside the service's own loop and life cycle."""
+
+import asyncio
+import contextlib
+import socket
+from typing import Any
+
+import uvicorn
+
+_BACKLOG = 2048
+
+
+class HttpServer:
+    """Serves an ASGI application, as servicekit.grpc_server serves gRPC.
+
+    Args:
+        app: the application.
+        host: address to listen on.
+        port: 0 takes a free one.
+    """
+
+    def __init__(self, app: Any, host: str, port: int) -> None:
+        self._host = host
+        self._port = port
+        config = uvicorn.Config(
+            app,
+            loop="none",
+            http="httptools",
+            ws="none",
+            interface="asgi3",
+            lifespan="off",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            backlog=_BACKLOG,
+        )
+        self._server = _Server(config)
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self) -> int:
+        """Listens, and returns the port.
+
+        Raises:
+            OSError: the address is taken; the message names it.
+        """
+        listener = _listen(self._host, self._port)
+        port: int = listener.getsockname()[1]
+        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
+        await self._server.listening.wait()
+        return port
+
+    async def stop(self, grace_s: float) -> None:
+        """Stops listening and lets requests in flight finish within `grace_s` seconds."""
+        if self._serving is None:
+            return
+        # uvicorn wants whole seconds in its type, and hands them to asyncio.wait_for.
+        self._server.config.timeout_graceful_shutdown = grace_s  # type: ignore[assignment]
+        self._server.should_exit = True
+        await self._serving
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listening.set()
+
+    def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
+        """Signals belong to servicekit.lifecycle."""
+        return contextlib.nullcontext()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise OSError(error.errno, f"cannot listen on {host}:{port}: {error.strerror}") from None
+    listener.setblocking(False)
+    return listener

@@ -1,0 +1,157 @@
+"""JSON values to protobuf scalars: ProtoJSON's rules, without its leniency about meaning.
+
+A number of the wrong range, a fraction for an integer, text that is no base64 and anything
+not finite are errors. 64-bit integers may be strings, as ProtoJSON writes them.
+"""
+
+import binascii
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
+
+from gateway.transcoder.names import choices, enum_names
+from gateway.transcoder.reading import FieldError, expected
+
+Convert = Callable[[Any], Any]
+
+_INTEGER = re.compile(r"-?[0-9]{1,20}")
+_NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
+_FLOAT32_MAX = float(np.finfo(np.float32).max)
+_FLOAT64_MAX = float(np.finfo(np.float64).max)
+
+
+def converter(field: FieldDescriptor) -> Convert:
+    """What turns a JSON value into a value of the field's scalar type.
+
+    The function raises FieldError.
+    """
+    if field.enum_type is not None:
+        return _enum(field.enum_type)
+    return _CONVERTERS[field.type]
+
+
+def text_converter(field: FieldDescriptor) -> Convert:
+    """The same for the text of a path or query, where booleans are `true` and `false`."""
+    if field.type == FieldDescriptor.TYPE_BOOL:
+        return _boolean_text
+    return converter(field)
+
+
+def largest(field: FieldDescriptor) -> float:
+    """The largest finite value of a float or double field."""
+    return _FLOAT32_MAX if field.type == FieldDescriptor.TYPE_FLOAT else _FLOAT64_MAX
+
+
+def all_within(values: list[Any], limit: float) -> bool:
+    """Whether all are numbers, finite and at most `limit`; without a loop over them."""
+    if not set(map(type, values)) <= {float, int}:
+        return False
+    return bool((np.abs(np.array(values, np.float64)) <= limit).all())
+
+
+def _string(value: Any) -> str:
+    if type(value) is str:
+        return value
+    raise expected("a string", value)
+
+
+def _boolean(value: Any) -> bool:
+    if type(value) is bool:
+        return value
+    raise expected("a boolean", value)
+
+
+def _boolean_text(value: str) -> bool:
+    if value in ("true", "false"):
+        return value == "true"
+    raise FieldError("expected true or false")
+
+
+def _bytes(value: Any) -> bytes:
+    text = _string(value)
+    if "-" in text or "_" in text:
+        text = text.replace("-", "+").replace("_", "/")
+    try:
+        return binascii.a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True)
+    except ValueError:
+        raise FieldError("expected base64") from None
+
+
+def _integer(low: int, high: int) -> Convert:
+    def convert(value: Any) -> int:
+        kind = type(value)
+        if kind is int:
+            number = value
+        elif (kind is float and value.is_integer()) or (kind is str and _INTEGER.fullmatch(value)):
+            number = int(value)
+        elif kind is float:
+            raise FieldError("expected an integer, got a fraction")
+        else:
+            raise expected("an integer", value)
+        if low <= number <= high:
+            return number  # type: ignore[no-any-return]
+        raise FieldError(f"out of range, from {low} to {high}")
+
+    return convert
+
+
+def _floating(limit: float) -> Convert:
+    def convert(value: Any) -> float:
+        kind = type(value)
+        if kind is float or kind is int:
+            number = value
+        elif kind is str and _NUMBER.fullmatch(value):
+            number = float(value)
+        else:
+            raise expected("a number", value)
+        if -limit <= number <= limit:
+            return float(number)
+        raise FieldError(f"out of range, at most {limit:.8g}")
+
+    return convert
+
+
+def _enum(enum: EnumDescriptor) -> Convert:
+    numbers = {name: number for number, name in enum_names(enum).items()}
+    numbers.update({value.name: value.number for value in enum.values})
+    wanted = "one of " + ", ".join(choices(enum))
+
+    def convert(value: Any) -> int:
+        if type(value) is str:
+            number = numbers.get(value)
+        elif type(value) is int and value in enum.values_by_number:
+            number = value
+        else:
+            raise expected(wanted, value)
+        if number is None:
+            raise FieldError(f"expected {wanted}")
+        return number
+
+    return convert
+
+
+_INT32 = _integer(-(2**31), 2**31 - 1)
+_INT64 = _integer(-(2**63), 2**63 - 1)
+_UINT32 = _integer(0, 2**32 - 1)
+_UINT64 = _integer(0, 2**64 - 1)
+
+_CONVERTERS: dict[int, Convert] = {
+    FieldDescriptor.TYPE_STRING: _string,
+    FieldDescriptor.TYPE_BOOL: _boolean,
+    FieldDescriptor.TYPE_BYTES: _bytes,
+    FieldDescriptor.TYPE_INT32: _INT32,
+    FieldDescriptor.TYPE_SINT32: _INT32,
+    FieldDescriptor.TYPE_SFIXED32: _INT32,
+    FieldDescriptor.TYPE_INT64: _INT64,
+    FieldDescriptor.TYPE_SINT64: _INT64,
+    FieldDescriptor.TYPE_SFIXED64: _INT64,
+    FieldDescriptor.TYPE_UINT32: _UINT32,
+    FieldDescriptor.TYPE_FIXED32: _UINT32,
+    FieldDescriptor.TYPE_UINT64: _UINT64,
+    FieldDescriptor.TYPE_FIXED64: _UINT64,
+    FieldDescriptor.TYPE_FLOAT: _floating(_FLOAT32_MAX),
+    FieldDescriptor.TYPE_DOUBLE: _floating(_FLOAT64_MAX),
+}
