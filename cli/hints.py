@@ -44,5 +44,8 @@ def python(http: str, grpc: str, model: str) -> str:
 def try_next(http: str, grpc: str, model: str) -> str:
     """A paragraph with every way to call."""
     address = "" if grpc.endswith(":9090") else f" --address {grpc}"
-    lines = f"sie encode {model} {shlex.quote(SENTENCE)}{address}"
-    return "\n\n".join([curl(http, model), grpcurl(grpc, model), python(http, grpc, model), lines])
+    # By the path it was started with: the virtual environment need not be active.
+    command = f"{shlex.quote(sys.argv[0])} encode {model} {shlex.quote(SENTENCE)}{address}"
+    return "\n\n".join(
+        [curl(http, model), grpcurl(grpc, model), python(http, grpc, model), command]
+    )

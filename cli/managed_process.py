@@ -53,7 +53,6 @@ class ManagedProcess:
         self.name = name
         self.log_path = log_path
         self.env = env
-        self.started_at = 0.0
         self._command = list(command)
         self._probe = probe
         self._child: subprocess.Popen[bytes] | None = None
@@ -63,7 +62,6 @@ class ManagedProcess:
         """Starts it, or starts it anew once it has ended. The log goes on."""
         assert not self.is_running, f"{self.name} runs already"
         self.log_path.parent.mkdir(parents=True, exist_ok=True)
-        self.started_at = time.monotonic()
         self._child = _starter.submit(self._spawn).result()
 
     def _spawn(self) -> subprocess.Popen[bytes]:

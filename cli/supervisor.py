@@ -18,6 +18,7 @@ _TAIL_LINES = 8
 @dataclass
 class _Watched:
     process: ManagedProcess
+    started_at: float
     ends: int = 0
     restart_at: float | None = None
     is_returning: bool = False
@@ -38,7 +39,7 @@ class Supervisor:
         say: Callable[[str], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._watched = [_Watched(process) for process in processes]
+        self._watched = [_Watched(process, clock()) for process in processes]
         self._say = say
         self._clock = clock
 
@@ -52,6 +53,7 @@ class Supervisor:
             elif self._clock() >= watched.restart_at:
                 watched.restart_at = None
                 watched.is_returning = True
+                watched.started_at = self._clock()
                 watched.process.start()
 
     def _welcome(self, watched: _Watched) -> None:
@@ -61,7 +63,7 @@ class Supervisor:
 
     def _schedule(self, watched: _Watched) -> None:
         process = watched.process
-        ran_s = self._clock() - process.started_at
+        ran_s = self._clock() - watched.started_at
         watched.ends = 1 if ran_s >= _STABLE_S else watched.ends + 1
         delay_s = restart_delay(watched.ends)
         watched.restart_at = self._clock() + delay_s

@@ -46,7 +46,7 @@ install_projects() {
     local project
     for project in . sdk; do
         [ ! -f "$project/pyproject.toml" ] ||
-            pip_install --no-deps --no-build-isolation --editable "$project"
+            pip_install --no-deps --no-build-isolation --editable "$project" || return 1
     done
 }
 
@@ -54,7 +54,7 @@ find_python
 inputs=(requirements/*.txt pyproject.toml scripts/setup.sh)
 [ ! -f sdk/pyproject.toml ] || inputs+=(sdk/pyproject.toml)
 stamp="$version $PWD $(cat "${inputs[@]}" | cksum)"
-[ "$(cat .venv/stamp 2>/dev/null || true)" != "$stamp" ] || exit 0
+if [ -x .venv/bin/sie ] && [ "$(cat .venv/stamp 2>/dev/null)" = "$stamp" ]; then exit 0; fi
 
 begin=$SECONDS
 echo "setting up .venv with Python $version (once)"

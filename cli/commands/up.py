@@ -13,6 +13,7 @@ from cli.first_embedding import SENTENCE, first_embedding
 from cli.interrupt import Interrupt, Interrupted
 from cli.local_stack import LocalStack, preloaded_models
 from cli.log_follower import LogFollower
+from cli.managed_process import ManagedProcess
 from cli.ports import Ports
 from cli.progress import Progress
 from cli.supervisor import Supervisor
@@ -98,8 +99,13 @@ def _wait_ready(stack: LocalStack, progress: Progress, interrupt: Interrupt) -> 
             progress.done(process.name, details.get(process.name, "model loaded"))
         if progress.seconds > _READY_TIMEOUT_S:
             pending[0].wait_ready(timeout=0)
-        progress.waiting(process.name for process in pending)
+        progress.waiting(map(_awaited, pending))
         interrupt.sleep(_WAIT_TICK_S)
+
+
+def _awaited(process: ManagedProcess) -> str:
+    is_worker = process.env.get("SIE_WORKER_ID") == process.name
+    return f"{process.name} (loading its model)" if is_worker else process.name
 
 
 def _supervise(stack: LocalStack, interrupt: Interrupt, *, verbose: bool) -> None:

@@ -1,0 +1,3 @@
+from stand_in import serve
+
+serve("SIE_CONFIG_HTTP_PORT")

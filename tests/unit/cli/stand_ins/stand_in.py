@@ -1,0 +1,37 @@
+"""Stands in for a service: ready at once, and every POST gives the same small embedding.
+
+Put first on the path, the modules beside this one are what `python -m gateway` and the others
+run, so the life of a stack is tested without a model.
+"""
+
+import json
+import os
+import signal
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+EMBEDDING = {"items": [{"dense": {"dims": 3, "values": [0.25, -0.5, 1.0]}}]}
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self._answer(b"{}")
+
+    def do_POST(self) -> None:
+        self._answer(json.dumps(EMBEDDING).encode())
+
+    def _answer(self, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_arguments: Any) -> None:
+        pass
+
+
+def serve(port_variable: str) -> None:
+    if os.environ.get("STAND_IN_IGNORES_SIGTERM"):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    print("stand-in is up", flush=True)
+    ThreadingHTTPServer(("127.0.0.1", int(os.environ[port_variable])), _Handler).serve_forever()

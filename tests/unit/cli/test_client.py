@@ -1,0 +1,96 @@
+"""The commands against a real gRPC server in this process."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+import pytest
+from click.testing import CliRunner
+from grpc_status import rpc_status
+
+from cli.__main__ import main
+from cli.ports import free_port
+from servicekit.errors import SieError, status_of
+from sie.errors.v1.error_reason_pb2 import ErrorReason
+from sie.inference.v1 import inference_service_pb2 as inference
+from sie.inference.v1 import inference_service_pb2_grpc, model_service_pb2_grpc, result_pb2
+from sie.inference.v1 import model_service_pb2 as models
+
+
+class Inference(inference_service_pb2_grpc.InferenceServiceServicer):
+    """Knows one model, whose vectors are (length of the text, 1)."""
+
+    def Encode(self, request: inference.EncodeRequest, context: Any) -> inference.EncodeResponse:
+        if request.model != "known":
+            error = SieError(
+                ErrorReason.ERROR_REASON_MODEL_NOT_FOUND, f"no model {request.model}", model="m"
+            )
+            context.abort_with_status(rpc_status.to_status(status_of(error)))
+        results = [result_pb2.EncodeResult(input_tokens=3) for _ in request.items]
+        for item, result in zip(request.items, results, strict=True):
+            result.dense.dims = 2
+            result.dense.values.extend([len(item.text), 1.0])
+        return inference.EncodeResponse(model=request.model, items=results)
+
+
+class Models(model_service_pb2_grpc.ModelServiceServicer):
+    """Gives two models on two pages."""
+
+    def ListModels(self, request: models.ListModelsRequest, _context: Any) -> Any:
+        if not request.page_token:
+            first = models.ModelInfo(name="a")
+            return models.ListModelsResponse(models=[first], next_page_token="2")
+        return models.ListModelsResponse(models=[models.ModelInfo(name="b")])
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    server = grpc.server(ThreadPoolExecutor(max_workers=2))
+    inference_service_pb2_grpc.add_InferenceServiceServicer_to_server(Inference(), server)
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(Models(), server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"127.0.0.1:{port}"
+    server.stop(None).wait()
+
+
+def run(*arguments: str) -> Any:
+    return CliRunner().invoke(main, arguments)
+
+
+def test_encode_prints_vectors_and_similarities(address: str) -> None:
+    result = run("encode", "known", "abc", "abcd", "--address", address)
+    assert result.exit_code == 0, result.output
+    assert "[3.0000, 1.0000]  (3 tokens)" in result.output
+    assert "cosine similarity" in result.output
+
+
+def test_encode_prints_json(address: str) -> None:
+    result = run("encode", "known", "abc", "--json", "--address", address)
+    assert json.loads(result.output)["items"][0]["dense"]["values"] == [3.0, 1.0]
+
+
+def test_a_typed_error_is_a_sentence_with_its_reason(address: str) -> None:
+    result = run("encode", "unknown", "abc", "--address", address)
+    assert result.exit_code == 1
+    assert result.output == "Error: no model unknown [MODEL_NOT_FOUND]\n"
+
+
+def test_no_gateway_is_a_sentence() -> None:
+    result = run("models", "--address", f"127.0.0.1:{free_port()}")
+    assert result.exit_code == 1
+    assert "no gateway answers at 127.0.0.1:" in result.output
+    assert "sie up" in result.output
+
+
+def test_models_are_read_over_all_pages(address: str) -> None:
+    result = run("models", "--json", "--address", address)
+    assert [model["name"] for model in json.loads(result.output)["models"]] == ["a", "b"]
+
+
+def test_version_and_help_name_every_command() -> None:
+    assert run("version").output.startswith("sie ")
+    for name in ("up", "encode", "models", "status", "version"):
+        assert f"  {name} " in run("--help").output

@@ -1,0 +1,152 @@
+"""`sie up` as a person runs it: a real process, real signals, stand-ins for the services."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cli.ports import free_port, is_free
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+STAND_INS = Path(__file__).parent / "stand_ins"
+
+
+class Up:
+    """A running `sie up`, whose output can be waited for."""
+
+    def __init__(self, directory: Path, **env: str) -> None:
+        self.data_dir = directory / "data"
+        self.ports = [free_port() for _ in range(2)]
+        self._output = directory / f"output-{self.ports[0]}"
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join([str(STAND_INS), *sys.path]),
+            "SIE_HTTP_PORT": str(self.ports[0]),
+            "SIE_GRPC_PORT": str(self.ports[1]),
+        }
+        command = [sys.executable, "-P", "-m", "cli", "up", "--data-dir", str(self.data_dir)]
+        with self._output.open("wb") as output:
+            self.process = subprocess.Popen(
+                command, env=environment | env, stdout=output, stderr=subprocess.STDOUT
+            )
+
+    @property
+    def output(self) -> str:
+        return self._output.read_text()
+
+    def wait_for(self, text: str) -> None:
+        deadline = time.monotonic() + 20
+        while text not in self.output:
+            assert time.monotonic() < deadline, f"no {text!r} in\n{self.output}"
+            time.sleep(0.02)
+
+    def children(self) -> dict[str, int]:
+        """Pids by module name, from the processes whose parent it is."""
+        listing = subprocess.run(
+            ["ps", "-o", "pid=,args=", "--ppid", str(self.process.pid)],
+            check=False,
+            capture_output=True,
+            text=True,
+        ).stdout
+        rows = [line.split(None, 1) for line in listing.splitlines()]
+        return {arguments.rpartition(" ")[2]: int(pid) for pid, arguments in rows}
+
+
+@pytest.fixture
+def start_up(tmp_path: Path) -> Iterator[Callable[..., Up]]:
+    started: list[Up] = []
+
+    def start(**env: str) -> Up:
+        started.append(Up(tmp_path, **env))
+        return started[-1]
+
+    yield start
+    for up in started:
+        up.process.kill()
+        up.process.wait()
+
+
+def all_gone(pids: list[int]) -> bool:
+    deadline = time.monotonic() + 5
+    while any(Path(f"/proc/{pid}").exists() for pid in pids):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def test_it_comes_up_shows_what_to_try_and_ends_with_ctrl_c(start_up: Callable[..., Up]) -> None:
+    up = start_up()
+    up.wait_for("Ctrl-C stops everything")
+    for step in ("broker", "config", "worker-1", "gateway-1", "first embedding"):
+        assert re.search(rf"\d\.\d\d s  {step} ", up.output), step
+    assert "[0.2500, -0.5000, 1.0000, ...] 3 dims, engine cache cold" in up.output
+    for hint in ("curl -s http://127.0.0.1:", "grpcurl -plaintext", "<<'END'"):
+        assert hint in up.output
+    pids = list(up.children().values())
+    assert len(pids) == 4
+
+    up.process.send_signal(signal.SIGINT)
+    assert up.process.wait(15) == 0
+    assert up.output.endswith("stopped\n")
+    assert all_gone(pids)
+    assert all(is_free(port) for port in up.ports)
+
+
+def test_a_second_ctrl_c_ends_at_once(start_up: Callable[..., Up]) -> None:
+    up = start_up(STAND_IN_IGNORES_SIGTERM="1")
+    up.wait_for("Ctrl-C stops everything")
+    pids = list(up.children().values())
+    up.process.send_signal(signal.SIGINT)
+    up.wait_for("stopping")
+    begin = time.monotonic()
+    up.process.send_signal(signal.SIGINT)
+    assert up.process.wait(5) == 128 + signal.SIGINT
+    assert time.monotonic() - begin < 2
+    assert all_gone(pids)
+
+
+def test_nothing_survives_a_killed_supervisor(start_up: Callable[..., Up]) -> None:
+    up = start_up(STAND_IN_IGNORES_SIGTERM="1")
+    up.wait_for("Ctrl-C stops everything")
+    pids = list(up.children().values())
+    up.process.kill()
+    up.process.wait()
+    assert all_gone(pids)
+
+
+def test_a_child_that_is_killed_comes_back(start_up: Callable[..., Up]) -> None:
+    up = start_up()
+    up.wait_for("Ctrl-C stops everything")
+    os.kill(up.children()["worker"], signal.SIGKILL)
+    up.wait_for("worker-1 ended (exit code 137")
+    up.wait_for("worker-1 is ready again")
+
+
+def test_a_child_that_cannot_start_is_an_error_with_its_log(
+    start_up: Callable[..., Up], tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    (broken / "worker.py").write_text("raise SystemExit('no such bundle: gpu')")
+    path = os.pathsep.join([str(broken), str(STAND_INS), *sys.path])
+    up = start_up(PYTHONPATH=path)
+    assert up.process.wait(15) == 1
+    assert "Error: worker-1 ended with exit code 1 while starting" in up.output
+    assert "no such bundle: gpu" in up.output
+    assert str(up.data_dir / "logs" / "worker-1.log") in up.output
+    assert not up.children()
+
+
+def test_a_folder_in_use_is_an_error(start_up: Callable[..., Up]) -> None:
+    first = start_up()
+    first.wait_for("broker")
+    second = start_up()
+    assert second.process.wait(15) == 1
+    assert f"another `sie up` uses {first.data_dir}" in second.output
