@@ -1,0 +1,32 @@
+"""A real broker for tests that need nothing else of the stack."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from cli import broker, probes
+from cli.managed_process import ManagedProcess
+from cli.ports import HOST, free_port
+
+
+@contextlib.contextmanager
+def running(directory: Path) -> Iterator[str]:
+    """The URL of a broker with JetStream that ends with the block."""
+    port = free_port()
+    config = directory / "broker.conf"
+    broker.write_config(config, port=port, store_dir=directory / "store")
+    process = ManagedProcess(
+        "broker",
+        [broker.find_server(), "-c", str(config)],
+        directory / "broker.log",
+        env=os.environ,
+        probe=probes.listening(HOST, port),
+    )
+    process.start()
+    try:
+        process.wait_ready(15)
+        yield f"nats://{HOST}:{port}"
+    finally:
+        process.kill()
+        process.wait(5)

@@ -1,0 +1,202 @@
+"""The dispatcher against a real broker, with workers that the tests play."""
+
+import asyncio
+import time
+
+import nats
+import pytest
+
+from gateway.dispatch import Chunk, Dispatcher, PackedWorkResult
+from servicekit import subjects
+from servicekit.errors import SieError, code_of
+from servicekit.subjects import Lane
+from sie.inference.v1.inference_service_pb2 import EncodeRequest, EncodeResponse
+from sie.work.v1.work_item_pb2 import WorkItem
+from tests import broker
+
+LANE = Lane("default", "cpu", "default")
+MODEL = "org/model"
+
+
+@pytest.fixture(scope="module")
+def nats_url(tmp_path_factory):
+    with broker.running(tmp_path_factory.mktemp("broker")) as url:
+        yield url
+
+
+@pytest.fixture
+async def client(nats_url):
+    client = await nats.connect(nats_url)
+    js = client.jetstream()
+    await js.add_stream(
+        name=subjects.work_stream("default"),
+        subjects=[subjects.work_wildcard("default")],
+        retention="workqueue",
+        discard="new",
+        max_msgs=100,
+    )
+    yield client
+    await js.delete_stream(subjects.work_stream("default"))
+    await client.close()
+
+
+@pytest.fixture
+async def dispatcher(client):
+    dispatcher = Dispatcher(client, "gw")
+    await dispatcher.start()
+    return dispatcher
+
+
+def chunk(first, *texts):
+    request = EncodeRequest(items=[{"id": text, "text": text} for text in texts])
+    return Chunk(first, len(texts), request.SerializeToString())
+
+
+def run(dispatcher, *chunks, timeout=5.0, lane=LANE):
+    deadline = time.time() + timeout
+    return asyncio.create_task(
+        dispatcher.run("encode", lane, MODEL, 1, chunks, "request-1", deadline)
+    )
+
+
+async def pull(client, count):
+    """Takes work as a worker would."""
+    subscription = await client.jetstream().pull_subscribe(
+        subjects.work_subject(LANE, MODEL), durable="worker"
+    )
+    messages = []
+    while len(messages) < count:
+        messages += await subscription.fetch(count - len(messages), timeout=2)
+    return [WorkItem.FromString(message.data) for message in messages]
+
+
+async def answer(client, item, first=0, count=None, mark=""):
+    """Answers a run of a work item's items."""
+    entries = item.encode.items[first:][:count]
+    response = EncodeResponse(items=[{"id": entry.id + mark} for entry in entries])
+    result = PackedWorkResult(
+        request_id=item.request_id,
+        first_item=item.first_item + first,
+        item_count=len(entries),
+        encode=response.SerializeToString(),
+    )
+    await client.publish(item.reply_subject, result.SerializeToString())
+
+
+def ids(results):
+    return [
+        item.id for result in results for item in EncodeResponse.FromString(result.encode).items
+    ]
+
+
+async def test_results_come_back_in_the_order_of_the_items(client, dispatcher):
+    task = run(dispatcher, chunk(0, "a", "b"), chunk(2, "c"))
+    for item in reversed(await pull(client, 2)):
+        await answer(client, item)
+    assert ids(await task) == ["a", "b", "c"]
+
+
+async def test_a_work_item_holds_the_request_and_its_deadline(client, dispatcher):
+    task = run(dispatcher, chunk(7, "a"))
+    (item,) = await pull(client, 1)
+    assert (item.request_id, item.model_id, item.first_item) == ("request-1", MODEL, 7)
+    assert item.encode.items[0].text == "a"
+    assert 4 < item.deadline_unix_ms / 1000 - time.time() < 5
+    await answer(client, item)
+    await task
+
+
+async def test_a_chunk_may_be_answered_in_pieces(client, dispatcher):
+    task = run(dispatcher, chunk(0, "a", "b", "c"))
+    (item,) = await pull(client, 1)
+    await answer(client, item, 1, 2)
+    await answer(client, item, 0, 1)
+    assert ids(await task) == ["a", "b", "c"]
+
+
+async def test_a_redelivered_chunk_answered_in_other_pieces_is_whole_in_the_end(client, dispatcher):
+    task = run(dispatcher, chunk(0, "a", "b", "c"))
+    (item,) = await pull(client, 1)
+    await answer(client, item, 0, 2, mark="1")
+    await answer(client, item, 1, 2, mark="2")
+    await client.flush()
+    await asyncio.sleep(0.05)
+    assert not task.done()
+    await answer(client, item, 0, 1, mark="2")
+    assert ids(await task) == ["a2", "b2", "c2"]
+
+
+async def test_a_reply_that_nobody_waits_for_is_ignored(client, dispatcher):
+    task = run(dispatcher, chunk(0, "a"))
+    (item,) = await pull(client, 1)
+    await answer(client, item)
+    await task
+    await answer(client, item)
+    await client.flush()
+    assert len(dispatcher) == 0
+
+
+async def test_concurrent_requests_get_their_own_results(client, dispatcher):
+    tasks = [run(dispatcher, chunk(0, f"text-{n}")) for n in range(20)]
+    for item in reversed(await pull(client, 20)):
+        await answer(client, item)
+    assert [ids(await task) for task in tasks] == [[f"text-{n}"] for n in range(20)]
+
+
+async def test_nothing_within_the_deadline_is_a_typed_error(dispatcher):
+    with pytest.raises(SieError) as caught:
+        await run(dispatcher, chunk(0, "a"), timeout=0.1)
+    assert code_of(caught.value.reason) == "DEADLINE_EXCEEDED"
+    assert len(dispatcher) == 0
+
+
+async def test_a_full_queue_refuses_at_once(client, dispatcher):
+    waiting = [run(dispatcher, chunk(0, "x")) for _ in range(100)]
+    await asyncio.sleep(0.1)
+    started = time.monotonic()
+    with pytest.raises(SieError) as caught:
+        await run(dispatcher, chunk(0, "one too many"))
+    assert time.monotonic() - started < 1
+    assert code_of(caught.value.reason) == "QUEUE_FULL"
+    assert caught.value.retry_after_s
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_a_queue_that_appears_late_still_gets_the_work(client, dispatcher):
+    js = client.jetstream()
+    await js.delete_stream(subjects.work_stream("default"))
+    task = run(dispatcher, chunk(0, "a"))
+    await asyncio.sleep(0.3)
+    await js.add_stream(
+        name=subjects.work_stream("default"), subjects=[subjects.work_wildcard("default")]
+    )
+    (item,) = await pull(client, 1)
+    await answer(client, item)
+    assert ids(await task) == ["a"]
+
+
+async def test_work_is_published_again_when_the_broker_may_have_lost_it(client, dispatcher):
+    task = run(dispatcher, chunk(0, "a"), chunk(1, "b"))
+    first, second = await pull(client, 2)
+    await answer(client, first)
+    await client.flush()
+    await asyncio.sleep(0.05)
+    await dispatcher.republish()
+    (again,) = await pull(client, 1)
+    assert again.first_item == second.first_item
+    await answer(client, again)
+    assert ids(await task) == ["a", "b"]
+
+
+async def test_a_model_that_cannot_be_loaded_fails_those_who_wait_for_it(dispatcher):
+    task = run(dispatcher, chunk(0, "a"))
+    await asyncio.sleep(0.05)
+    from sie.errors.v1.error_reason_pb2 import ErrorReason
+
+    error = SieError(ErrorReason.ERROR_REASON_MODEL_LOAD_FAILED, "no")
+    dispatcher.fail_model(LANE, "another", error)
+    dispatcher.fail_model(LANE, MODEL, error)
+    with pytest.raises(SieError, match="MODEL_LOAD_FAILED"):
+        await task
