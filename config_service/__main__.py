@@ -1,11 +1,10 @@
 """Starts the config service: `python -m config_service`. Every setting is in `Settings`."""
 
 import asyncio
-import contextlib
-import datetime
+import datetime as dt
 import logging
 import sys
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,34 +76,30 @@ async def run(settings: Settings) -> None:
         settings.stream_max_messages,
         settings.stream_max_bytes,
     )
-    seeds = read_seeds(
-        settings.machine_profiles_dir, settings.bundles_dir, settings.models_dir
-    )
+    seeds = read_seeds(settings.machine_profiles_dir, settings.bundles_dir, settings.models_dir)
     metrics = Metrics()
     registry = Registry()
     watchers = WatchHub(registry)
     address = f"{settings.host}:{settings.grpc_port}"
     server = GrpcServer(address, _SERVICES, max_message_bytes=2 * MAX_DEFINITION_BYTES)
-    upkeep = Upkeep([], on_change=server.set_serving)
+    upkeep = Upkeep(on_change=server.set_serving)
 
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(
             Probes(
                 settings.host,
                 settings.http_port,
-                live=lambda: [],
+                live=list,
                 ready=lambda: [upkeep.problem] if upkeep.problem else [],
                 metrics=metrics.registry,
             )
         )
-        client = await broker.connect(
-            settings.nats_url, "config-service", upkeep.lost, upkeep.wake
-        )
+        client = await broker.connect(settings.nats_url, "config-service", upkeep.lost, upkeep.wake)
         stack.push_async_callback(client.close)
 
         store = RegistryStore(client, limits.storage, limits.replicas)
         writer = RegistryWriter(registry, store, watchers, metrics, _now)
-        upkeep.steps = [Streams(client, limits).ensure, writer.catch_up]
+        upkeep.keep(Streams(client, limits).ensure, writer.catch_up)
         await upkeep.first_round()
         await apply_seeds(seeds, registry, writer)
 
@@ -121,26 +116,28 @@ async def run(settings: Settings) -> None:
         stack.callback(watchers.close)
         await server.set_serving(upkeep.problem is None)
 
-        await _background(stack, upkeep.run(), DeadLetters(client, metrics.dead_letters).run())
+        dead_letters = DeadLetters(client, metrics.dead_letters)
         fields = {"grpc": f"{settings.host}:{port}", "revision": registry.revision}
         log.info("config service ready", extra={"fields": fields})
-        await until_signal()
+        await _until_signal(upkeep.run(), dead_letters.run())
 
 
-async def _background(stack: AsyncExitStack, *jobs: Awaitable[None]) -> None:
-    for job in jobs:
-        task = asyncio.ensure_future(job)
-        stack.push_async_callback(_cancelled, task)
+async def _until_signal(*jobs: Coroutine[None, None, None]) -> None:
+    """Runs endless jobs until a signal; a job that fails ends the process with its error."""
+    signalled = asyncio.create_task(until_signal())
+    tasks = [asyncio.create_task(job) for job in jobs]
+    try:
+        done, _ = await asyncio.wait([signalled, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in (signalled, *tasks):
+            task.cancel()
+        await asyncio.gather(signalled, *tasks, return_exceptions=True)
 
 
-async def _cancelled(task: asyncio.Future[None]) -> None:
-    task.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
-
-
-def _now() -> datetime.datetime:
-    return datetime.datetime.now(datetime.UTC)
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
 
 
 def main() -> None:

@@ -67,9 +67,7 @@ class DeadLetters:
     async def _follow(self) -> None:
         config = api.ConsumerConfig(durable_name=CONSUMER, ack_policy=api.AckPolicy.EXPLICIT)
         await self._js.add_consumer(ADVISORIES_STREAM, config)
-        advisories = await self._js.pull_subscribe_bind(
-            consumer=CONSUMER, stream=ADVISORIES_STREAM
-        )
+        advisories = await self._js.pull_subscribe_bind(consumer=CONSUMER, stream=ADVISORIES_STREAM)
         try:
             while True:
                 try:

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 
 from config_service.yaml_nodes import DefinitionError, Place, entries, read_mapping
 
 M = TypeVar("M", bound=Message)
+# Descriptors have one type in Python and another in C.
+Field = Any
 
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 _TAG = "tag:yaml.org,2002:"
@@ -61,16 +63,14 @@ def _fill(message: Message, node: yaml.Node, place: Place) -> None:
         _set(message, field, value, below)
 
 
-def _refuse_second_choice(
-    message: Message, field: FieldDescriptor, key: yaml.Node, place: Place
-) -> None:
+def _refuse_second_choice(message: Message, field: Field, key: yaml.Node, place: Place) -> None:
     group = field.containing_oneof
     chosen = message.WhichOneof(group.name) if group is not None else None
     if chosen is not None and chosen != field.name:
         raise place.error(key, f"cannot stand beside {chosen}")
 
 
-def _set(message: Message, field: FieldDescriptor, node: yaml.Node, place: Place) -> None:
+def _set(message: Message, field: Field, node: yaml.Node, place: Place) -> None:
     target = getattr(message, field.name)
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
         _fill_map(target, field, node, place)
@@ -82,7 +82,7 @@ def _set(message: Message, field: FieldDescriptor, node: yaml.Node, place: Place
         setattr(message, field.name, _scalar(field, node, place))
 
 
-def _fill_map(target: Any, field: FieldDescriptor, node: yaml.Node, place: Place) -> None:
+def _fill_map(target: Any, field: Field, node: yaml.Node, place: Place) -> None:
     value_field = field.message_type.fields_by_name["value"]
     for name, _, value in entries(node, place):
         if value_field.message_type is not None:
@@ -91,7 +91,7 @@ def _fill_map(target: Any, field: FieldDescriptor, node: yaml.Node, place: Place
             target[name] = _scalar(value_field, value, place.at(name))
 
 
-def _fill_list(target: Any, field: FieldDescriptor, node: yaml.Node, place: Place) -> None:
+def _fill_list(target: Any, field: Field, node: yaml.Node, place: Place) -> None:
     if not isinstance(node, yaml.SequenceNode):
         raise place.error(node, "must be a list")
     for index, item in enumerate(node.value):
@@ -101,7 +101,7 @@ def _fill_list(target: Any, field: FieldDescriptor, node: yaml.Node, place: Plac
             target.append(_scalar(field, item, place.at(index)))
 
 
-def _scalar(field: FieldDescriptor, node: yaml.Node, place: Place) -> Any:
+def _scalar(field: Field, node: yaml.Node, place: Place) -> Any:
     if not isinstance(node, yaml.ScalarNode):
         raise place.error(node, f"must be {_expected(field)}")
     if field.enum_type is not None:
@@ -112,9 +112,9 @@ def _scalar(field: FieldDescriptor, node: yaml.Node, place: Place) -> Any:
         raise place.error(node, f"must be {_expected(field)}, not {node.value!r}") from None
 
 
-def _enum(enum: EnumDescriptor, node: yaml.ScalarNode, place: Place) -> int:
+def _enum(enum: Any, node: yaml.ScalarNode, place: Place) -> int:
     prefix = re.sub(r"(?<!^)(?=[A-Z])", "_", enum.name).upper() + "_"
-    words = {
+    words: dict[str, int] = {
         value.name.removeprefix(prefix).lower(): value.number
         for value in enum.values
         if value.number != 0
@@ -178,7 +178,7 @@ _NAMES = {
 }
 
 
-def _expected(field: FieldDescriptor) -> str:
+def _expected(field: Field) -> str:
     return _NAMES.get(field.cpp_type, "a number")
 
 
@@ -192,18 +192,17 @@ def _plain(node: yaml.Node, place: Place) -> Any:
         return _plain_mapping(node, place)
     if isinstance(node, yaml.SequenceNode):
         return [_plain(item, place.at(index)) for index, item in enumerate(node.value)]
-    for tags, read in _PLAIN:
-        if node.tag.removeprefix(_TAG) in tags:
-            try:
-                return read(node)
-            except (KeyError, ValueError):
-                break
-    raise place.error(node, f"is nothing that JSON can say: {node.value!r}")
+    assert isinstance(node, yaml.ScalarNode)
+    try:
+        return _PLAIN[node.tag](node)
+    except (KeyError, ValueError):
+        raise place.error(node, f"is nothing that JSON can say: {node.value!r}") from None
 
 
-_PLAIN: list[tuple[tuple[str, ...], Callable[[yaml.ScalarNode], Any]]] = [
-    (("str",), _string),
-    (("bool",), _boolean),
-    (("int", "float"), _number),
-    (("null",), lambda _: None),
-]
+_PLAIN: dict[str, Callable[[yaml.ScalarNode], Any]] = {
+    _TAG + "str": _string,
+    _TAG + "bool": _boolean,
+    _TAG + "int": _number,
+    _TAG + "float": _number,
+    _TAG + "null": lambda _: None,
+}

@@ -161,7 +161,9 @@ def _check_extends(name: str, profiles: Mapping[str, Profile], path: str) -> Non
     if base == name or base not in profiles:
         raise invalid(f"{path}.extends", f"must name another profile, and {base!r} is none")
     if profiles[base].extends:
-        raise invalid(f"{path}.extends", f"{base!r} extends a profile itself; one level is the most")
+        raise invalid(
+            f"{path}.extends", f"{base!r} extends a profile itself; one level is the most"
+        )
 
 
 def _check_bundles(named: Collection[str], existing: Collection[str]) -> None:

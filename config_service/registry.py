@@ -10,7 +10,7 @@ stored. The latest event of each key is the compacted log: applied in order of r
 gives the same state, with the revision at which each definition was written.
 """
 
-import datetime
+import datetime as dt
 from collections import deque
 from collections.abc import Iterable
 from itertools import islice
@@ -46,7 +46,7 @@ class Registry:
         """First revision that `events_since` can start from."""
         return self._history[0].revision if self._history else self.revision + 1
 
-    def decide(self, command: Command, now: datetime.datetime) -> Event | None:
+    def decide(self, command: Command, now: dt.datetime) -> Event | None:
         """The event that the command means now, or None if nothing would change.
 
         Raises:
@@ -105,7 +105,7 @@ class Registry:
         if self._latest.get(key_of_event(event)) == event:
             return True
         since = self.events_since(event.revision)
-        return bool(since) and since[0] == event
+        return since is not None and since[:1] == [event]
 
     def _take(self, event: Event) -> None:
         if event.revision != self.revision + 1:

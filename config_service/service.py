@@ -95,9 +95,7 @@ class RegistryAdminService(RegistryAdminServiceServicer):
         return ApplyModelResponse(model=request.model, revision=revision, changed=changed)
 
     async def DeleteModel(self, request: DeleteModelRequest, context: Any) -> DeleteModelResponse:  # noqa: N802
-        event = await self._writer.execute(
-            DeleteModel(request.model_id, request.expected_revision)
-        )
+        event = await self._writer.execute(DeleteModel(request.model_id, request.expected_revision))
         return DeleteModelResponse(revision=event.revision if event else self._registry.revision)
 
     async def ApplyBundle(self, request: ApplyBundleRequest, context: Any) -> ApplyBundleResponse:  # noqa: N802

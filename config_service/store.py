@@ -149,7 +149,7 @@ async def _entries(bucket: KeyValue) -> AsyncIterator[KeyValue.Entry]:
                 return
             yield entry
     finally:
-        await watcher.stop()
+        await watcher.stop()  # type: ignore[no-untyped-call]
 
 
 def _name(key: Key) -> str:

@@ -9,8 +9,9 @@ its memory, and for another config service that wrote meanwhile.
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
 import nats.errors
 
@@ -28,22 +29,22 @@ class Upkeep:
     """Repeats its steps, and knows whether they went well.
 
     Args:
-        steps: what to do, in order; each may fail with a broker's error or SieError.
         on_change: told when health changes.
         interval_s: seconds between rounds that went well.
     """
 
     def __init__(
-        self,
-        steps: Sequence[Step],
-        on_change: Callable[[bool], Awaitable[None]],
-        interval_s: float = INTERVAL_S,
+        self, on_change: Callable[[bool], Awaitable[None]], interval_s: float = INTERVAL_S
     ) -> None:
-        self._steps = steps
+        self._steps: tuple[Step, ...] = ()
         self._on_change = on_change
         self._interval_s = interval_s
         self._due = asyncio.Event()
         self.problem: str | None = "starting"
+
+    def keep(self, *steps: Step) -> None:
+        """What a round does, in order; each step may fail with a broker's error or SieError."""
+        self._steps = steps
 
     async def wake(self) -> None:
         """Asks for a round now."""
@@ -56,18 +57,19 @@ class Upkeep:
     async def first_round(self) -> None:
         """Returns when a round has gone well."""
         while not await self._round():
-            await asyncio.sleep(RETRY_S)
+            await self._pause(RETRY_S)
 
     async def run(self) -> None:
         """Rounds until cancelled."""
         while True:
             self._due.clear()
             healthy = await self._round()
-            try:
-                async with asyncio.timeout(self._interval_s if healthy else RETRY_S):
-                    await self._due.wait()
-            except TimeoutError:
-                continue
+            await self._pause(self._interval_s if healthy else RETRY_S)
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._due.wait()
 
     async def _round(self) -> bool:
         try:

@@ -14,7 +14,7 @@ written, or when the broker has come back without its memory. `catch_up` makes t
 """
 
 import asyncio
-import datetime
+import datetime as dt
 import logging
 from collections.abc import Callable
 
@@ -29,7 +29,7 @@ from sie.registry.v1.registry_service_pb2 import Event
 
 log = logging.getLogger(__name__)
 
-Clock = Callable[[], datetime.datetime]
+Clock = Callable[[], dt.datetime]
 
 # How often, in commits, deletions older than the history are forgotten.
 _FORGET_EVERY = 1000

@@ -98,6 +98,7 @@ def _refuse_tricks(file: Path, text: str) -> None:
     # Events come from a parser that does not recurse, so depth can be bounded here.
     depth = 0
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        assert event.start_mark is not None
         line = event.start_mark.line + 1
         if getattr(event, "anchor", None) is not None:
             raise DefinitionError(file, line, "", "anchors and aliases are refused")

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
+from typing import Self
 
 import orjson
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
@@ -47,7 +48,7 @@ class Probes:
         self._server: asyncio.Server | None = None
         self.port = port
 
-    async def __aenter__(self) -> "Probes":
+    async def __aenter__(self) -> Self:
         """Listens.
 
         Raises:
@@ -106,7 +107,11 @@ def _checked(reasons: Sequence[str]) -> _Reply:
 
 
 def _response(
-    status: HTTPStatus, content_type: str = "text/plain", body: bytes = b"", *, with_body: bool = True
+    status: HTTPStatus,
+    content_type: str = "text/plain",
+    body: bytes = b"",
+    *,
+    with_body: bool = True,
 ) -> bytes:
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\n"

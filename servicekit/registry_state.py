@@ -43,22 +43,22 @@ def key_of(definition: Definition) -> Key:
 
 def key_of_event(event: Event) -> Key:
     """Kind and id of what an event changed."""
-    kind, verb, value = _split(event)
-    return Key(kind, value) if verb == "deleted" else key_of(value)
+    kind, value = _change(event)
+    return Key(kind, value) if isinstance(value, str) else key_of(value)
 
 
 def definition_of(event: Event) -> Definition | None:
     """What an event wrote, or None if it deleted."""
-    _, verb, value = _split(event)
-    return None if verb == "deleted" else value
+    _, value = _change(event)
+    return None if isinstance(value, str) else value
 
 
-def _split(event: Event) -> tuple[str, str, "Definition | str"]:
+def _change(event: Event) -> tuple[str, Definition | str]:
+    """The kind that an event is about, with the definition written or the id deleted."""
     field = event.WhichOneof("change")
     if field is None:
         raise ValueError(f"event {event.revision} holds no change that this version knows")
-    kind, _, verb = field.rpartition("_")
-    return kind, verb, getattr(event, field)
+    return field.rpartition("_")[0], getattr(event, field)
 
 
 class RegistryState:

@@ -18,9 +18,9 @@ import contextlib
 import logging
 import os
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Self
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -73,7 +73,7 @@ class RegistryView:
         self._callbacks: list[OnChange] = []
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def __aenter__(self) -> "RegistryView":
+    async def __aenter__(self) -> Self:
         self._read_file()
         self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._save())]
         return self
@@ -133,9 +133,10 @@ class RegistryView:
         while True:
             heard = False
             try:
-                async for response in self._watch():
-                    heard = True
-                    self._take(response)
+                async with contextlib.aclosing(self._watch()) as responses:
+                    async for response in responses:
+                        heard = True
+                        self._take(response)
             except (grpc.aio.AioRpcError, TimeoutError, ValueError) as error:
                 self._lost(error)
             self._connected = False
@@ -143,7 +144,7 @@ class RegistryView:
             # Spread out, so that a fleet does not come back as one.
             await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311
 
-    async def _watch(self) -> Any:
+    async def _watch(self) -> AsyncGenerator[WatchRegistryResponse]:
         request = WatchRegistryRequest(
             from_revision=self._last_event.revision if self._last_event else 0,
             watcher_id=self._watcher_id,
@@ -154,7 +155,7 @@ class RegistryView:
             while True:
                 async with asyncio.timeout(_SILENCE_S):
                     response = await stream.read()
-                if response is grpc.aio.EOF:
+                if response is grpc.aio.EOF:  # type: ignore[attr-defined]
                     return
                 yield response
 
@@ -173,6 +174,8 @@ class RegistryView:
             fields = {"held": self._state.revision, "revision": snapshot.revision}
             log.warning("the registry has gone back", extra={"fields": fields})
         self._last_event = None
+        if self.is_loaded and snapshot == self._state.to_snapshot():
+            return
         self._state.replace(snapshot)
         self._changed(None)
 
