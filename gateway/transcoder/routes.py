@@ -35,7 +35,10 @@ class MethodNotAllowed(SieError):  # noqa: N818 - named by its meaning, as its b
     """The path exists with the methods in `allow`."""
 
     def __init__(self, http_method: str, path: str, allow: Iterable[str]) -> None:
-        self.allow = ", ".join(sorted(allow))
+        methods = set(allow)
+        if "GET" in methods:
+            methods.add("HEAD")
+        self.allow = ", ".join(sorted(methods))
         super().__init__(
             ErrorReason.ERROR_REASON_METHOD_NOT_ALLOWED,
             f"{http_method} is not allowed on {path}; allowed: {self.allow}",

@@ -21,10 +21,12 @@ class EchoInference:
 
     def __init__(self):
         self.calls = []
+        self.called = asyncio.Event()
         self.cancelled = asyncio.Event()
 
     async def encode(self, request, call):
         self.calls.append(call)
+        self.called.set()
         await self._misbehave(request.model)
         response = inference_service_pb2.EncodeResponse(model=request.model)
         for item in request.items:

@@ -38,9 +38,9 @@ def test_an_unknown_path_is_not_found(table, path):
 @pytest.mark.parametrize(
     ("method", "path", "allow"),
     [
-        ("DELETE", "/v1/models", "GET"),
-        ("PUT", "/v1/pools", "GET, POST"),
-        ("PUT", "/v1/configs/models/a", "DELETE, GET"),
+        ("DELETE", "/v1/models", "GET, HEAD"),
+        ("PUT", "/v1/pools", "GET, HEAD, POST"),
+        ("PUT", "/v1/configs/models/a", "DELETE, GET, HEAD"),
         ("GET", "/v1/encode/a", "POST"),
     ],
 )
