@@ -23,10 +23,10 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from sie.errors.v1.error_reason_pb2 import ErrorReason
 
 from servicekit import logs
 from servicekit.errors import SieError, internal, invalid, spec_of
+from sie.errors.v1.error_reason_pb2 import ErrorReason
 
 log = logging.getLogger(__name__)
 

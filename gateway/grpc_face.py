@@ -11,14 +11,14 @@ import grpc
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
-from sie.errors.v1.error_reason_pb2 import ErrorReason
 
 from gateway.api import REQUEST_ID_HEADER, Api, Endpoint, request_id_of
 from servicekit.errors import SieError, code_of, invalid
 from servicekit.grpc_server import abort
+from sie.errors.v1.error_reason_pb2 import ErrorReason
 
 
-def handlers(api: Api, max_request_bytes: int) -> list[grpc.GenericRpcHandler[Any, Any]]:
+def handlers(api: Api, max_request_bytes: int) -> list["grpc.GenericRpcHandler[Any, Any]"]:
     """Handlers of every endpoint, for `grpc.aio.Server.add_generic_rpc_handlers`.
 
     Args:

@@ -4,9 +4,8 @@ import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from sie.errors.v1.error_reason_pb2 import ErrorReason
-
 from servicekit.errors import SieError, invalid
+from sie.errors.v1.error_reason_pb2 import ErrorReason
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 

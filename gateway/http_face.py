@@ -169,7 +169,7 @@ def _codec(route: Route) -> _Codec:
 
 def _get(page: Page, request: _Request) -> Response:
     if request.method not in ("GET", "HEAD"):
-        raise MethodNotAllowed(request.method, request.path, ["GET", "HEAD"])
+        raise MethodNotAllowed(request.method, request.path, ["GET"])
     return page()
 
 

@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import orjson
-from sie.errors.v1.error_reason_pb2 import ErrorReason
 
 from gateway.api import REQUEST_ID_HEADER
 from servicekit.errors import SieError, http_headers_of, json_of, spec_of
+from sie.errors.v1.error_reason_pb2 import ErrorReason
 
 JSON = "application/json"
 

@@ -12,6 +12,7 @@ from google.protobuf.descriptor_pb2 import (
     FileDescriptorSet,
     ServiceDescriptorProto,
 )
+
 from sie.errors.v1 import error_reason_pb2
 
 # Written by scripts/generate.py beside the generated packages.

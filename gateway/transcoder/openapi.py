@@ -5,8 +5,6 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from sie.errors.v1.error_pb2 import Error
-from sie.errors.v1.error_reason_pb2 import ErrorReason
 
 from gateway.transcoder.binding import is_text, resolve
 from gateway.transcoder.comments import comments
@@ -15,6 +13,8 @@ from gateway.transcoder.names import descriptor_of
 from gateway.transcoder.routes import Route
 from gateway.transcoder.schema import Schemas, is_required
 from servicekit.errors import code_of, spec_of
+from sie.errors.v1.error_pb2 import Error
+from sie.errors.v1.error_reason_pb2 import ErrorReason
 
 _HEADERS = {
     "X-SIE-MACHINE-PROFILE": ("Machine profile to run on, or `pool/profile`.", "string"),

@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 from google.api import annotations_pb2
 from google.api.http_pb2 import HttpRule
-from sie.errors.v1.error_reason_pb2 import ErrorReason
 
 from gateway.api import Endpoint
 from gateway.transcoder.path_template import PathTemplate
 from servicekit.errors import SieError
+from sie.errors.v1.error_reason_pb2 import ErrorReason
 
 
 class Route(NamedTuple):
@@ -35,7 +35,10 @@ class MethodNotAllowed(SieError):  # noqa: N818 - named by its meaning, as its b
     """The path exists with the methods in `allow`."""
 
     def __init__(self, http_method: str, path: str, allow: Iterable[str]) -> None:
-        self.allow = ", ".join(sorted(allow))
+        methods = set(allow)
+        if "GET" in methods:
+            methods.add("HEAD")
+        self.allow = ", ".join(sorted(methods))
         super().__init__(
             ErrorReason.ERROR_REASON_METHOD_NOT_ALLOWED,
             f"{http_method} is not allowed on {path}; allowed: {self.allow}",

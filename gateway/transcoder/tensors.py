@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sie.inference.v1 import tensor_pb2
 
 from gateway.transcoder.form import Form
 from gateway.transcoder.names import choices, enum_names
 from gateway.transcoder.reading import FieldError, expected
+from sie.inference.v1 import tensor_pb2
 
 _FLOAT32 = tensor_pb2.DATA_TYPE_FLOAT32
 _NUMPY_TYPES: dict[int, str] = {

@@ -1,0 +1,62 @@
+"""The real faces on free ports, over a small real service."""
+
+from types import SimpleNamespace
+
+import grpc
+import pytest
+from prometheus_client import CollectorRegistry
+
+from gateway import grpc_face
+from gateway.http_face import HttpFace, Readiness
+from gateway.http_server import HttpServer
+from servicekit.grpc_server import GrpcServer
+from tests.unit.gateway.support import MAX_REQUEST_BYTES, EchoInference, make_api
+
+
+@pytest.fixture
+def inference():
+    return EchoInference()
+
+
+@pytest.fixture
+def registry():
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def api(inference, registry):
+    return make_api(inference, registry)
+
+
+@pytest.fixture
+def readiness():
+    return SimpleNamespace(reasons=[])
+
+
+@pytest.fixture
+def http_face(api, registry, readiness):
+    return HttpFace(
+        api,
+        registry=registry,
+        ready=lambda: Readiness(readiness.reasons, {"healthy_workers": 0}),
+        version="1.2.3",
+        max_request_bytes=MAX_REQUEST_BYTES,
+    )
+
+
+@pytest.fixture
+async def http_port(http_face):
+    server = HttpServer(http_face, "127.0.0.1", 0)
+    yield await server.start()
+    await server.stop(1)
+
+
+@pytest.fixture
+async def grpc_channel(api):
+    services = sorted({path.split("/")[1] for path in api.endpoints})
+    server = GrpcServer("127.0.0.1:0", services, 2 * MAX_REQUEST_BYTES)
+    server.server.add_generic_rpc_handlers(grpc_face.handlers(api, MAX_REQUEST_BYTES))
+    port = await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield channel
+    await server.stop(0)
