@@ -150,7 +150,7 @@ class LocalStack:
         }
         return self._start_service("gateway", "gateway", name, ports | env)
 
-    def stop(self, grace_s: float = 15.0) -> None:
+    def stop(self, grace_s: float = 30.0) -> None:
         """Ends every process, role by role; each role has `grace_s` seconds to finish."""
         for role in _STOP_ORDER:
             stop_all(

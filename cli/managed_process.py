@@ -93,10 +93,14 @@ class ManagedProcess:
         return code if code is None or code >= 0 else 128 - code
 
     def is_ready(self) -> bool:
-        """Asks its probe once.
+        """Asks its probe once."""
+        return self.is_running and self._probe()
+
+    def has_started(self) -> bool:
+        """Asks its probe once, while it is expected to become ready.
 
         Raises:
-            ProcessError: it has ended.
+            ProcessError: it has ended instead.
         """
         if not self.is_running:
             raise ProcessError(self, f"ended with exit code {self.exit_code} while starting")
@@ -109,7 +113,7 @@ class ManagedProcess:
             ProcessError: it has ended, or is not ready after `timeout` seconds.
         """
         deadline = time.monotonic() + timeout
-        while not self.is_ready():
+        while not self.has_started():
             if time.monotonic() > deadline:
                 raise ProcessError(self, f"is not ready after {timeout:g} s")
             time.sleep(_POLL_S)

@@ -94,7 +94,7 @@ def _wait_ready(stack: LocalStack, progress: Progress, interrupt: Interrupt) -> 
     }
     pending = [process for process in stack.processes.values() if process.name != "broker"]
     while pending:
-        for process in [process for process in pending if process.is_ready()]:
+        for process in [process for process in pending if process.has_started()]:
             pending.remove(process)
             progress.done(process.name, details.get(process.name, "model loaded"))
         if progress.seconds > _READY_TIMEOUT_S:
