@@ -36,21 +36,18 @@ def main() -> None:
     corpus = texts.mixed(512)
     print("raw engine ...", flush=True)
     before = raw.measure(model, corpus, seconds)
-    with tempfile.TemporaryDirectory(prefix="sie-bench-") as directory:
-        with LocalStack(Path(directory), cache_dir=_CACHE) as stack:
-            stack.start()
-            rows = [
-                (
-                    face,
-                    concurrency,
-                    per_request,
-                    _load_of(stack, face, concurrency, per_request, seconds),
-                )
-                for face in ("http", "grpc")
-                for concurrency, per_request in _CASES
-            ]
-            memory = {name: _resident_mb(p.pid) for name, p in stack.processes.items()}
-            padding = _padding(stack)
+    with (
+        tempfile.TemporaryDirectory(prefix="sie-bench-") as directory,
+        LocalStack(Path(directory), cache_dir=_CACHE) as stack,
+    ):
+        stack.start()
+        rows = [
+            (face, *case, _load_of(stack, face, *case, seconds))
+            for face in ("http", "grpc")
+            for case in _CASES
+        ]
+        memory = {name: _resident_mb(p.pid) for name, p in stack.processes.items()}
+        padding = _padding(stack)
     after = raw.measure(model, corpus, seconds)
     _print_table(before, after, rows, memory, padding)
 
@@ -98,28 +95,26 @@ def _print_table(
 ) -> None:
     best = max(before, after)
     lone = min(before.latency_ms, after.latency_ms)
-    print(
-        f"\n{'':6}{'clients':>8}{'texts/req':>10}{'texts/s':>9}{'of raw':>8}{'p50 ms':>9}{'p99 ms':>9}"
-    )
-    print(
-        f"{'raw':6}{'-':>8}{best.batch_rows:>10}{best.texts_per_second:>9.0f}{1:>8.2f}{'':>9}{'':>9}"
-    )
-    print(f"{'raw':6}{1:>8}{1:>10}{1e3 / lone:>9.0f}{'':>8}{lone:>9.2f}{best.p99_ms:>9.2f}")
-    for face, concurrency, per_request, result in rows:
-        ratio = result["texts_per_second"] / best.texts_per_second
-        print(
-            f"{face:6}{concurrency:>8}{per_request:>10}{result['texts_per_second']:>9.0f}"
-            f"{ratio:>8.2f}{result['p50_ms']:>9.2f}{result['p99_ms']:>9.2f}"
-        )
-    print(
-        f"\nraw before and after: {before.texts_per_second:.0f}, {after.texts_per_second:.0f} texts/s; "
-        f"p50 {before.latency_ms:.2f}, {after.latency_ms:.2f} ms"
-    )
-    for face, concurrency, per_request, result in rows:
-        if (concurrency, per_request) == (1, 1):
+    print()
+    print(_line("", "clients", "texts/req", "texts/s", "of raw", "p50 ms", "p99 ms"))
+    print(_line("raw", "", best.batch_rows, best.texts_per_second, 1.0, "", ""))
+    print(_line("raw", 1, 1, 1e3 / lone, "", lone, best.p99_ms))
+    for face, clients, texts_per_request, result in rows:
+        speed = result["texts_per_second"]
+        ratio = speed / best.texts_per_second
+        took = result["p50_ms"], result["p99_ms"]
+        print(_line(face, clients, texts_per_request, speed, ratio, *took))
+    for face, clients, texts_per_request, result in rows:
+        if clients == texts_per_request == 1:
             print(f"{face}: added latency p50 {result['p50_ms'] - lone:.2f} ms")
+    print(f"raw before and after: {before.texts_per_second:.0f} and {after.texts_per_second:.0f}")
     print(f"padding: raw {best.padding:.3f}, worker {padding:.3f}")
     print("resident: " + ", ".join(f"{name} {mb:.0f} MB" for name, mb in memory.items()))
+
+
+def _line(*cells: str | float) -> str:
+    texts = [f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in cells]
+    return f"{texts[0]:6}" + "".join(f"{text:>11}" for text in texts[1:])
 
 
 def _resident_mb(pid: int) -> float:

@@ -47,14 +47,14 @@ class RegistryService(RegistryServiceServicer):
         self._watchers = watchers
         self._metrics = metrics
 
-    async def GetModel(self, request: GetModelRequest, context: Any) -> GetModelResponse:  # noqa: N802
+    async def GetModel(self, request: GetModelRequest, context: Any) -> GetModelResponse:
         model = self._registry.state.models.get(request.model_id)
         written = self._registry.latest(Key("model", request.model_id))
         if model is None or written is None:
             raise model_not_found(request.model_id)
         return GetModelResponse(model=model, revision=written.revision)
 
-    async def ListModels(self, request: ListModelsRequest, context: Any) -> ListModelsResponse:  # noqa: N802
+    async def ListModels(self, request: ListModelsRequest, context: Any) -> ListModelsResponse:
         models = self._registry.state.models
         names = sorted(models)
         start = bisect_right(names, _last_of(request.page_token)) if request.page_token else 0
@@ -65,14 +65,14 @@ class RegistryService(RegistryServiceServicer):
             revision=self._registry.revision,
         )
 
-    async def ListBundles(self, request: ListBundlesRequest, context: Any) -> ListBundlesResponse:  # noqa: N802
+    async def ListBundles(self, request: ListBundlesRequest, context: Any) -> ListBundlesResponse:
         bundles = sorted(
             self._registry.state.bundles.values(),
             key=lambda bundle: (bundle.priority or DEFAULT_PRIORITY, bundle.bundle_id),
         )
         return ListBundlesResponse(bundles=bundles, revision=self._registry.revision)
 
-    async def WatchRegistry(  # noqa: N802
+    async def WatchRegistry(
         self, request: WatchRegistryRequest, context: Any
     ) -> AsyncIterator[WatchRegistryResponse]:
         with self._metrics.watchers.track_inprogress():
@@ -87,18 +87,18 @@ class RegistryAdminService(RegistryAdminServiceServicer):
         self._registry = registry
         self._writer = writer
 
-    async def ApplyModel(self, request: ApplyModelRequest, context: Any) -> ApplyModelResponse:  # noqa: N802
+    async def ApplyModel(self, request: ApplyModelRequest, context: Any) -> ApplyModelResponse:
         if not request.HasField("model"):
             raise invalid("model", "is required")
         command = Apply(request.model, request.expected_revision)
         revision, changed = await self._apply(command, dry_run=request.dry_run)
         return ApplyModelResponse(model=request.model, revision=revision, changed=changed)
 
-    async def DeleteModel(self, request: DeleteModelRequest, context: Any) -> DeleteModelResponse:  # noqa: N802
+    async def DeleteModel(self, request: DeleteModelRequest, context: Any) -> DeleteModelResponse:
         event = await self._writer.execute(DeleteModel(request.model_id, request.expected_revision))
         return DeleteModelResponse(revision=event.revision if event else self._registry.revision)
 
-    async def ApplyBundle(self, request: ApplyBundleRequest, context: Any) -> ApplyBundleResponse:  # noqa: N802
+    async def ApplyBundle(self, request: ApplyBundleRequest, context: Any) -> ApplyBundleResponse:
         if not request.HasField("bundle"):
             raise invalid("bundle", "is required")
         command = Apply(request.bundle, request.expected_revision)

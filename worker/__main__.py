@@ -10,11 +10,13 @@ import contextlib
 import logging
 import os
 import socket
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from nats.aio.client import Client
+from nats.aio.msg import Msg
 from prometheus_client import REGISTRY
 
 from servicekit import broker, logs, subjects
@@ -27,12 +29,6 @@ from sie.worker.v1.adoption_pb2 import AdoptionAnswer, AdoptionOffer
 from sie.worker.v1.worker_status_pb2 import WorkerState
 from worker.heartbeat import Heartbeat
 from worker.hosting import ModelHost
-
-if TYPE_CHECKING:
-    from collections.abc import Coroutine
-
-    from nats.aio.client import Client
-    from nats.aio.msg import Msg
 
 log = logging.getLogger("worker")
 

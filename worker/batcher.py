@@ -10,11 +10,9 @@ padding small, which on a CPU is worth more than a large batch.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from typing import Protocol, TypeVar
 
 
 class Sized(Protocol):

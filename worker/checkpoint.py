@@ -16,12 +16,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from worker.weights import CheckpointError, Weights
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["Checkpoint", "CheckpointError", "Config", "Pooling"]
 

@@ -7,11 +7,8 @@ import json
 import os
 import tempfile
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
+from pathlib import Path
+from typing import Any
 
 _DIGEST_BYTES = 32
 

@@ -7,20 +7,17 @@ again and answered twice, which the gateway ignores. The other order could lose 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from servicekit.errors import SieError, proto_of
 from servicekit.packed import packed_twin
 from sie.inference.v1.result_pb2 import Timing
+from sie.work.v1.work_item_pb2 import WorkItem
 from sie.work.v1.work_result_pb2 import WorkResult
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from nats.aio.client import Client
-    from nats.aio.msg import Msg
-
-    from sie.work.v1.work_item_pb2 import WorkItem
 
 PackedWorkResult = packed_twin(WorkResult, opaque=("encode", "score", "extract"))
 

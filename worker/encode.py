@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from servicekit.errors import SieError, code_of, invalid, proto_of
 from servicekit.packed import packed_twin
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.inference.v1.inference_service_pb2 import EncodeParams, EncodeResponse, Truncate
-from sie.registry.v1.model_pb2 import Profile
+from sie.registry.v1.model_pb2 import Model, Profile
+from worker.delivery import Delivery
+from worker.tokenizer import TokenizedText
 from worker.vectors import write_dense
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from sie.registry.v1.model_pb2 import Model
-    from worker.delivery import Delivery
-    from worker.tokenizer import TokenizedText
 
 PackedEncodeResponse = packed_twin(EncodeResponse)
 

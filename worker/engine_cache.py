@@ -16,17 +16,13 @@ import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from worker.checkpoint import Checkpoint
 from worker.content import ContentDigests, digest_of, digest_of_file
 from worker.weights import CheckpointError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from worker.checkpoint import Checkpoint
 
 _MANIFEST = "manifest.json"
 _COMPILER = Path(__file__).parent / "compiler"

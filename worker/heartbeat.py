@@ -5,23 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import platform
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from google.protobuf.timestamp_pb2 import Timestamp
+from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from servicekit import subjects
-from sie.worker.v1.worker_status_pb2 import Device, WorkerState, WorkerStatus
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from nats.aio.client import Client
-    from nats.aio.msg import Msg
-
-    from servicekit.subjects import Lane
-    from sie.worker.v1.worker_status_pb2 import HostedModel
+from servicekit.subjects import Lane
+from sie.worker.v1.worker_status_pb2 import Device, HostedModel, WorkerState, WorkerStatus
 
 log = logging.getLogger(__name__)
 

@@ -9,27 +9,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
+
+from nats.aio.client import Client
 
 from servicekit.errors import SieError, proto_of
+from servicekit.subjects import Lane
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.inference.v1.model_service_pb2 import ModelState
+from sie.registry.v1.model_pb2 import Model
 from sie.worker.v1.worker_status_pb2 import HostedModel
 from worker import metrics
 from worker.checkpoint import CheckpointError
 from worker.loading import LoadedModel, load
 from worker.serving import ServedModel
 from worker.sources import SourceError, locate
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
-
-    from nats.aio.client import Client
-
-    from servicekit.subjects import Lane
-    from sie.registry.v1.model_pb2 import Model
 
 log = logging.getLogger(__name__)
 

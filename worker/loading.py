@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 
@@ -14,10 +15,6 @@ from worker.engine import Engine, EngineError, TokenBatch
 from worker.engine_cache import EngineCache
 from worker.engines.onnxruntime_cpu import NAME, OnnxRuntimeCpu
 from worker.tokenizer import Tokenizer
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 # Short and long rows, so that padding and the masks are exercised too.
 _CANARY_TEXTS = ("canary", "The canary sang in the mine, and so the miners went on working.")

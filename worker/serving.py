@@ -10,29 +10,24 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine, Sequence
 
 from google.protobuf.message import DecodeError
+from nats.aio.client import Client
+from nats.aio.msg import Msg
 
 from servicekit.errors import SieError
+from servicekit.subjects import Lane
 from sie.errors.v1.error_reason_pb2 import ErrorReason
+from sie.registry.v1.model_pb2 import Model
 from sie.work.v1.work_item_pb2 import WorkItem
 from worker import metrics
 from worker.batcher import BatchLimits
 from worker.consumer import PullConsumer
 from worker.delivery import Delivery, terminate
 from worker.encode import EncodeJob
+from worker.loading import LoadedModel
 from worker.runner import Computed, Runner, Text
-
-if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
-
-    from nats.aio.client import Client
-    from nats.aio.msg import Msg
-
-    from servicekit.subjects import Lane
-    from sie.registry.v1.model_pb2 import Model
-    from worker.loading import LoadedModel
 
 log = logging.getLogger(__name__)
 

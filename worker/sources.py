@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from sie.registry.v1.model_pb2 import ModelSource, PythonPackage
 from worker.checkpoint import CheckpointError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from sie.registry.v1.model_pb2 import ModelSource, PythonPackage
 
 
 class SourceError(Exception):

@@ -6,22 +6,15 @@ model, so both are replaced: the checkpoint's maximum length, and no padding.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Encoding, normalizers
 from tokenizers import Tokenizer as RustTokenizer
-from tokenizers import normalizers
 
-from worker.checkpoint import CheckpointError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-    from tokenizers import Encoding
-
-    from worker.checkpoint import Checkpoint
+from worker.checkpoint import Checkpoint, CheckpointError
 
 # Texts are some 4 characters a token; a longer prefix than this is rarely needed to fill
 # max_length twice, and a whole book is then never tokenised for its first page.

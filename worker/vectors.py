@@ -9,14 +9,12 @@ binary    the ubinary byte minus 128, as a signed byte
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sie.inference.v1.tensor_pb2 import DataType
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 FLOAT32 = DataType.DATA_TYPE_FLOAT32
 _LITTLE_FLOAT32 = np.dtype("<f4")

@@ -8,16 +8,11 @@ Token types are always 0: the texts of an embedding model are single segments.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from worker.checkpoint import CheckpointError
+from worker.checkpoint import Checkpoint, CheckpointError
 from worker.compiler.blocks import ACTIVATIONS, activated, embed, projected, self_attention
+from worker.compiler.graph import Graph
 from worker.compiler.parameters import Parameters
-
-if TYPE_CHECKING:
-    from worker.checkpoint import Checkpoint
-    from worker.compiler.graph import Graph
-    from worker.weights import Weights
+from worker.weights import Weights
 
 _QKV = ("query", "key", "value")
 

@@ -7,17 +7,12 @@ that ONNX Runtime's CPU provider has (docs/ContribOperators.md in its repository
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from onnx import TensorProto
 
 from worker.checkpoint import Pooling
-from worker.compiler.graph import CONTRIB
-
-if TYPE_CHECKING:
-    from worker.compiler.graph import Graph
-    from worker.compiler.parameters import LayerNorm, Linear
+from worker.compiler.graph import CONTRIB, Graph
+from worker.compiler.parameters import LayerNorm, Linear
 
 _FUSED_ACTIVATIONS = {
     "gelu": "BiasGelu",

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from pathlib import Path
 
 from onnx import TensorProto
 
-from worker.checkpoint import CheckpointError
+from worker.checkpoint import Checkpoint, CheckpointError, Config
 from worker.compiler.bert import bert
 from worker.compiler.blocks import pooled, unit_length
 from worker.compiler.graph import Graph
+from worker.weights import Weights
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from worker.checkpoint import Checkpoint, Config
-    from worker.weights import Weights
-
-    Encoder = Callable[[Graph, Weights, Checkpoint, str, str], str]
+Encoder = Callable[[Graph, Weights, Checkpoint, str, str], str]
 
 _ENCODERS: dict[str, Encoder] = {
     "BertModel": bert,

@@ -11,17 +11,14 @@ reading it. The same calls give the same bytes.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-    from types import TracebackType
-
-    from numpy.typing import NDArray
 
 MODEL_FILE = "model.onnx"
 WEIGHTS_FILE = "model.weights"

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from worker.compiler.graph import Graph
-    from worker.weights import Weights
+from worker.compiler.graph import Graph
+from worker.weights import Weights
 
 
 @dataclass(frozen=True, slots=True)

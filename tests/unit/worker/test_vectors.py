@@ -11,9 +11,9 @@ from worker.vectors import write_dense
 
 PackedDense = packed_twin(DenseVector)
 
-components = st.lists(
-    st.floats(-100, 100, width=32), min_size=1, max_size=48
-).map(lambda xs: np.array(xs, dtype=np.float32))
+components = st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=48).map(
+    lambda xs: np.array(xs, dtype=np.float32)
+)
 
 
 def written(vector, dtype, dimensions=0):
