@@ -57,12 +57,12 @@ def _quantize(vector: NDArray[np.float32], dtype: int) -> NDArray[Any]:
     if dtype == DataType.DATA_TYPE_BINARY:
         return (np.packbits(vector > 0).astype(np.int16) - 128).astype(np.int8)
     low, high = _range(vector, dtype) or (0.0, 0.0)
+    # In double precision, for the reciprocal of a tiny float32 is beyond float32.
+    exact = vector.astype(np.float64)
     if dtype == DataType.DATA_TYPE_INT8:
-        scaled: NDArray[np.float32] = np.rint(vector * (127 / high if high else 0.0))
-        return scaled.astype(np.int8)
+        return np.asarray(np.rint(exact * (127 / high if high else 0.0)), dtype=np.int8)
     width = high - low
-    scaled = np.rint((vector - low) * (255 / width if width else 0.0))
-    return scaled.astype(np.uint8)
+    return np.asarray(np.rint((exact - low) * (255 / width if width else 0.0)), dtype=np.uint8)
 
 
 def _range(vector: NDArray[np.float32], dtype: int) -> tuple[float, float] | None:
