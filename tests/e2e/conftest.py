@@ -1,0 +1,74 @@
+"""One cluster of real processes for all tests that do no harm to it."""
+
+import json
+import http.client
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import pytest
+
+from cli.local_stack import DEFAULT_MODEL, LocalStack
+from sie.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
+
+GOLDEN = Path(__file__).parents[1] / "golden" / "minilm"
+ENCODE = f"/v1/encode/{DEFAULT_MODEL}"
+
+
+@dataclass(frozen=True)
+class HttpReply:
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    def json(self):
+        return json.loads(self.body)
+
+
+def ask(address: str, method: str, path: str, body: object = None, headers=None, timeout=60.0):
+    """One HTTP request on a connection of its own; anything but bytes is sent as JSON."""
+    connection = http.client.HTTPConnection(address, timeout=timeout)
+    if body is not None and not isinstance(body, bytes):
+        body = json.dumps(body).encode()
+    try:
+        connection.request(method, path, body, headers or {})
+        reply = connection.getresponse()
+        found = {name.lower(): value for name, value in reply.getheaders()}
+        return HttpReply(reply.status, found, reply.read())
+    finally:
+        connection.close()
+
+
+@pytest.fixture(scope="session")
+def engine_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Compiled once for every cluster of the run."""
+    return tmp_path_factory.mktemp("engines")
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, engine_cache: Path) -> Iterator[LocalStack]:
+    """A cluster with two workers. Tests may load it, and must not stop parts of it."""
+    with LocalStack(tmp_path_factory.mktemp("stack"), cache_dir=engine_cache) as stack:
+        stack.start(workers=2)
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def channel(stack: LocalStack) -> Iterator[grpc.Channel]:
+    with grpc.insecure_channel(
+        stack.grpc_address, options=[("grpc.max_receive_message_length", -1)]
+    ) as channel:
+        yield channel
+
+
+@pytest.fixture(scope="session")
+def stub(channel: grpc.Channel) -> InferenceServiceStub:
+    return InferenceServiceStub(channel)
+
+
+@pytest.fixture
+def fresh_stack(tmp_path: Path, engine_cache: Path) -> Iterator[LocalStack]:
+    """A cluster to do harm to, with nothing started yet."""
+    with LocalStack(tmp_path / "stack", cache_dir=engine_cache) as stack:
+        yield stack
