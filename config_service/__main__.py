@@ -7,6 +7,7 @@ import sys
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from config_service.dead_letters import DeadLetters
@@ -99,9 +100,9 @@ async def run(settings: Settings) -> None:
 
         store = RegistryStore(client, limits.storage, limits.replicas)
         writer = RegistryWriter(registry, store, watchers, metrics, _now)
-        upkeep.keep(Streams(client, limits).ensure, writer.catch_up)
+        seed = partial(apply_seeds, seeds, registry, writer)
+        upkeep.keep(Streams(client, limits).ensure, writer.catch_up, seed)
         await upkeep.first_round()
-        await apply_seeds(seeds, registry, writer)
 
         registry_service = RegistryService(registry, watchers, metrics)
         admin_service = RegistryAdminService(registry, writer)
@@ -114,6 +115,7 @@ async def run(settings: Settings) -> None:
         port = await server.start()
         stack.push_async_callback(server.stop, STOP_GRACE_S)
         stack.callback(watchers.close)
+        stack.push_async_callback(upkeep.stopping)
         await server.set_serving(upkeep.problem is None)
 
         dead_letters = DeadLetters(client, metrics.dead_letters)

@@ -36,7 +36,7 @@ CONSUMER = "dead-letters"
 WORKER_ID = "config-service"
 
 _BATCH = 32
-_FETCH_TIMEOUT_S = 5.0
+_FETCH_TIMEOUT_S = 2.0
 _RETRY_S = 1.0
 _REASON = ErrorReason.ERROR_REASON_DELIVERY_EXHAUSTED
 _WORK_STREAM_PREFIX = work_stream("")

@@ -1,7 +1,7 @@
 """Keeping the broker as it should be: streams there, store and registry in step.
 
-    at start ─┐
-    reconnect ─┼─► ensure streams ─► catch up with the store ─► healthy, or why not
+    at start ──┐
+    reconnect ─┼─► ensure streams ─► catch up with the store ─► seed ─► healthy, or why not
     every 5 s ─┘
 
 One idempotent round does for a first start, for a broker that came back with nothing in
@@ -53,6 +53,10 @@ class Upkeep:
     async def lost(self) -> None:
         """The broker is away: unhealthy until a round goes well again."""
         await self._set("the broker is away")
+
+    async def stopping(self) -> None:
+        """The process is going: unhealthy from here on."""
+        await self._set("stopping")
 
     async def first_round(self) -> None:
         """Returns when a round has gone well."""
