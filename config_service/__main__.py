@@ -84,6 +84,7 @@ async def run(settings: Settings) -> None:
     address = f"{settings.host}:{settings.grpc_port}"
     server = GrpcServer(address, _SERVICES, max_message_bytes=2 * MAX_DEFINITION_BYTES)
     upkeep = Upkeep(on_change=server.set_serving)
+    starting = ["the gRPC server is not up yet"]
 
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(
@@ -91,7 +92,7 @@ async def run(settings: Settings) -> None:
                 settings.host,
                 settings.http_port,
                 live=list,
-                ready=lambda: [upkeep.problem] if upkeep.problem else [],
+                ready=lambda: starting + ([upkeep.problem] if upkeep.problem else []),
                 metrics=metrics.registry,
             )
         )
@@ -115,8 +116,9 @@ async def run(settings: Settings) -> None:
         port = await server.start()
         stack.push_async_callback(server.stop, STOP_GRACE_S)
         stack.callback(watchers.close)
-        stack.push_async_callback(upkeep.stopping)
+        stack.callback(upkeep.stopping)
         await server.set_serving(upkeep.problem is None)
+        starting.clear()
 
         dead_letters = DeadLetters(client, metrics.dead_letters)
         fields = {"grpc": f"{settings.host}:{port}", "revision": registry.revision}
@@ -150,6 +152,9 @@ def main() -> None:
         asyncio.run(run(settings))
     except (SettingsError, DefinitionError, ValueError, OSError) as error:
         sys.exit(f"config service: {error}")
+    except KeyboardInterrupt:
+        # Before the first round nothing has been accepted that could be finished.
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -82,9 +82,15 @@ class DeadLetters:
             await advisories.unsubscribe()
 
     async def _handle(self, message: Msg) -> None:
-        advisory = orjson.loads(message.data)
-        if advisory["stream"].startswith(_WORK_STREAM_PREFIX):
-            await self._move(advisory)
+        try:
+            advisory = orjson.loads(message.data)
+            if advisory["stream"].startswith(_WORK_STREAM_PREFIX):
+                await self._move(advisory)
+        except (KeyError, TypeError, ValueError):
+            # Read again it would be no better, and would hold up those behind it.
+            log.exception("advisory cannot be read")
+            await message.term()
+            return
         await message.ack()
 
     async def _move(self, advisory: Mapping[str, Any]) -> None:

@@ -54,9 +54,9 @@ class Upkeep:
         """The broker is away: unhealthy until a round goes well again."""
         await self._set("the broker is away")
 
-    async def stopping(self) -> None:
+    def stopping(self) -> None:
         """The process is going: unhealthy from here on."""
-        await self._set("stopping")
+        self.problem = "stopping"
 
     async def first_round(self) -> None:
         """Returns when a round has gone well."""

@@ -408,6 +408,19 @@ async def test_exhausted_work_becomes_a_dead_letter_and_its_caller_is_told(
     await client.close()
 
 
+async def test_an_advisory_that_cannot_be_read_holds_up_nobody(nats_server):
+    client, metrics = await broker.connect(nats_server.url, "test"), Metrics()
+    js = client.jetstream()
+    await Streams(client, StreamLimits()).ensure()
+    for data in (b"nonsense", b"{}", b"[]"):
+        advisory = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.SIE_WORK_default.lane"
+        await client.publish(advisory, data)
+    await exhaust(js, b"")
+    async with dead_letters(client, metrics):
+        await until(lambda: metrics.dead_letters.labels(pool="default")._value.get() == 1)
+    await client.close()
+
+
 async def test_dead_letters_survive_a_broker_that_lost_its_memory(nats_server):
     client, metrics = await broker.connect(nats_server.url, "test"), Metrics()
     js = client.jetstream()
@@ -449,12 +462,11 @@ class Service:
     async def ready(self):
         await accepts(self.http_port)
         await self.readiness(200)
-        await accepts(self.grpc_port)
 
     async def readiness(self, status):
         """Returns when `/readyz` answers so."""
         async with asyncio.timeout(20):
-            while (await self.get("/readyz"))[0] != status:  # noqa: ASYNC110
+            while (await self.get("/readyz"))[0] != status:
                 await asyncio.sleep(0.05)
 
     async def get(self, path):
