@@ -72,7 +72,7 @@ class DeadLetters:
             while True:
                 try:
                     messages = await advisories.fetch(_BATCH, timeout=_FETCH_TIMEOUT_S)
-                except nats.errors.TimeoutError:
+                except TimeoutError:
                     # Quiet, or the consumer went with a broker that lost its memory.
                     await advisories.consumer_info()
                     continue

@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 INTERVAL_S = 5.0
 RETRY_S = 0.5
 
+_STOPPING = "stopping"
+
 Step = Callable[[], Awaitable[None]]
 
 
@@ -56,7 +58,7 @@ class Upkeep:
 
     def stopping(self) -> None:
         """The process is going: unhealthy from here on."""
-        self.problem = "stopping"
+        self.problem = _STOPPING
 
     async def first_round(self) -> None:
         """Returns when a round has gone well."""
@@ -66,7 +68,6 @@ class Upkeep:
     async def run(self) -> None:
         """Rounds until cancelled."""
         while True:
-            self._due.clear()
             healthy = await self._round()
             await self._pause(self._interval_s if healthy else RETRY_S)
 
@@ -76,6 +77,7 @@ class Upkeep:
                 await self._due.wait()
 
     async def _round(self) -> bool:
+        self._due.clear()
         try:
             for step in self._steps:
                 await step()
@@ -86,6 +88,8 @@ class Upkeep:
         return True
 
     async def _set(self, problem: str | None) -> None:
+        if self.problem == _STOPPING:
+            return
         before, self.problem = self.problem, problem
         if problem and problem != before:
             log.warning("config service is not ready: %s", problem)
