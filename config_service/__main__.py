@@ -7,6 +7,7 @@ import sys
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from config_service.dead_letters import DeadLetters
@@ -83,6 +84,7 @@ async def run(settings: Settings) -> None:
     address = f"{settings.host}:{settings.grpc_port}"
     server = GrpcServer(address, _SERVICES, max_message_bytes=2 * MAX_DEFINITION_BYTES)
     upkeep = Upkeep(on_change=server.set_serving)
+    starting = ["the gRPC server is not up yet"]
 
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(
@@ -90,7 +92,7 @@ async def run(settings: Settings) -> None:
                 settings.host,
                 settings.http_port,
                 live=list,
-                ready=lambda: [upkeep.problem] if upkeep.problem else [],
+                ready=lambda: starting + ([upkeep.problem] if upkeep.problem else []),
                 metrics=metrics.registry,
             )
         )
@@ -99,9 +101,9 @@ async def run(settings: Settings) -> None:
 
         store = RegistryStore(client, limits.storage, limits.replicas)
         writer = RegistryWriter(registry, store, watchers, metrics, _now)
-        upkeep.keep(Streams(client, limits).ensure, writer.catch_up)
+        seed = partial(apply_seeds, seeds, registry, writer)
+        upkeep.keep(Streams(client, limits).ensure, writer.catch_up, seed)
         await upkeep.first_round()
-        await apply_seeds(seeds, registry, writer)
 
         registry_service = RegistryService(registry, watchers, metrics)
         admin_service = RegistryAdminService(registry, writer)
@@ -114,7 +116,9 @@ async def run(settings: Settings) -> None:
         port = await server.start()
         stack.push_async_callback(server.stop, STOP_GRACE_S)
         stack.callback(watchers.close)
+        stack.callback(upkeep.stopping)
         await server.set_serving(upkeep.problem is None)
+        starting.clear()
 
         dead_letters = DeadLetters(client, metrics.dead_letters)
         fields = {"grpc": f"{settings.host}:{port}", "revision": registry.revision}
@@ -148,6 +152,9 @@ def main() -> None:
         asyncio.run(run(settings))
     except (SettingsError, DefinitionError, ValueError, OSError) as error:
         sys.exit(f"config service: {error}")
+    except KeyboardInterrupt:
+        # Before the first round nothing has been accepted that could be finished.
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ CONSUMER = "dead-letters"
 WORKER_ID = "config-service"
 
 _BATCH = 32
-_FETCH_TIMEOUT_S = 5.0
+_FETCH_TIMEOUT_S = 2.0
 _RETRY_S = 1.0
 _REASON = ErrorReason.ERROR_REASON_DELIVERY_EXHAUSTED
 _WORK_STREAM_PREFIX = work_stream("")
@@ -72,7 +72,7 @@ class DeadLetters:
             while True:
                 try:
                     messages = await advisories.fetch(_BATCH, timeout=_FETCH_TIMEOUT_S)
-                except nats.errors.TimeoutError:
+                except TimeoutError:
                     # Quiet, or the consumer went with a broker that lost its memory.
                     await advisories.consumer_info()
                     continue
@@ -82,9 +82,15 @@ class DeadLetters:
             await advisories.unsubscribe()
 
     async def _handle(self, message: Msg) -> None:
-        advisory = orjson.loads(message.data)
-        if advisory["stream"].startswith(_WORK_STREAM_PREFIX):
-            await self._move(advisory)
+        try:
+            advisory = orjson.loads(message.data)
+            if advisory["stream"].startswith(_WORK_STREAM_PREFIX):
+                await self._move(advisory)
+        except (KeyError, TypeError, ValueError):
+            # Read again it would be no better, and would hold up those behind it.
+            log.exception("advisory cannot be read")
+            await message.term()
+            return
         await message.ack()
 
     async def _move(self, advisory: Mapping[str, Any]) -> None:

@@ -15,7 +15,8 @@ of writes to crash between.
     writer B  ── event 7, expecting last sequence 41 ──►  bucket at 42   refused: FENCED
 
 The compare-and-set is on the sequence of the whole bucket, not of a key: whoever has not
-seen the very last commit cannot write anything.
+seen the very last commit cannot write anything. A bucket is known by its creation time as
+well, since one that was lost and made again may have come to the same sequence.
 
 Where a crash, or a broker that goes away, can strike a commit:
 
@@ -28,8 +29,9 @@ Where a crash, or a broker that goes away, can strike a commit:
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+import datetime as dt
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing, asynccontextmanager
 
 import nats.errors
 from nats.aio.client import Client
@@ -49,13 +51,13 @@ STREAM = f"KV_{BUCKET}"
 KEY_HISTORY = 64
 
 REQUEST_TIMEOUT_S = 2.0
-LOAD_TIMEOUT_S = 10.0
+LOAD_TIMEOUT_S = 5.0
 
 _WRONG_LAST_SEQUENCE = 10071
 
 
 class RegistryStore:
-    """The bucket, and the last of its sequence numbers that this process has seen.
+    """The bucket, and how far this process has seen it.
 
     Every method raises SieError REGISTRY_UNAVAILABLE within seconds if the broker is away.
 
@@ -75,6 +77,7 @@ class RegistryStore:
             storage=api.StorageType(storage),
             replicas=replicas,
         )
+        self._created: dt.datetime | None = None
         self._last_sequence = 0
 
     async def load(self) -> list[Event]:
@@ -82,12 +85,14 @@ class RegistryStore:
         async with self._broker(), asyncio.timeout(LOAD_TIMEOUT_S):
             bucket = await self._open()
             # Taken first: a commit that slips in behind it makes the next write a conflict.
-            last = (await self._js.stream_info(STREAM)).state.last_seq
+            info = await self._js.stream_info(STREAM)
+            last = info.state.last_seq
             events = []
-            async for entry in _entries(bucket):
-                events.append(Event.FromString(entry.value or b""))
-                last = max(last, entry.revision or 0)
-            self._last_sequence = last
+            async with aclosing(_entries(bucket)) as entries:
+                async for entry in entries:
+                    events.append(Event.FromString(entry.value or b""))
+                    last = max(last, entry.revision or 0)
+            self._created, self._last_sequence = info.created, last
         return sorted(events, key=lambda event: event.revision)
 
     async def append(self, event: Event) -> None:
@@ -116,7 +121,8 @@ class RegistryStore:
                 info = await self._js.stream_info(STREAM)
             except NotFoundError:
                 return True
-            return bool(info.state.last_seq != self._last_sequence)
+            seen = (self._created, self._last_sequence)
+            return bool((info.created, info.state.last_seq) != seen)
 
     async def forget(self, keys: Iterable[Key]) -> None:
         """Removes every trace of keys; for definitions that were deleted long ago."""
@@ -141,7 +147,7 @@ class RegistryStore:
             raise _unavailable(str(error) or type(error).__name__) from error
 
 
-async def _entries(bucket: KeyValue) -> AsyncIterator[KeyValue.Entry]:
+async def _entries(bucket: KeyValue) -> AsyncGenerator[KeyValue.Entry]:
     watcher = await bucket.watchall(include_history=True)
     try:
         async for entry in watcher:

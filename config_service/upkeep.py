@@ -1,7 +1,7 @@
 """Keeping the broker as it should be: streams there, store and registry in step.
 
-    at start ─┐
-    reconnect ─┼─► ensure streams ─► catch up with the store ─► healthy, or why not
+    at start ──┐
+    reconnect ─┼─► ensure streams ─► catch up with the store ─► seed ─► healthy, or why not
     every 5 s ─┘
 
 One idempotent round does for a first start, for a broker that came back with nothing in
@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 INTERVAL_S = 5.0
 RETRY_S = 0.5
+
+_STOPPING = "stopping"
 
 Step = Callable[[], Awaitable[None]]
 
@@ -54,6 +56,10 @@ class Upkeep:
         """The broker is away: unhealthy until a round goes well again."""
         await self._set("the broker is away")
 
+    def stopping(self) -> None:
+        """The process is going: unhealthy from here on."""
+        self.problem = _STOPPING
+
     async def first_round(self) -> None:
         """Returns when a round has gone well."""
         while not await self._round():
@@ -62,7 +68,6 @@ class Upkeep:
     async def run(self) -> None:
         """Rounds until cancelled."""
         while True:
-            self._due.clear()
             healthy = await self._round()
             await self._pause(self._interval_s if healthy else RETRY_S)
 
@@ -72,6 +77,7 @@ class Upkeep:
                 await self._due.wait()
 
     async def _round(self) -> bool:
+        self._due.clear()
         try:
             for step in self._steps:
                 await step()
@@ -82,6 +88,8 @@ class Upkeep:
         return True
 
     async def _set(self, problem: str | None) -> None:
+        if self.problem == _STOPPING:
+            return
         before, self.problem = self.problem, problem
         if problem and problem != before:
             log.warning("config service is not ready: %s", problem)

@@ -1,9 +1,10 @@
 """The single writer: decide, commit, apply, tell the watchers; one command at a time.
 
-    command ─► decide ─► store.append ─► registry.apply ─► watchers
-                              │
-                              └─ refused, or no answer: nobody knows what the store holds,
-                                 so it is read again before anything else is decided
+    command ─► in step? ─► decide ─► store.append ─► registry.apply ─► watchers
+                                          │
+                                          └─ refused, or no answer: nobody knows what the
+                                             store holds, so it is read again before
+                                             anything else is decided
 
 What this process holds and what the store holds can differ when another process has
 written, or when the broker has come back without its memory. `catch_up` makes them one:
@@ -69,8 +70,7 @@ class RegistryWriter:
             SieError: the command is refused, FENCED, or REGISTRY_UNAVAILABLE.
         """
         async with self._lock:
-            if not self._in_step:
-                await self._catch_up()
+            await self._get_in_step()
             event = self._registry.decide(command, self._clock())
             if event is not None:
                 await self._commit(event)
@@ -91,8 +91,11 @@ class RegistryWriter:
             SieError: REGISTRY_UNAVAILABLE or FENCED; try again.
         """
         async with self._lock:
-            if not self._in_step or await self._store.moved():
-                await self._catch_up()
+            await self._get_in_step()
+
+    async def _get_in_step(self) -> None:
+        if not self._in_step or await self._store.moved():
+            await self._catch_up()
 
     async def _commit(self, event: Event) -> None:
         # Also a cancelled call may have written: until the store has said so, we do not know.
@@ -120,7 +123,8 @@ class RegistryWriter:
             for event in newer:
                 self._registry.apply(event)
         else:
-            log.warning("registry taken from the store", extra={"fields": _span(self, head)})
+            fields = {"held": self._registry.revision, "stored": head.revision}
+            log.warning("registry taken from the store", extra={"fields": fields})
             self._registry.replace(log_kept)
             self._watchers.reset()
         self._in_step = True
@@ -164,7 +168,3 @@ class RegistryWriter:
         self._metrics.revision.set(self._registry.revision)
         self._metrics.models.set(len(self._registry.state.models))
         self._watchers.notify()
-
-
-def _span(writer: RegistryWriter, head: Event) -> dict[str, int]:
-    return {"held": writer._registry.revision, "stored": head.revision}  # noqa: SLF001

@@ -6,7 +6,7 @@ import os
 import signal
 import socket
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import grpc
@@ -28,7 +28,9 @@ from servicekit.registry_view import RegistryView
 from servicekit.subjects import DEAD_LETTERS_STREAM, Lane, work_stream, work_subject
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.registry.v1.bundle_pb2 import Bundle
+from sie.registry.v1.model_pb2 import Model
 from sie.registry.v1.registry_admin_service_pb2 import (
+    ApplyBundleRequest,
     ApplyModelRequest,
     DeleteModelRequest,
 )
@@ -131,6 +133,24 @@ class Writer:
     def contents(self):
         return self.registry.state.to_snapshot()
 
+    @contextmanager
+    def not_looking(self):
+        """Others write just behind its look at the store."""
+
+        async def moved():
+            return False
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(self.writer._store, "moved", moved)
+            yield
+
+    @contextmanager
+    def appending(self, append):
+        """Its store appends in another way."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(self.writer._store, "append", append)
+            yield
+
 
 @pytest.fixture
 async def new_writer(nats_server):
@@ -158,10 +178,10 @@ async def test_a_restart_rebuilds_the_exact_state_revision_and_history(nats_serv
     assert second.registry.events_since(1) == first.registry.events_since(1)
 
 
-async def test_of_two_writers_the_one_behind_is_fenced_and_then_catches_up(new_writer):
+async def test_of_two_writers_that_meet_the_loser_is_fenced_and_then_catches_up(new_writer):
     ahead, behind = await new_writer(), await new_writer()
     await ahead.apply("a")
-    with pytest.raises(SieError) as caught:
+    with behind.not_looking(), pytest.raises(SieError) as caught:
         await behind.apply("b")
     assert code_of(caught.value.reason) == "FENCED"
     assert behind.registry.revision == 0
@@ -194,7 +214,7 @@ async def test_a_stale_writer_is_fenced_even_when_its_next_revision_was_forgotte
     stale, ahead = await new_writer(), await new_writer()
     for index in range(70):
         await ahead.apply("hot", priority=index + 1)
-    with pytest.raises(SieError, match="FENCED"):
+    with stale.not_looking(), pytest.raises(SieError, match="FENCED"):
         await stale.apply("x")
     await stale.writer.catch_up()
     assert stale.contents == ahead.contents
@@ -202,18 +222,23 @@ async def test_a_stale_writer_is_fenced_even_when_its_next_revision_was_forgotte
     assert stale.registry.oldest_revision == 7
 
 
-async def test_a_commit_whose_acknowledgement_was_lost_is_found_again(new_writer):
+@pytest.mark.parametrize(
+    "end",
+    [
+        SieError(ErrorReason.ERROR_REASON_REGISTRY_UNAVAILABLE, "no answer"),
+        asyncio.CancelledError(),
+    ],
+)
+async def test_a_commit_whose_caller_never_learned_of_it_is_found_again(new_writer, end):
     writer, other = await new_writer(), await new_writer()
     append = writer.writer._store.append
 
-    async def append_and_die(event):
+    async def append_and_end(event):
         await append(event)
-        raise SieError(ErrorReason.ERROR_REASON_REGISTRY_UNAVAILABLE, "no answer")
+        raise end
 
-    writer.writer._store.append = append_and_die
-    with pytest.raises(SieError, match="REGISTRY_UNAVAILABLE"):
+    with writer.appending(append_and_end), pytest.raises(type(end)):
         await writer.apply("a")
-    writer.writer._store.append = append
     assert await writer.apply("a") is None
     assert writer.registry.revision == 1
     await other.writer.catch_up()
@@ -250,9 +275,15 @@ async def test_a_rewrite_that_broke_off_is_gone_on_with(nats_server, new_writer)
         await writer.apply(name)
     await nats_server.restart()
     await until(lambda: writer.client.is_connected)
-    store = writer.writer._store
-    await store.load()
-    await store.append(writer.registry.compacted_log()[0])
+    append = writer.writer._store.append
+
+    async def append_one(event):
+        if event.revision > 1:
+            raise SieError(ErrorReason.ERROR_REASON_REGISTRY_UNAVAILABLE, "away again")
+        await append(event)
+
+    with writer.appending(append_one), pytest.raises(SieError, match="away again"):
+        await writer.writer.catch_up()
     await writer.writer.catch_up()
     after = await new_writer()
     assert after.contents == writer.contents
@@ -272,6 +303,19 @@ async def test_when_histories_differ_the_store_wins_and_watchers_are_told(nats_s
     await loser.writer.catch_up()
     assert loser.contents == winner.contents
     assert (await anext(watch)).snapshot.revision == 1
+
+
+async def test_a_bucket_made_again_is_told_from_the_old_one_of_the_same_length(
+    nats_server, new_writer
+):
+    loser = await new_writer()
+    await loser.apply("a")
+    await nats_server.restart()
+    winner = await new_writer()
+    await winner.apply("other")
+    await until(lambda: loser.client.is_connected)
+    assert (await loser.apply("b")).revision == 2
+    assert set(loser.registry.state.bundles) == {"other", "b"}
 
 
 async def test_streams_are_made_once_updated_and_made_again_after_a_loss(nats_server):
@@ -364,6 +408,19 @@ async def test_exhausted_work_becomes_a_dead_letter_and_its_caller_is_told(
     await client.close()
 
 
+async def test_an_advisory_that_cannot_be_read_holds_up_nobody(nats_server):
+    client, metrics = await broker.connect(nats_server.url, "test"), Metrics()
+    js = client.jetstream()
+    await Streams(client, StreamLimits()).ensure()
+    for data in (b"nonsense", b"{}", b"[]"):
+        advisory = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.SIE_WORK_default.lane"
+        await client.publish(advisory, data)
+    await exhaust(js, b"")
+    async with dead_letters(client, metrics):
+        await until(lambda: metrics.dead_letters.labels(pool="default")._value.get() == 1)
+    await client.close()
+
+
 async def test_dead_letters_survive_a_broker_that_lost_its_memory(nats_server):
     client, metrics = await broker.connect(nats_server.url, "test"), Metrics()
     js = client.jetstream()
@@ -404,10 +461,13 @@ class Service:
 
     async def ready(self):
         await accepts(self.http_port)
+        await self.readiness(200)
+
+    async def readiness(self, status):
+        """Returns when `/readyz` answers so."""
         async with asyncio.timeout(20):
-            while (await self.get("/readyz"))[0] != 200:
+            while (await self.get("/readyz"))[0] != status:
                 await asyncio.sleep(0.05)
-        await accepts(self.grpc_port)
 
     async def get(self, path):
         reader, writer = await asyncio.open_connection("127.0.0.1", self.http_port)
@@ -485,6 +545,34 @@ async def test_models_are_written_listed_in_pages_and_deleted(service):
         assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
 
 
+async def test_a_process_killed_while_it_writes_keeps_what_it_has_acknowledged(service):
+    acknowledged = {}
+
+    async def write_until_killed():
+        async with grpc.aio.insecure_channel(service.address) as channel:
+            writes = RegistryAdminServiceStub(channel)
+            for priority in range(1, 100_000):
+                bundle = Bundle(bundle_id=f"b{priority % 50}", priority=priority)
+                reply = await writes.ApplyBundle(ApplyBundleRequest(bundle=bundle))
+                acknowledged[bundle.bundle_id] = (reply.revision, priority)
+
+    writing = asyncio.create_task(write_until_killed())
+    await until(lambda: len(acknowledged) == 50)
+    await service.stop(signal.SIGKILL)
+    with pytest.raises(grpc.aio.AioRpcError):
+        await writing
+    await service.start()
+    await service.ready()
+    async with grpc.aio.insecure_channel(service.address) as channel:
+        listed = await RegistryServiceStub(channel).ListBundles(ListBundlesRequest())
+    newest = max(revision for revision, _ in acknowledged.values())
+    # One write may have been stored whose reply did not get out.
+    assert listed.revision in (newest, newest + 1)
+    found = {bundle.bundle_id: bundle.priority for bundle in listed.bundles}
+    lost = [name for name, (_, priority) in acknowledged.items() if found[name] < priority]
+    assert not lost
+
+
 async def test_a_deleted_seed_stays_deleted_after_a_restart(service):
     async with grpc.aio.insecure_channel(service.address) as channel:
         request = DeleteModelRequest(model_id=MINILM)
@@ -504,9 +592,7 @@ async def test_the_process_outlives_a_memory_broker_and_views_notice_nothing(
     async with RegistryView(service.address, tmp_path, "test") as view:
         await asyncio.wait_for(view.loaded(), 10)
         await nats_server.stop()
-        async with asyncio.timeout(10):
-            while (await service.get("/readyz"))[0] == 200:
-                await asyncio.sleep(0.05)
+        await service.readiness(503)
         assert (await service.get("/healthz"))[0] == 200
         await nats_server.start()
         await service.ready()
@@ -514,7 +600,8 @@ async def test_the_process_outlives_a_memory_broker_and_views_notice_nothing(
         assert (await client.jetstream().stream_info(work_stream("default"))).config
         await client.close()
         async with grpc.aio.insecure_channel(service.address) as channel:
-            model = view.models[MINILM]
+            model = Model()
+            model.CopyFrom(view.models[MINILM])
             model.max_sequence_length = 99
             writes = RegistryAdminServiceStub(channel)
             assert (await writes.ApplyModel(ApplyModelRequest(model=model))).revision == 4

@@ -126,6 +126,7 @@ async def test_a_thousand_watchers_of_any_speed_end_with_the_same_state():
                 return view.to_snapshot()
             for _ in range(index % 7):
                 await asyncio.sleep(0)
+        return None
 
     views = [asyncio.create_task(follow(index)) for index in range(1000)]
     for _ in range(100):
