@@ -52,7 +52,7 @@ baseline: setup ## Make the present contract the released one (at a release only
 
 format: setup ## Format the code and the protos
 	$(BIN)/ruff format $(CODE)
-	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff check --fix --exit-zero --quiet $(CODE)
 	$(BIN)/buf format proto --write
 
 clean: ## Remove what the other targets made

@@ -94,13 +94,13 @@ def _wait_ready(stack: LocalStack, progress: Progress, interrupt: Interrupt) -> 
     }
     pending = [process for process in stack.processes.values() if process.name != "broker"]
     while pending:
+        progress.waiting(map(_awaited, pending))
+        interrupt.sleep(_WAIT_TICK_S)
         for process in [process for process in pending if process.has_started()]:
             pending.remove(process)
             progress.done(process.name, details.get(process.name, "model loaded"))
         if progress.seconds > _READY_TIMEOUT_S:
             pending[0].wait_ready(timeout=0)
-        progress.waiting(map(_awaited, pending))
-        interrupt.sleep(_WAIT_TICK_S)
 
 
 def _awaited(process: ManagedProcess) -> str:
