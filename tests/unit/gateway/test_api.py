@@ -3,7 +3,8 @@ import time
 
 import pytest
 
-from gateway.api import request_id_of, snake_case
+from gateway.api import snake_case
+from gateway.request_id import request_id_of
 from servicekit import logs
 from servicekit.errors import SieError, code_of
 from sie.inference.v1.inference_service_pb2 import EncodeRequest
