@@ -162,8 +162,7 @@ class Api:
             self._leave()
             profile = self._machine_profile_of(metadata.get("x-sie-machine-profile", ""))
             self._metrics.count(endpoint.label, status, profile, time.perf_counter() - arrived)
-        reply.headers.setdefault(REQUEST_ID_HEADER, request_id)
-        return reply
+        return Reply(reply.body, {**reply.headers, REQUEST_ID_HEADER: request_id})
 
     async def drain(self, timeout_s: float) -> int:
         """Refuses new calls, waits for those in flight, returns how many are left."""

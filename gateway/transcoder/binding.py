@@ -55,6 +55,8 @@ class Binding:
                 self._read_query(message, query)
         except FieldError as error:
             raise invalid(error.path or self._body_name, error.problem) from None
+        except RecursionError:
+            raise invalid(self._body_name, "nested too deeply") from None
         values = self._template.values(captured)
         for variable, (_, text) in zip(self._variables, values, strict=True):
             variable.bind(message, text)

@@ -54,6 +54,15 @@ async def test_the_request_id_reaches_the_log_and_the_reply(api):
     assert logs.request_id.get() == "abc"
 
 
+async def test_headers_that_an_implementation_keeps_do_not_gather_request_ids(api, inference):
+    replies = [
+        await api.call(api.endpoints[ENCODE], EncodeRequest(), {"x-request-id": given})
+        for given in ("a", "b")
+    ]
+    assert [reply.headers["x-sie-request-id"] for reply in replies] == ["a", "b"]
+    assert inference.headers == {"x-sie-worker": "worker-1"}
+
+
 async def test_an_unexpected_failure_is_bland_outside_and_whole_in_the_log(api, caplog):
     error = await failure(api.call(api.endpoints[ENCODE], EncodeRequest(model="broken"), {}))
     assert code_of(error.reason) == "INTERNAL_ERROR"

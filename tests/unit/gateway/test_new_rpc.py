@@ -158,6 +158,12 @@ def test_every_kind_of_field_comes_back_as_it_was_written(routes):
     assert orjson.loads(writer.write(response.SerializeToString())) == tree
 
 
+def test_a_message_within_itself_ends_with_an_error_not_a_crash(routes):
+    deep = b'{"branches":[' * 500 + b"{}" + b"]}" * 500
+    with pytest.raises(SieError, match="nested too deeply"):
+        read(routes, "PATCH", "/v1/trees/plots/a", "", deep)
+
+
 def test_it_is_in_the_openapi_document(routes):
     openapi = document(routes, "1")
     assert set(openapi["paths"]) == {
