@@ -12,11 +12,10 @@ import functools
 import inspect
 import logging
 import math
-import random
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from google.protobuf import message_factory
@@ -24,15 +23,13 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from gateway.request_id import REQUEST_ID_HEADER, request_id_of
 from servicekit import logs
 from servicekit.errors import SieError, internal, invalid, spec_of
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 
 log = logging.getLogger(__name__)
 
-REQUEST_ID_HEADER = "x-sie-request-id"
-_ACCEPTED_ID_HEADERS = (REQUEST_ID_HEADER, "x-request-id")
-_REQUEST_ID = re.compile(r"[!-~]{1,128}")
 _LATENCY_BUCKETS_S = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -60,7 +57,6 @@ class Reply(NamedTuple):
     headers: dict[str, str]
 
 
-# Returned by a method whose service has no such implementation.
 Implementation = Callable[[Message, Call], Awaitable["Reply | Message"]]
 # Reads the request; runs inside the pipeline, so that what it raises is counted.
 Read = Callable[[], Awaitable[Message]]
@@ -68,23 +64,23 @@ Read = Callable[[], Awaitable[Message]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Endpoint:
-    """One unary rpc."""
+    """One unary rpc.
+
+    Args:
+        method: its descriptor.
+        implementation: what answers it.
+        path: its gRPC path, `/sie.inference.v1.InferenceService/Encode`.
+        label: its metric label, `encode`.
+        request_class: generated class of the request.
+        response_class: generated class of the response.
+    """
 
     method: MethodDescriptor
     implementation: Implementation
-    # Metric label: `encode`, `list_models`.
-    label: str = field(init=False)
-    # gRPC path.
-    path: str = field(init=False)
-    request_class: type[Message] = field(init=False)
-    response_class: type[Message] = field(init=False)
-
-    def __post_init__(self) -> None:
-        set_ = functools.partial(object.__setattr__, self)
-        set_("label", snake_case(self.method.name))
-        set_("path", f"/{self.method.containing_service.full_name}/{self.method.name}")
-        set_("request_class", message_factory.GetMessageClass(self.method.input_type))
-        set_("response_class", message_factory.GetMessageClass(self.method.output_type))
+    path: str
+    label: str
+    request_class: type[Message]
+    response_class: type[Message]
 
 
 class Api:
@@ -110,7 +106,7 @@ class Api:
         machine_profile_of: Callable[[str], str] = lambda _: "default",
     ) -> None:
         endpoints = [
-            Endpoint(method, _implementation(implementation, method))
+            _endpoint(method, implementation)
             for service, implementation in services
             for method in service.methods
             if not (method.client_streaming or method.server_streaming)
@@ -166,8 +162,7 @@ class Api:
             self._leave()
             profile = self._machine_profile_of(metadata.get("x-sie-machine-profile", ""))
             self._metrics.count(endpoint.label, status, profile, time.perf_counter() - arrived)
-        reply.headers.setdefault(REQUEST_ID_HEADER, request_id)
-        return reply
+        return Reply(reply.body, {**reply.headers, REQUEST_ID_HEADER: request_id})
 
     async def drain(self, timeout_s: float) -> int:
         """Refuses new calls, waits for those in flight, returns how many are left."""
@@ -241,27 +236,9 @@ class _Metrics:
         self._latency(endpoint, profile).observe(elapsed_s)
 
 
-def request_id_of(metadata: Mapping[str, str]) -> str:
-    """The caller's request id if it is at most 128 visible ASCII characters, else a new one."""
-    for header in _ACCEPTED_ID_HEADERS:
-        given = metadata.get(header)
-        if given and _REQUEST_ID.fullmatch(given):
-            return given
-    return _new_request_id()
-
-
 def snake_case(name: str) -> str:
     """`GetModel` -> `get_model`."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
-
-
-def _new_request_id() -> str:
-    """UUID version 7 (RFC 9562): ids sort by the time they were made."""
-    milliseconds = time.time_ns() // 1_000_000
-    noise = random.getrandbits(74)
-    value = (milliseconds << 80) | (0x7 << 76) | ((noise >> 62) << 64) | (0b10 << 62)
-    text = f"{value | (noise & ((1 << 62) - 1)):032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def _seconds(text: str) -> float:
@@ -279,6 +256,17 @@ def _deadline_exceeded(timeout_s: float) -> SieError:
         ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED,
         f"no result within {timeout_s:.3g} s",
         timeout_ms=round(timeout_s * 1000),
+    )
+
+
+def _endpoint(method: MethodDescriptor, service: object) -> Endpoint:
+    return Endpoint(
+        method,
+        _implementation(service, method),
+        path=f"/{method.containing_service.full_name}/{method.name}",
+        label=snake_case(method.name),
+        request_class=message_factory.GetMessageClass(method.input_type),
+        response_class=message_factory.GetMessageClass(method.output_type),
     )
 
 

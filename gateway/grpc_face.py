@@ -12,7 +12,8 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from gateway.api import REQUEST_ID_HEADER, Api, Endpoint, request_id_of
+from gateway.api import Api, Endpoint
+from gateway.request_id import REQUEST_ID_HEADER, request_id_of
 from servicekit.errors import SieError, code_of, invalid
 from servicekit.grpc_server import abort
 from sie.errors.v1.error_reason_pb2 import ErrorReason

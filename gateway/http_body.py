@@ -27,8 +27,9 @@ async def read_body(metadata: Mapping[str, str], receive: Receive, max_bytes: in
     if length.isdecimal() and int(length) > max_bytes:
         raise _too_large(max_bytes)
     body = await _receive_all(receive, max_bytes)
-    if body:
-        _check_type(metadata.get("content-type", ""))
+    if not body:
+        return body
+    _check_type(metadata.get("content-type", ""))
     return _inflate(body, max_bytes) if encoding == "gzip" else body
 
 

@@ -18,10 +18,11 @@ import orjson
 from google.protobuf.message import Message
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from gateway.api import Api, request_id_of
+from gateway.api import Api
 from gateway.http_body import Receive, read_body
 from gateway.http_disconnect import DisconnectWatch
 from gateway.http_response import JSON, Response, error_response, header_name, json_response
+from gateway.request_id import request_id_of
 from gateway.transcoder.binding import Binding
 from gateway.transcoder.json_out import ResponseWriter
 from gateway.transcoder.openapi import document

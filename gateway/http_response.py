@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from gateway.api import REQUEST_ID_HEADER
+from gateway.request_id import REQUEST_ID_HEADER
 from servicekit.errors import SieError, http_headers_of, json_of, spec_of
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 

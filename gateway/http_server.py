@@ -8,6 +8,9 @@ from typing import Any
 import uvicorn
 
 _BACKLOG = 2048
+# Longer than clients and load balancers keep idle connections, so that it is they who close
+# them, and no request meets a connection that is being closed here.
+_KEEP_ALIVE_S = 75
 
 
 class HttpServer:
@@ -34,6 +37,7 @@ class HttpServer:
             access_log=False,
             server_header=False,
             backlog=_BACKLOG,
+            timeout_keep_alive=_KEEP_ALIVE_S,
         )
         self._server = _Server(config)
         self._serving: asyncio.Task[None] | None = None

@@ -35,10 +35,11 @@ class Binding:
         self._class = route.endpoint.request_class
         self._body = route.body
         self._descriptor = descriptor = descriptor_of(self._class)
-        self._bound = {variable.field_path for variable in route.template.variables}
-        for field_path in self._bound:
-            if resolve(descriptor, field_path)[-1].is_repeated:
-                raise ValueError(f"{route.endpoint.path}: {field_path} is repeated")
+        self._variables = [
+            _Variable(variable.field_path, resolve(descriptor, variable.field_path))
+            for variable in route.template.variables
+        ]
+        self._bound = {variable.field_path for variable in self._variables}
         self._read_body = _body_reader(descriptor, route.body)
 
     def read(self, captured: tuple[str, ...], query: str, body: bytes) -> Message:
@@ -54,27 +55,16 @@ class Binding:
                 self._read_query(message, query)
         except FieldError as error:
             raise invalid(error.path or self._body_name, error.problem) from None
-        for field_path, text in self._template.values(captured):
-            self._bind(message, field_path, text)
+        except RecursionError:
+            raise invalid(self._body_name, "nested too deeply") from None
+        values = self._template.values(captured)
+        for variable, (_, text) in zip(self._variables, values, strict=True):
+            variable.bind(message, text)
         return message
 
     @property
     def _body_name(self) -> str:
         return "body" if self._body in ("", "*") else self._body
-
-    def _bind(self, message: Message, field_path: str, text: str) -> None:
-        *parents, leaf = resolve(self._descriptor, field_path)
-        owner: Any = message
-        for parent in parents:
-            owner = getattr(owner, parent.name)
-        try:
-            value = text_converter(leaf)(text)
-        except FieldError as error:
-            raise invalid(field_path, error.problem) from None
-        current = getattr(owner, leaf.name)
-        if current not in (leaf.default_value, value):
-            raise invalid(field_path, "the body and the path differ")
-        setattr(owner, leaf.name, value)
 
     def _read_query(self, message: Message, query: str) -> None:
         if self._body == "*":
@@ -97,6 +87,36 @@ class Binding:
         if field_path in self._bound or fields[0].name == self._body:
             raise FieldError("cannot be a query parameter here", field_path)
         return fields
+
+
+class _Variable:
+    """Puts a path variable into its field.
+
+    Raises:
+        ValueError: the field is repeated.
+    """
+
+    def __init__(self, field_path: str, fields: list[FieldDescriptor]) -> None:
+        self.field_path = field_path
+        self._parents = [field.name for field in fields[:-1]]
+        leaf = fields[-1]
+        if leaf.is_repeated or leaf.message_type is not None:
+            raise ValueError(f"{field_path} cannot be a path variable: not one scalar")
+        self._name = leaf.name
+        self._default = leaf.default_value
+        self._convert = text_converter(leaf)
+
+    def bind(self, message: Message, text: str) -> None:
+        owner: Any = message
+        for name in self._parents:
+            owner = getattr(owner, name)
+        try:
+            value = self._convert(text)
+        except FieldError as error:
+            raise invalid(self.field_path, error.problem) from None
+        if getattr(owner, self._name) not in (self._default, value):
+            raise invalid(self.field_path, "the body and the path differ")
+        setattr(owner, self._name, value)
 
 
 def resolve(descriptor: Descriptor, field_path: str) -> list[FieldDescriptor]:

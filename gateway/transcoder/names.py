@@ -31,6 +31,7 @@ def choices(enum: EnumDescriptor) -> list[str]:
     return [name for name in enum_names(enum).values() if name != _UNSPECIFIED]
 
 
+@functools.cache
 def camel_names(descriptor: Descriptor) -> dict[str, str]:
     """Field names by ProtoJSON's lowerCamelCase, where that differs."""
     return {

@@ -11,6 +11,8 @@ from gateway.transcoder.path_template import PathTemplate
 from servicekit.errors import SieError
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 
+_LONGEST_SHOWN = 200
+
 
 class Route(NamedTuple):
     """One binding of an rpc to HTTP."""
@@ -94,29 +96,27 @@ class RouteTable:
         Raises:
             SieError: ROUTE_NOT_FOUND, or METHOD_NOT_ALLOWED as MethodNotAllowed.
         """
-        allow: set[str] = set()
-        for match in self._matches(path):
-            if http_method in match:
-                return match[http_method]
-            allow.update(match)
-        if allow:
-            raise MethodNotAllowed(http_method, path, allow)
-        raise SieError(
-            ErrorReason.ERROR_REASON_ROUTE_NOT_FOUND, f"nothing is served at {path}", path=path
-        )
-
-    def _matches(self, path: str) -> Iterator[dict[str, Match]]:
-        if methods := self._literal.get(path):
-            yield {method: Match(route, ()) for method, route in methods.items()}
+        route = self._literal.get(path, {}).get(http_method)
+        if route is not None:
+            return Match(route, ())
         for prefix, methods in self._patterns:
-            if not path.startswith(prefix):
-                continue
-            found = {}
-            for method, route in methods.items():
-                if (captured := route.template.match(path)) is not None:
-                    found[method] = Match(route, captured)
-            if found:
-                yield found
+            if path.startswith(prefix) and (route := methods.get(http_method)) is not None:
+                captured = route.template.match(path)
+                if captured is not None:
+                    return Match(route, captured)
+        raise self._missing(http_method, path)
+
+    def _missing(self, http_method: str, path: str) -> SieError:
+        allow = set(self._literal.get(path, ()))
+        for _, methods in self._patterns:
+            if next(iter(methods.values())).template.match(path) is not None:
+                allow.update(methods)
+        if allow:
+            return MethodNotAllowed(http_method, path, allow)
+        shown = path[:_LONGEST_SHOWN]
+        return SieError(
+            ErrorReason.ERROR_REASON_ROUTE_NOT_FOUND, f"nothing is served at {shown}", path=shown
+        )
 
 
 def _pattern(rule: HttpRule) -> tuple[str, str]:

@@ -21,6 +21,7 @@ class EchoInference:
 
     def __init__(self):
         self.calls = []
+        self.headers = {"x-sie-worker": "worker-1"}
         self.called = asyncio.Event()
         self.cancelled = asyncio.Event()
 
@@ -34,7 +35,7 @@ class EchoInference:
             result.dense.dims = 2
             result.dense.dtype = tensor_pb2.DATA_TYPE_FLOAT32
             result.dense.values.extend([len(item.text), 0.1])
-        return Reply(response.SerializeToString(), {"x-sie-worker": "worker-1"})
+        return Reply(response.SerializeToString(), self.headers)
 
     async def score(self, request, call):
         return inference_service_pb2.ScoreResponse(model=request.model, kind="SCORE_KIND_COSINE")

@@ -3,7 +3,8 @@ import time
 
 import pytest
 
-from gateway.api import request_id_of, snake_case
+from gateway.api import snake_case
+from gateway.request_id import request_id_of
 from servicekit import logs
 from servicekit.errors import SieError, code_of
 from sie.inference.v1.inference_service_pb2 import EncodeRequest
@@ -51,6 +52,15 @@ async def test_the_request_id_reaches_the_log_and_the_reply(api):
     reply = await api.call(api.endpoints[ENCODE], EncodeRequest(), {"x-request-id": "abc"})
     assert reply.headers["x-sie-request-id"] == "abc"
     assert logs.request_id.get() == "abc"
+
+
+async def test_headers_that_an_implementation_keeps_do_not_gather_request_ids(api, inference):
+    replies = [
+        await api.call(api.endpoints[ENCODE], EncodeRequest(), {"x-request-id": given})
+        for given in ("a", "b")
+    ]
+    assert [reply.headers["x-sie-request-id"] for reply in replies] == ["a", "b"]
+    assert inference.headers == {"x-sie-worker": "worker-1"}
 
 
 async def test_an_unexpected_failure_is_bland_outside_and_whole_in_the_log(api, caplog):
