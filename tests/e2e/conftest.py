@@ -1,7 +1,7 @@
 """One cluster of real processes for all tests that do no harm to it."""
 
-import json
 import http.client
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path

@@ -24,7 +24,9 @@ def test_a_model_is_listed_with_what_it_can_do(stack):
 
 @pytest.mark.parametrize("service", ["", "sie.inference.v1.InferenceService"])
 def test_grpc_health_serves_every_name(channel, service):
-    reply = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(service=service))
+    reply = health_pb2_grpc.HealthStub(channel).Check(
+        health_pb2.HealthCheckRequest(service=service)
+    )
     assert reply.status == health_pb2.HealthCheckResponse.SERVING
 
 
