@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup up test check check-code check-proto check-generated bench lock generate \
+.PHONY: help setup up test check check-code check-proto check-generated tools bench lock generate \
 	baseline format clean
 
 BIN := .venv/bin
@@ -37,6 +37,13 @@ check-proto: setup
 check-generated: generate
 	@test -z "$$(git status --porcelain -- gen)" || \
 		{ git --no-pager diff --stat -- gen; echo "gen/ is not what proto/ generates: commit it"; exit 1; }
+
+# Built with Go; what needs it is skipped where it is missing.
+GRPCURL_VERSION := v1.9.3
+
+tools: ## Build grpcurl into .sie/tools, for the tests that use it (needs Go)
+	@test -x .sie/tools/grpcurl || GOBIN=$(CURDIR)/.sie/tools \
+		go install github.com/fullstorydev/grpcurl/cmd/grpcurl@$(GRPCURL_VERSION)
 
 bench: setup ## Run the benchmarks
 	@$(BIN)/python benchmarks/run.py $(ARGS)

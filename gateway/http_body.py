@@ -1,5 +1,7 @@
 """Reading a request body within its limit, also when it is chunked or compressed."""
 
+import asyncio
+import contextlib
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -11,6 +13,8 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 # `curl -d` says form-urlencoded whatever it sends.
 _JSON_TYPES = {"", "application/json", "text/json", "application/x-www-form-urlencoded"}
+# How long the rest of a body over the limit is read and dropped.
+_DISCARD_S = 1.0
 _GZIP = 16 + zlib.MAX_WBITS
 
 
@@ -25,6 +29,9 @@ async def read_body(metadata: Mapping[str, str], receive: Receive, max_bytes: in
         raise _unsupported("content encoding", metadata["content-encoding"])
     length = metadata.get("content-length", "")
     if length.isdecimal() and int(length) > max_bytes:
+        # A client that waits for 100 Continue has sent nothing; any other one is sending now.
+        if "expect" not in metadata:
+            await _discard(receive)
         raise _too_large(max_bytes)
     body = await _receive_all(receive, max_bytes)
     if not body:
@@ -42,10 +49,21 @@ async def _receive_all(receive: Receive, max_bytes: int) -> bytes:
         parts.append(event.get("body", b""))
         size += len(parts[-1])
     if size > max_bytes:
+        await _discard(receive)
         raise _too_large(max_bytes)
     if event["type"] == "http.disconnect":
         raise SieError(ErrorReason.ERROR_REASON_CANCELLED, "the client went away")
     return body if len(parts) == 1 else b"".join(parts)
+
+
+async def _discard(receive: Receive) -> None:
+    """Reads on for a while: a client that is cut off while it sends does not see the answer."""
+    more = True
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DISCARD_S):
+            while more:
+                event = await receive()
+                more = event["type"] == "http.request" and event.get("more_body", False)
 
 
 def _check_type(content_type: str) -> None:

@@ -58,7 +58,7 @@ def _provisioning(error: SieError) -> dict[str, Any]:
         "status": "provisioning",
         "gpu": error.metadata.get("gpu", ""),
         "bundle": error.metadata.get("bundle", ""),
-        "estimated_wait_s": error.retry_after_s,
+        "estimated_wait_s": int(error.metadata.get("estimated_wait_s", 0)),
         "message": error.message,
     }
 

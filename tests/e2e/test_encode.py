@@ -123,7 +123,7 @@ def test_long_items_can_be_refused_while_others_succeed(stack):
     }
     first, second = ask(stack.http_address, "POST", ENCODE, body).json()["items"]
     assert (first["id"], len(first["dense"]["values"])) == ("a", 384)
-    assert (second["id"], second["error"]["reason"]) == ("b", "invalid_input")
+    assert (second["id"], second["error"]["code"]) == ("b", "INVALID_INPUT")
     assert second["error"]["metadata"]["field"] == "items[1].text"
 
 

@@ -58,7 +58,8 @@ def test_probes_and_documents_are_served(stack):
 def test_metrics_count_what_was_asked(stack):
     def count():
         text = ask(stack.http_address, "GET", "/metrics").body.decode()
-        pattern = r'sie_gateway_requests_total\{endpoint="encode",machine_profile="cpu",status="200"\} (\S+)'
+        labels = 'endpoint="encode",machine_profile="cpu",status="200"'
+        pattern = rf"sie_gateway_requests_total\{{{labels}\}} (\S+)"
         found = re.search(pattern, text)
         return float(found.group(1)) if found else 0.0
 

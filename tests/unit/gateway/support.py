@@ -59,6 +59,7 @@ class EchoInference:
                     retry_after_s=4.2,
                     gpu="l4",
                     bundle="default",
+                    estimated_wait_s=180,
                 )
             case "h100":
                 raise SieError(

@@ -136,7 +136,7 @@ async def test_provisioning_is_a_202_with_a_delay(http_port):
         "status": "provisioning",
         "gpu": "l4",
         "bundle": "default",
-        "estimated_wait_s": 4.2,
+        "estimated_wait_s": 180,
     }
 
 
