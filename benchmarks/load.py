@@ -21,7 +21,6 @@ import uvloop
 from sie.inference.v1.inference_service_pb2 import EncodeRequest
 
 _CORPUS = 512
-_WARM_UP_S = 0.5
 
 Send = Callable[[bytes], Awaitable[None]]
 
@@ -68,23 +67,22 @@ def bodies(face: str, model: str, per_request: int) -> list[bytes]:
 async def main(face: str, address: str, model: str, concurrency: int, rows: int, s: float) -> None:
     connect = {"http": http_client, "grpc": grpc_client}[face]
     requests = itertools.cycle(bodies(face, model, rows))
-    took: list[float] = []
-    begin = time.perf_counter() + _WARM_UP_S
-    end = begin + s
+    finished: list[tuple[float, float]] = []
+    start = time.perf_counter()
 
     async def client() -> None:
         send = await connect(address, model)
-        while (started := time.perf_counter()) < end:
+        while (began := time.perf_counter()) < start + s:
             await send(next(requests))
-            finished = time.perf_counter()
-            if started >= begin:
-                took.append(finished - started)
+            ended = time.perf_counter()
+            finished.append((ended, ended - began))
 
     await asyncio.gather(*(client() for _ in range(concurrency)))
-    elapsed = time.perf_counter() - begin
-    took.sort()
+    # Between two completions, so that neither the start nor the tail of the run counts.
+    steady = sorted(finished)[concurrency - 1 : len(finished) - concurrency + 1]
+    took = sorted(seconds for _, seconds in steady)
     result = {
-        "texts_per_second": len(took) * rows / elapsed,
+        "texts_per_second": (len(steady) - 1) * rows / (steady[-1][0] - steady[0][0]),
         "p50_ms": statistics.median(took) * 1e3,
         "p99_ms": took[int(len(took) * 0.99)] * 1e3,
         "requests": len(took),

@@ -4,8 +4,9 @@
                     └──┬──┘ grows from the one that waited longest towards whichever
                      oldest  neighbour is nearest in length, until a limit is met
 
-The oldest is always in the batch, so that nothing starves; near-equal lengths keep the
-padding small, which on a CPU is worth more than a large batch.
+The oldest is always in the batch, so that nothing starves. A neighbour joins while the
+padding that it brings costs less than a run of its own: on a CPU that means near-equal
+lengths and small batches, on a GPU large ones.
 """
 
 from __future__ import annotations
@@ -37,13 +38,14 @@ class BatchLimits:
     Attributes:
         max_tokens: rows times the longest of them. A longer text goes alone.
         max_rows: rows.
-        max_padding: share of the batch that is padding, in [0, 1).
+        run_cost_tokens: tokens that could be computed in the time that a run costs
+            beside its tokens. Padding is accepted while the runs it saves cost more.
 
     """
 
     max_tokens: int
     max_rows: int
-    max_padding: float
+    run_cost_tokens: int
 
 
 def select(waiting: Sequence[T], limits: BatchLimits) -> list[T]:
@@ -60,13 +62,10 @@ def select(waiting: Sequence[T], limits: BatchLimits) -> list[T]:
     by_length = sorted(waiting, key=lambda text: text.tokens)
     start = by_length.index(min(waiting, key=lambda text: text.arrived))
     end = start + 1
-    total = by_length[start].tokens
     while (grown := _grow(by_length, start, end)) != (start, end):
-        low, high = grown
-        added = by_length[low] if low < start else by_length[high - 1]
-        if not _fits(high - low, by_length[high - 1].tokens, total + added.tokens, limits):
+        if not _worthwhile(by_length, (start, end), grown, limits):
             break
-        start, end, total = low, high, total + added.tokens
+        start, end = grown
     return by_length[start:end]
 
 
@@ -83,10 +82,16 @@ def _grow(by_length: Sequence[Sized], start: int, end: int) -> tuple[int, int]:
     return (start - 1, end) if shorter < longer else (start, end + 1)
 
 
-def _fits(rows: int, longest: int, tokens: int, limits: BatchLimits) -> bool:
-    padded = rows * longest
-    return (
-        rows <= limits.max_rows
-        and padded <= limits.max_tokens
-        and padded - tokens <= limits.max_padding * padded
-    )
+def _worthwhile(
+    by_length: Sequence[Sized], window: tuple[int, int], grown: tuple[int, int], limits: BatchLimits
+) -> bool:
+    """Whether computing one more text in this run costs less than a run of its own."""
+    padded = _padded(by_length, *grown)
+    if padded > limits.max_tokens or grown[1] - grown[0] > limits.max_rows:
+        return False
+    added = by_length[grown[0] if grown[0] < window[0] else grown[1] - 1].tokens
+    return padded - _padded(by_length, *window) - added <= limits.run_cost_tokens
+
+
+def _padded(by_length: Sequence[Sized], start: int, end: int) -> int:
+    return (end - start) * by_length[end - 1].tokens

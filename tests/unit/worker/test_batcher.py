@@ -21,7 +21,7 @@ limits = st.builds(
     BatchLimits,
     max_tokens=st.integers(1, 4096),
     max_rows=st.integers(1, 64),
-    max_padding=st.floats(0, 0.99),
+    run_cost_tokens=st.integers(0, 64),
 )
 
 
@@ -45,7 +45,8 @@ def test_a_batch_of_several_keeps_every_limit(queue, limits):
     if len(batch) > 1:
         assert len(batch) <= limits.max_rows
         assert padded <= limits.max_tokens
-        assert padded - sum(text.tokens for text in batch) <= limits.max_padding * padded
+        padding = padded - sum(text.tokens for text in batch)
+        assert padding <= limits.run_cost_tokens * (len(batch) - 1)
 
 
 @given(queues, limits)
@@ -60,14 +61,20 @@ def test_taking_batches_until_none_wait_computes_every_text_once(queue, limits):
 
 def test_a_text_longer_than_the_budget_goes_alone():
     long, short = Waiting(5000, 0), Waiting(4, 1)
-    assert select([long, short], BatchLimits(1024, 32, 0.9)) == [long]
+    assert select([long, short], BatchLimits(1024, 32, 9999)) == [long]
 
 
 def test_neighbours_in_length_join_the_oldest_before_others():
     oldest, near, far = Waiting(100, 0), Waiting(104, 2), Waiting(20, 1)
-    assert select([far, near, oldest], BatchLimits(208, 32, 0.5)) == [oldest, near]
+    assert select([far, near, oldest], BatchLimits(208, 32, 99)) == [oldest, near]
 
 
 def test_equal_lengths_fill_the_batch_to_its_budget():
     queue = [Waiting(16, n) for n in range(100)]
-    assert len(select(queue, BatchLimits(1024, 32, 0.1))) == 32
+    assert len(select(queue, BatchLimits(1024, 32, 4))) == 32
+
+
+def test_padding_is_accepted_only_while_it_costs_less_than_a_run():
+    texts = [Waiting(100, 0), Waiting(104, 1), Waiting(110, 2)]
+    assert select(texts, BatchLimits(1024, 32, 4)) == texts[:2]
+    assert select(texts, BatchLimits(1024, 32, 12)) == texts

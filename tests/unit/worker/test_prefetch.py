@@ -1,0 +1,24 @@
+"""How much work a worker takes in advance."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.prefetch import MAX_MESSAGES, PREFETCH_S, messages_wanted
+
+speeds = st.floats(0, 1e7)
+sizes = st.floats(0, 1e6)
+
+
+@given(speeds, sizes)
+def test_an_idle_worker_always_asks_for_something(speed, size):
+    assert 1 <= messages_wanted(speed, 0, size) <= MAX_MESSAGES
+
+
+@given(speeds, st.integers(1, 10**7), sizes)
+def test_a_worker_with_enough_to_do_asks_for_nothing(speed, waiting, size):
+    if waiting >= speed * PREFETCH_S:
+        assert messages_wanted(speed, waiting, size) == 0
+
+
+def test_the_share_of_a_second_is_filled_with_messages_of_the_usual_size():
+    assert messages_wanted(10_000, 500, 100) == 20
