@@ -78,13 +78,15 @@ class Cluster:
         """The lane that serves the request.
 
         Raises:
-            SieError: GPU_NOT_CONFIGURED, or PROVISIONING, which also records the demand.
+            SieError: GPU_NOT_CONFIGURED, POOL_NOT_FOUND, or PROVISIONING, which also records
+                the demand.
         """
         lane, has_workers = routing.route(
             model,
             routing.wanted(metadata),
             self._registry.bundles,
             self._registry.machine_profiles,
+            self._registry.pools,
             self._workers.ready(),
         )
         if has_workers:

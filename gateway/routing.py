@@ -6,7 +6,7 @@ model ──► bundles that serve it, by priority ──► lanes with ready wo
                       hosts the model, then least queued tokens a worker
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from gateway.workers import lane_of
@@ -59,14 +59,16 @@ def route(
     asked: Wanted,
     bundles: Mapping[str, Bundle],
     machine_profiles: Mapping[str, MachineProfile],
+    pools: Iterable[str],
     workers: Sequence[WorkerStatus],
 ) -> tuple[Lane, bool]:
     """The lane for a request, and whether a worker of it takes work now.
 
     Raises:
-        SieError: GPU_NOT_CONFIGURED when no such machine profile exists.
+        SieError: GPU_NOT_CONFIGURED or POOL_NOT_FOUND when there is no such thing.
     """
     _check_profile(asked.machine_profile, machine_profiles)
+    _check_pool(asked.pool, {DEFAULT_POOL, *pools, *(worker.pool for worker in workers)})
     serving = bundles_of(model, bundles)
     lanes = _lanes(workers, asked)
     for bundle in serving:
@@ -86,6 +88,13 @@ def _check_profile(name: str, configured: Mapping[str, MachineProfile]) -> None:
             f"GPU type '{name}' is not configured in this cluster.",
             gpu=name,
             configured_gpu_types=",".join(names),
+        )
+
+
+def _check_pool(name: str, known: set[str]) -> None:
+    if name not in known:
+        raise SieError(
+            ErrorReason.ERROR_REASON_POOL_NOT_FOUND, f"there is no pool '{name}'", pool=name
         )
 
 

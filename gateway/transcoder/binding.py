@@ -36,8 +36,8 @@ class Binding:
         self._body = route.body
         self._descriptor = descriptor = descriptor_of(self._class)
         self._variables = [
-            _Variable(variable.field_path, resolve(descriptor, variable.field_path))
-            for variable in route.template.variables
+            _Variable(field_path, resolve(descriptor, field_path))
+            for field_path in route.template.variables
         ]
         self._bound = {variable.field_path for variable in self._variables}
         self._read_body = _body_reader(descriptor, route.body)

@@ -88,7 +88,7 @@ def _body_schema(route: Route, schemas: Schemas) -> dict[str, Any]:
     request = route.endpoint.method.input_type
     if route.body != "*":
         return schemas.field(request.fields_by_name[route.body])
-    return schemas.object(request, without=_bound(route))
+    return schemas.object(request, without=route.template.variables)
 
 
 def _response_schema(route: Route, schemas: Schemas) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def _response_schema(route: Route, schemas: Schemas) -> dict[str, Any]:
 
 def _parameters(route: Route, schemas: Schemas) -> Iterator[dict[str, Any]]:
     request = route.endpoint.method.input_type
-    bound = _bound(route)
+    bound = route.template.variables
     for field_path in bound:
         field = resolve(request, field_path)[-1]
         yield {
@@ -131,10 +131,6 @@ def _query_fields(
             yield field_path, field
         elif not field.is_repeated and kind.full_name not in within and kind.full_name not in FORMS:
             yield from _query_fields(kind, f"{field_path}.", [*within, kind.full_name])
-
-
-def _bound(route: Route) -> list[str]:
-    return [variable.field_path for variable in route.template.variables]
 
 
 def _reference_headers() -> list[dict[str, str]]:

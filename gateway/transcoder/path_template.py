@@ -7,10 +7,11 @@
 
 `**` is last but for the verb. Here it stands for at least one segment, and no segment is
 empty: a variable that names a resource is never empty, and `/v1/models/` is not a model.
+Values are decoded in full, escaped slashes too (`fully_decode_reserved_expansion`): clients
+that escape the slash of a model id mean that slash.
 """
 
 import re
-from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from servicekit.errors import invalid
@@ -21,15 +22,6 @@ _PATTERNS = {"*": _SEGMENT, "**": rf"{_SEGMENT}(?:/{_SEGMENT})*"}
 _MISPLACED = re.compile(r"//|/$|[^/=*]\*|\*[^*/:}]|\*{3}|\}[^/:]|[^/]\{")
 _FIELD_PATH = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_ESCAPED_SLASH = re.compile(r"(%2[Ff])")
-
-
-class Variable(NamedTuple):
-    """A captured part of the path and the field it goes to."""
-
-    field_path: str
-    # Spans several segments, so that an escaped slash in it stays escaped.
-    multi_segment: bool
 
 
 class PathTemplate:
@@ -41,7 +33,8 @@ class PathTemplate:
 
     def __init__(self, template: str) -> None:
         self.template = template
-        self.variables: list[Variable] = []
+        # Field paths, in the order of the path.
+        self.variables: list[str] = []
         # What every matching path begins with.
         self.literal_prefix = re.split(r"[*{]", template, maxsplit=1)[0]
         self._regex = re.compile(self._compile())
@@ -60,8 +53,8 @@ class PathTemplate:
     def values(self, captured: tuple[str, ...]) -> list[tuple[str, str]]:
         """Field paths with the decoded values of what `match` gave."""
         return [
-            (variable.field_path, _decode(variable, text) if "%" in text else text)
-            for variable, text in zip(self.variables, captured, strict=True)
+            (field_path, _decode(field_path, text) if "%" in text else text)
+            for field_path, text in zip(self.variables, captured, strict=True)
         ]
 
     def _compile(self) -> str:
@@ -98,7 +91,7 @@ class PathTemplate:
             raise self._error("a variable needs a pattern after its =")
         if "**" in segments and rest and not rest[-1].startswith(":"):
             raise self._error("** must be the last segment")
-        self.variables.append(Variable(field_path, segments not in (["*"], [])))
+        self.variables.append(field_path)
         following = list(reversed(segments))
         pattern = ""
         while following:
@@ -109,18 +102,10 @@ class PathTemplate:
         return ValueError(f"path template {self.template!r}: {problem}")
 
 
-def _decode(variable: Variable, text: str) -> str:
+def _decode(field_path: str, text: str) -> str:
     if _BAD_ESCAPE.search(text):
-        raise invalid(variable.field_path, "the path holds a % that is not an escape")
-    pieces = _ESCAPED_SLASH.split(text) if variable.multi_segment else [text]
+        raise invalid(field_path, "the path holds a % that is not an escape")
     try:
-        return "".join(
-            part if variable.multi_segment and _ESCAPED_SLASH.fullmatch(part) else _unquote(part)
-            for part in pieces
-        )
+        return unquote_to_bytes(text).decode()
     except UnicodeDecodeError:
-        raise invalid(variable.field_path, "the path is not in UTF-8") from None
-
-
-def _unquote(text: str) -> str:
-    return unquote_to_bytes(text).decode()
+        raise invalid(field_path, "the path is not in UTF-8") from None

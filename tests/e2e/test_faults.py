@@ -86,12 +86,22 @@ def test_a_worker_killed_mid_request_is_replaced_and_the_request_completes(fresh
         assert request.result().status == 200
 
 
-def test_a_request_without_any_worker_left_ends_within_its_deadline(fresh_stack: LocalStack):
+def test_without_a_worker_requests_end_in_time_and_leave_their_demand(fresh_stack: LocalStack):
     fresh_stack.start()
     fresh_stack.processes["worker-1"].kill()
     reply = encode(fresh_stack.http_address, [0], timeout_s=2.0)
     assert reply.status in {202, 504}
     until(lambda: encode(fresh_stack.http_address, [0], timeout_s=2.0).status == 202)
+    reply = encode(fresh_stack.http_address, [0])
+    body = reply.json()
+    assert reply.headers["retry-after"] == "120"
+    assert (body["status"], body["gpu"], body["bundle"]) == ("provisioning", "cpu", "default")
+    metrics = ask(fresh_stack.http_address, "GET", "/metrics").body.decode()
+    demand = 'sie_gateway_pending_demand{bundle="default",machine_profile="cpu"} 1.0'
+    assert demand in metrics.splitlines()
+    fresh_stack.start_worker("worker-2").wait_ready(20)
+    metrics = ask(fresh_stack.http_address, "GET", "/metrics").body.decode()
+    assert demand.replace("1.0", "0.0") in metrics.splitlines()
 
 
 def test_a_worker_that_is_told_to_stop_under_load_loses_nothing(fresh_stack: LocalStack):

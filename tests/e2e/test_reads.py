@@ -78,12 +78,15 @@ def test_a_verb_without_an_engine_says_so_with_a_reason(stack, stub):
     assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
-def test_a_lane_without_workers_answers_202_and_shows_its_demand(stack):
-    headers = {"x-sie-pool": "empty"}
+def test_a_pool_that_does_not_exist_is_not_found(stack):
+    headers = {"x-sie-pool": "nobodys"}
     reply = ask(stack.http_address, "POST", ENCODE, {"items": [{"text": "a"}]}, headers)
-    body = reply.json()
-    assert (reply.status, reply.headers["retry-after"]) == (202, "120")
-    assert (body["status"], body["gpu"], body["bundle"]) == ("provisioning", "cpu", "default")
+    assert (reply.status, reply.json()["error"]["code"]) == (404, "POOL_NOT_FOUND")
+
+
+def test_an_escaped_slash_in_a_model_id_is_a_slash(stack):
+    model = ask(stack.http_address, "GET", f"/v1/models/{DEFAULT_MODEL.replace('/', '%2F')}")
+    assert model.json()["name"] == DEFAULT_MODEL
 
 
 def test_an_unknown_machine_profile_answers_503_with_those_that_exist(stack):

@@ -98,7 +98,7 @@ def read(routes, method, path, query="", body=b""):
 def test_a_body_field_a_nested_variable_and_query_fields_meet(routes):
     query = "update_mask=leaf,rings&leaves=broad&leaves=LEAF_BROAD&dryRun=true"
     request = read(routes, "PATCH", "/v1/trees/plots/a%2Fb", query, b'{"leaf":"broad"}')
-    assert (request.tree.name, request.tree.leaf) == ("plots/a%2Fb", 1)
+    assert (request.tree.name, request.tree.leaf) == ("plots/a/b", 1)
     assert list(request.update_mask.paths) == ["leaf", "rings"]
     assert (list(request.leaves), request.dry_run) == ([1, 1], True)
 

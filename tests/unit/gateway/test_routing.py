@@ -27,7 +27,7 @@ def worker(name, profile="l4", bundle="default", pool="default", queued=0, hosts
 
 
 def routed(workers, pool="default", profile="", model=MODEL):
-    return route(model, Wanted(pool, profile), BUNDLES, PROFILES, workers)
+    return route(model, Wanted(pool, profile), BUNDLES, PROFILES, ["leased"], workers)
 
 
 def test_the_bundle_of_best_priority_with_workers_serves():
@@ -49,7 +49,12 @@ def test_among_equal_lanes_the_shorter_queue_serves():
 def test_a_pool_is_never_left():
     workers = [worker("a"), worker("b", pool="tenant")]
     assert routed(workers, pool="tenant") == (Lane("tenant", "l4", "default"), True)
-    assert routed(workers[:1], pool="tenant")[1] is False
+    assert routed(workers[:1], pool="leased") == (Lane("leased", "cpu", "default"), False)
+
+
+def test_a_pool_that_nobody_knows_is_refused():
+    with pytest.raises(SieError, match="POOL_NOT_FOUND"):
+        routed([worker("a")], pool="elsewhere")
 
 
 def test_a_machine_profile_that_was_asked_for_is_never_replaced():
