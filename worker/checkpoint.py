@@ -83,6 +83,13 @@ class Config:
             raise CheckpointError(self.path, f"{name} is not a string: {value!r}")
         return value
 
+    def section(self, name: str) -> Config:
+        """Return a nested object, an empty one where the entry is absent or null."""
+        value = self.values.get(name)
+        if not isinstance(value, dict | None):
+            raise CheckpointError(self.path, f"{name} is not an object: {value!r}")
+        return Config(self.path, value or {})
+
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:

@@ -10,6 +10,8 @@ from onnx import TensorProto
 from worker.checkpoint import Checkpoint, CheckpointError, Config
 from worker.compiler.bert import bert
 from worker.compiler.blocks import pooled, unit_length
+from worker.compiler.deberta import deberta_v2
+from worker.compiler.decoder import mistral, qwen2, qwen3
 from worker.compiler.graph import Graph
 from worker.weights import Weights
 
@@ -19,6 +21,12 @@ _ENCODERS: dict[str, Encoder] = {
     "BertModel": bert,
     "BertForMaskedLM": bert,
     "BertForPreTraining": bert,
+    "DebertaV2Model": deberta_v2,
+    "MistralModel": mistral,
+    "Qwen2Model": qwen2,
+    "Qwen2ForCausalLM": qwen2,
+    "Qwen3Model": qwen3,
+    "Qwen3ForCausalLM": qwen3,
 }
 # For a config.json that names no architecture.
 _BY_MODEL_TYPE = {"bert": "BertModel"}

@@ -1,0 +1,224 @@
+"""Causal decoders read as encoders: Qwen2, Qwen3, Mistral (`transformers.*Model`).
+
+    h = words[id]
+    each layer:  h = h + attention(rms_norm(h)),  h = h + swiglu(rms_norm(h))
+    last hidden state = rms_norm(h)
+
+Attention is causal and grouped-query (Ainslie et al., 2023), positions are rotary, the feed
+forward is SwiGLU (Shazeer, 2020). Rows are right-padded, so a real token never sees padding and
+causal attention needs no mask.
+
+    family    query/key/value bias    norm of each query and key head    sliding window
+    Qwen2     yes                     no                                 use_sliding_window
+    Qwen3     attention_bias          yes                                use_sliding_window
+    Mistral   no                      no                                 sliding_window
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from worker.checkpoint import Checkpoint, CheckpointError, Config
+from worker.compiler.attention import attended, repeated_heads, window_bias
+from worker.compiler.graph import CONTRIB, Graph
+from worker.compiler.norms import added_and_rms_normed, rms_normed
+from worker.compiler.parameters import Parameters
+from worker.compiler.rotary import Rotary, rope_theta, rotary, rotated
+from worker.weights import Weights
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The sizes of a decoder and where its families differ.
+
+    Attributes:
+        windows: for each layer how many tokens a token sees, itself included; None is all.
+
+    """
+
+    size: int
+    inner: int
+    heads: int
+    key_heads: int
+    head_dim: int
+    epsilon: float
+    causal: bool
+    windows: list[int | None]
+    qkv_bias: bool = False
+    head_norm: bool = False
+
+    @classmethod
+    def read(
+        cls, checkpoint: Checkpoint, *, qkv_bias: bool = False, head_norm: bool = False
+    ) -> Shape:
+        config = checkpoint.config
+        size, heads = config.integer("hidden_size"), config.integer("num_attention_heads")
+        return cls(
+            size=size,
+            inner=config.integer("intermediate_size"),
+            heads=heads,
+            key_heads=config.positive("num_key_value_heads") or heads,
+            head_dim=config.positive("head_dim") or size // heads,
+            epsilon=config.number("rms_norm_eps", 1e-6),
+            causal=config.values.get("is_causal") is not False,
+            windows=_windows(checkpoint),
+            qkv_bias=qkv_bias,
+            head_norm=head_norm,
+        )
+
+
+def qwen2(
+    graph: Graph, weights: Weights, checkpoint: Checkpoint, input_ids: str, lengths: str
+) -> str:
+    """Qwen2 (Yang et al., 2024): the last hidden state, (rows, tokens, hidden_size) float32."""
+    shape = Shape.read(checkpoint, qkv_bias=True)
+    return _decoder(graph, weights, checkpoint, shape, input_ids, lengths)
+
+
+def qwen3(
+    graph: Graph, weights: Weights, checkpoint: Checkpoint, input_ids: str, lengths: str
+) -> str:
+    """Qwen3 (Yang et al., 2025): the last hidden state, (rows, tokens, hidden_size) float32."""
+    bias = checkpoint.config.values.get("attention_bias") is True
+    shape = Shape.read(checkpoint, qkv_bias=bias, head_norm=True)
+    return _decoder(graph, weights, checkpoint, shape, input_ids, lengths)
+
+
+def mistral(
+    graph: Graph, weights: Weights, checkpoint: Checkpoint, input_ids: str, lengths: str
+) -> str:
+    """Mistral (Jiang et al., 2023): the last hidden state, (rows, tokens, hidden_size) float32."""
+    return _decoder(graph, weights, checkpoint, Shape.read(checkpoint), input_ids, lengths)
+
+
+def key_prefix(weights: Weights) -> str:
+    """Causal language models keep the decoder below `model.`, embedding models do not."""
+    return "model." if "model.embed_tokens.weight" in weights else ""
+
+
+def _decoder(
+    graph: Graph,
+    weights: Weights,
+    checkpoint: Checkpoint,
+    shape: Shape,
+    input_ids: str,
+    lengths: str,
+) -> str:
+    config = checkpoint.config
+    _reject_variants(config, shape)
+    own = Parameters(graph, weights, key_prefix(weights))
+    words = own.read("embed_tokens.weight", config.integer("vocab_size"), shape.size)
+    hidden = graph.node("Gather", own.add("embed_tokens.weight", words), input_ids)
+    angles = rotary(graph, rope_theta(config), shape.head_dim, checkpoint.max_length)
+
+    normed = rms_normed(graph, hidden, _scale(own, _norm_before(0, shape), shape), shape.epsilon)
+    for number, window in enumerate(shape.windows):
+        layer = own.below(f"layers.{number}")
+        bias = window_bias(graph, hidden, window) if window else ""
+        context = _attention(layer.below("self_attn"), shape, angles, normed, lengths, bias)
+        scale = _scale(layer, "post_attention_layernorm", shape)
+        normed, hidden = added_and_rms_normed(graph, context, hidden, scale, shape.epsilon)
+        wide = _feed_forward(layer.below("mlp"), shape, normed)
+        scale = _scale(own, _norm_before(number + 1, shape), shape)
+        normed, hidden = added_and_rms_normed(graph, wide, hidden, scale, shape.epsilon)
+    return normed
+
+
+def _attention(
+    own: Parameters, shape: Shape, angles: Rotary, normed: str, lengths: str, bias: str
+) -> str:
+    graph, groups = own.graph, shape.heads // shape.key_heads
+    queries, keys, values = _qkv(own, shape, normed)
+    if shape.head_norm:
+        queries = _head_normed(own, shape, "q_norm", queries, shape.heads)
+        keys = _head_normed(own, shape, "k_norm", keys, shape.key_heads)
+    queries, keys = rotated(graph, queries, angles), rotated(graph, keys, angles)
+    keys = repeated_heads(graph, keys, shape.key_heads, shape.head_dim, groups)
+    values = repeated_heads(graph, values, shape.key_heads, shape.head_dim, groups)
+    context = attended(
+        graph,
+        (queries, keys, values),
+        shape.heads,
+        lengths="" if shape.causal else lengths,
+        bias=bias,
+        causal=shape.causal,
+    )
+    out = own.read("o_proj.weight", shape.size, shape.heads * shape.head_dim)
+    return graph.node("MatMul", context, own.add("o_proj.weight", out.T))
+
+
+def _qkv(own: Parameters, shape: Shape, normed: str) -> list[str]:
+    """Return queries (rows, tokens, heads * head_dim), keys and values, from one product."""
+    graph = own.graph
+    key_width = shape.key_heads * shape.head_dim
+    widths = {"q_proj": shape.heads * shape.head_dim, "k_proj": key_width, "v_proj": key_width}
+    weights = [own.read(f"{name}.weight", width, shape.size).T for name, width in widths.items()]
+    product = graph.node("MatMul", normed, own.add("qkv.weight", np.concatenate(weights, axis=1)))
+    if shape.qkv_bias:
+        biases = [own.read(f"{name}.bias", width) for name, width in widths.items()]
+        product = graph.node("Add", product, own.add("qkv.bias", np.concatenate(biases)))
+    return graph.nodes("Split", [product, graph.integers(*widths.values())], 3, axis=-1)
+
+
+def _head_normed(own: Parameters, shape: Shape, name: str, vectors: str, heads: int) -> str:
+    """Normalise every head of (rows, tokens, heads * head_dim) by itself."""
+    graph, width = own.graph, shape.head_dim
+    scale = own.add(f"{name}.weight", own.read(f"{name}.weight", width))
+    apart = graph.node("Reshape", vectors, graph.integers(0, 0, heads, width))
+    normed = rms_normed(graph, apart, scale, shape.epsilon)
+    return graph.node("Reshape", normed, graph.integers(0, 0, heads * width))
+
+
+def _feed_forward(own: Parameters, shape: Shape, normed: str) -> str:
+    """Return down(silu(gate(x)) * up(x)), gate and up being one product."""
+    graph = own.graph
+    wide = [
+        own.read(f"{name}.weight", shape.inner, shape.size).T for name in ("gate_proj", "up_proj")
+    ]
+    product = graph.node("MatMul", normed, own.add("gate_up.weight", np.concatenate(wide, axis=1)))
+    halves = graph.integers(shape.inner, shape.inner)
+    gate, up = graph.nodes("Split", [product, halves], 2, axis=-1)
+    silu = graph.node("QuickGelu", gate, domain=CONTRIB, alpha=1.0)
+    down = own.read("down_proj.weight", shape.size, shape.inner)
+    return graph.node("MatMul", graph.node("Mul", silu, up), own.add("down_proj.weight", down.T))
+
+
+def _norm_before(number: int, shape: Shape) -> str:
+    """Name the norm that reads the sum before a layer; after the last it ends the decoder."""
+    return f"layers.{number}.input_layernorm" if number < len(shape.windows) else "norm"
+
+
+def _scale(own: Parameters, norm: str, shape: Shape) -> str:
+    return own.add(f"{norm}.weight", own.read(f"{norm}.weight", shape.size))
+
+
+def _windows(checkpoint: Checkpoint) -> list[int | None]:
+    """Read which layers see only near tokens: `layer_types`, or the rule they replaced."""
+    config, layers = checkpoint.config, checkpoint.config.integer("num_hidden_layers")
+    width = config.positive("sliding_window")
+    # A window as long as the longest input hides nothing.
+    if width is None or width >= checkpoint.max_length:
+        return [None] * layers
+    if config.values.get("use_sliding_window", True) is False:
+        return [None] * layers
+    first = config.values.get("max_window_layers", 0)
+    kinds = config.values.get("layer_types") or [
+        "sliding_attention" if number >= first else "full_attention" for number in range(layers)
+    ]
+    if len(kinds) != layers:
+        raise CheckpointError(config.path, f"layer_types does not name {layers} layers")
+    return [width if kind == "sliding_attention" else None for kind in kinds]
+
+
+def _reject_variants(config: Config, shape: Shape) -> None:
+    activation = config.text("hidden_act", "silu")
+    if activation != "silu":
+        raise CheckpointError(config.path, f"hidden_act {activation} is not supported")
+    if shape.heads % shape.key_heads:
+        raise CheckpointError(
+            config.path, "num_attention_heads is not a multiple of num_key_value_heads"
+        )
+    if not shape.causal and any(shape.windows):
+        raise CheckpointError(config.path, "is_causal false with a sliding window is not supported")
