@@ -14,17 +14,21 @@ Opening one reads the small JSON files only; `weights()` maps the tensors.
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from worker.vocabulary import token_ids
 from worker.weights import CheckpointError, Weights
 
 __all__ = ["Checkpoint", "CheckpointError", "Config", "Pooling"]
 
 # Tokenizers without a limit of their own write this order of magnitude (int(1e30)).
 _UNLIMITED = 1_000_000_000
+# The modules that hold config.json and the weights.
+_BODIES = ("Transformer", "CLIPModel")
 
 
 class Pooling(StrEnum):
@@ -83,12 +87,12 @@ class Config:
             raise CheckpointError(self.path, f"{name} is not a string: {value!r}")
         return value
 
-    def section(self, name: str) -> Config:
-        """Return a nested object, an empty one where the entry is absent or null."""
+    def section(self, name: str, defaults: Mapping[str, Any] | None = None) -> Config:
+        """Return a nested object, over the defaults; absent or null is an empty one."""
         value = self.values.get(name)
         if not isinstance(value, dict | None):
             raise CheckpointError(self.path, f"{name} is not an object: {value!r}")
-        return Config(self.path, value or {})
+        return Config(self.path, {**(defaults or {}), **(value or {})})
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,7 @@ class Checkpoint:
 
         """
         modules = _modules(directory)
-        root = directory / modules.get("Transformer", "")
+        root = directory / next((modules[kind] for kind in _BODIES if kind in modules), "")
         config = Config.read(root / "config.json")
         sentence = Config.read_optional(root / "sentence_bert_config.json")
         return cls(
@@ -137,6 +141,22 @@ class Checkpoint:
     @property
     def tokenizer_path(self) -> Path:
         return self.directory / "tokenizer.json"
+
+    @property
+    def pad_token_id(self) -> int:
+        """The id of the padding token that tokenizer_config.json names.
+
+        Raises:
+            CheckpointError: it names none, or one that tokenizer.json does not have.
+
+        """
+        config = Config.read_optional(self.directory / "tokenizer_config.json")
+        named = config.values.get("pad_token")
+        # Spelled out with its flags, or by its content alone.
+        token = named.get("content") if isinstance(named, dict) else named
+        if not isinstance(token, str):
+            raise CheckpointError(config.path, f"pad_token is not a token: {named!r}")
+        return token_ids(self.tokenizer_path, token)[0]
 
     def recipe(self) -> dict[str, Any]:
         """Everything beside the weights that decides the compiled graph, as JSON values."""
@@ -186,7 +206,7 @@ def _modules(directory: Path) -> dict[str, str]:
         modules = {entry["type"].rpartition(".")[2]: entry["path"] for entry in listed}
     except (TypeError, KeyError, AttributeError):
         raise CheckpointError(path, "is not a list of modules with type and path") from None
-    unsupported = modules.keys() - {"Transformer", "Pooling", "Normalize"}
+    unsupported = modules.keys() - {*_BODIES, "Pooling", "Normalize"}
     if unsupported:
         raise CheckpointError(path, f"has unsupported modules: {', '.join(sorted(unsupported))}")
     return modules
@@ -215,7 +235,8 @@ def _max_length(sentence: Config, config: Config, root: Path) -> int:
     if chosen is not None:
         return chosen
     tokenizer = Config.read_optional(root / "tokenizer_config.json")
-    limits = [config.positive("max_position_embeddings"), tokenizer.positive("model_max_length")]
+    body = config.section("text_config", config.values)
+    limits = [body.positive("max_position_embeddings"), tokenizer.positive("model_max_length")]
     known = [limit for limit in limits if limit is not None and limit < _UNLIMITED]
     if not known:
         raise CheckpointError(config.path, "states no maximum length, nor do the files beside it")

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, normalizers
 from tokenizers import Tokenizer as RustTokenizer
 
-from worker.checkpoint import Checkpoint, CheckpointError
+from worker.checkpoint import Checkpoint
+from worker.vocabulary import read_tokenizer
 
 # Texts are some 4 characters a token; a longer prefix than this is rarely needed to fill
 # max_length twice, and a whole book is then never tokenised for its first page.
@@ -55,13 +56,7 @@ class Tokenizer:
     @classmethod
     def open(cls, checkpoint: Checkpoint) -> Tokenizer:
         """Raise CheckpointError if tokenizer.json is missing or cannot be read."""
-        path = checkpoint.tokenizer_path
-        try:
-            rust = RustTokenizer.from_buffer(path.read_bytes())
-        except FileNotFoundError:
-            raise CheckpointError(path, "is missing") from None
-        except Exception as error:  # the library raises nothing narrower
-            raise CheckpointError(path, f"is not a tokenizer: {error}") from error
+        rust = read_tokenizer(checkpoint.tokenizer_path)
         return cls(rust, max_length=checkpoint.max_length, lower_case=checkpoint.do_lower_case)
 
     def encode(self, texts: Sequence[str]) -> list[TokenizedText]:

@@ -54,7 +54,7 @@ def window_bias(graph: Graph, hidden: str, width: int) -> str:
 
     A token sees itself and the width - 1 tokens before it; what comes after is not hidden here.
     """
-    places = places(graph, hidden)
+    places = token_places(graph, hidden)
     rows, columns = (graph.node("Unsqueeze", places, graph.integers(axis)) for axis in (1, 0))
     far = graph.node("GreaterOrEqual", graph.node("Sub", rows, columns), graph.integers(width))
     hidden_score = graph.constant("float/hidden", np.array(_HIDDEN))
@@ -63,7 +63,7 @@ def window_bias(graph: Graph, hidden: str, width: int) -> str:
     return graph.node("Unsqueeze", bias, graph.integers(0, 1))
 
 
-def places(graph: Graph, hidden: str) -> str:
+def token_places(graph: Graph, hidden: str) -> str:
     """Return 0, 1, ..., tokens - 1 (tokens,) int64."""
     zero = graph.constant("int64/zero", np.array(0, dtype=np.int64))
     one = graph.constant("int64/one", np.array(1, dtype=np.int64))

@@ -22,7 +22,10 @@ _FUSED_ACTIVATIONS = {
 }
 _PLAIN_ACTIVATIONS = {"relu": "Relu", "tanh": "Tanh"}
 
-ACTIVATIONS = frozenset(_FUSED_ACTIVATIONS | _PLAIN_ACTIVATIONS)
+# CLIP's stand-in for GELU: x * sigmoid(1.702 x).
+_QUICK_GELU, _QUICK_GELU_ALPHA = "quick_gelu", 1.702
+
+ACTIVATIONS = frozenset(_FUSED_ACTIVATIONS) | frozenset(_PLAIN_ACTIVATIONS) | {_QUICK_GELU}
 """The values of `hidden_act` that `activated` takes."""
 
 
@@ -66,7 +69,10 @@ def activated(graph: Graph, hidden: str, linear: Linear, activation: str) -> str
     fused = _FUSED_ACTIVATIONS.get(activation)
     if fused is not None:
         return graph.node(fused, product, linear.bias, domain=CONTRIB)
-    return graph.node(_PLAIN_ACTIVATIONS[activation], graph.node("Add", product, linear.bias))
+    biased = graph.node("Add", product, linear.bias)
+    if activation == _QUICK_GELU:
+        return graph.node("QuickGelu", biased, domain=CONTRIB, alpha=_QUICK_GELU_ALPHA)
+    return graph.node(_PLAIN_ACTIVATIONS[activation], biased)
 
 
 def pooled(graph: Graph, hidden: str, lengths: str, mode: Pooling) -> str:
@@ -90,12 +96,12 @@ def unit_length(graph: Graph, vectors: str) -> str:
 
 def _mean(graph: Graph, hidden: str, lengths: str) -> str:
     count = graph.node("Unsqueeze", _float(graph, lengths), graph.integers(1))
-    shares = graph.node("Div", _float(graph, _is_token(graph, hidden, lengths)), count)
+    shares = graph.node("Div", _float(graph, is_token(graph, hidden, lengths)), count)
     row = graph.node("Unsqueeze", shares, graph.integers(1))
     return graph.node("Squeeze", graph.node("MatMul", row, hidden), graph.integers(1))
 
 
-def _is_token(graph: Graph, hidden: str, lengths: str) -> str:
+def is_token(graph: Graph, hidden: str, lengths: str) -> str:
     """Return bool (rows, tokens): whether a place holds a real token."""
     zero = graph.constant("int64/zero", np.array(0, dtype=np.int64))
     one = graph.constant("int64/one", np.array(1, dtype=np.int64))

@@ -12,6 +12,7 @@ from worker.compiler.bert import bert
 from worker.compiler.blocks import pooled, unit_length
 from worker.compiler.deberta import deberta_v2
 from worker.compiler.decoder import mistral, qwen2, qwen3
+from worker.compiler.dual import DUAL, compile_dual
 from worker.compiler.graph import Graph
 from worker.weights import Weights
 
@@ -57,6 +58,11 @@ def compile_checkpoint(
             finite.
 
     """
+    architecture = _architecture(checkpoint.config)
+    if architecture in DUAL:
+        text, image = DUAL[architecture]
+        compile_dual(text, image, checkpoint, directory)
+        return
     encoder = _encoder(checkpoint.config)
     size = checkpoint.config.integer("hidden_size")
     with checkpoint.weights() as weights, Graph("encoder", directory) as graph:
@@ -74,10 +80,14 @@ def compile_checkpoint(
 
 
 def _encoder(config: Config) -> Encoder:
-    named = config.values.get("architectures")
-    model_type = config.text("model_type", "")
-    architecture = str(named[0]) if named else _BY_MODEL_TYPE.get(model_type, model_type)
+    architecture = _architecture(config)
     encoder = _ENCODERS.get(architecture)
     if encoder is None:
         raise UnsupportedArchitectureError(config.path, architecture or "(none)")
     return encoder
+
+
+def _architecture(config: Config) -> str:
+    named = config.values.get("architectures")
+    model_type = config.text("model_type", "")
+    return str(named[0]) if named else _BY_MODEL_TYPE.get(model_type, model_type)

@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.checkpoint import Checkpoint, CheckpointError, Config
-from worker.compiler.attention import attended, places
+from worker.compiler.attention import attended, token_places
 from worker.compiler.blocks import ACTIVATIONS, activated, projected
 from worker.compiler.graph import Graph
 from worker.compiler.parameters import Parameters
@@ -149,7 +149,7 @@ def _positions(own: Parameters, checkpoint: Checkpoint, shape: _Shape, hidden: s
         )
     table = own.read("position_embeddings.weight", count, shape.size)
     added = own.add("position_embeddings.weight", table)
-    return own.graph.node("Gather", added, places(own.graph, hidden))
+    return own.graph.node("Gather", added, token_places(own.graph, hidden))
 
 
 def _relative(

@@ -1,0 +1,115 @@
+"""SigLIP (Zhai et al., 2023), as `transformers.SiglipModel` lays it out.
+
+    text     words + positions, layers, final norm, the last place of a row, a linear head
+    image    patches + positions, layers, post norm, attention pooling
+
+Texts are always as long as the longest input, padded with the padding token and without a mask:
+that is how the model was trained, so the graph pads, and nobody else needs to know. Attention
+pooling is one learned query over all patches (MAP head: Lee et al., 2019).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from worker.checkpoint import Checkpoint, CheckpointError
+from worker.compiler.attention import attended
+from worker.compiler.blocks import is_token
+from worker.compiler.graph import Graph
+from worker.compiler.parameters import Linear, Parameters
+from worker.compiler.towers import (
+    Tower,
+    added,
+    mlp,
+    normed,
+    patches,
+    pre_norm_encoder,
+    text_embeddings,
+)
+from worker.weights import Weights
+
+# What `transformers` assumes where a configuration says nothing.
+_SHARED = {
+    "hidden_size": 768,
+    "intermediate_size": 3072,
+    "num_hidden_layers": 12,
+    "num_attention_heads": 12,
+    "hidden_act": "gelu_pytorch_tanh",
+    "layer_norm_eps": 1e-6,
+}
+_TEXT = _SHARED | {"vocab_size": 32000, "max_position_embeddings": 64}
+_VISION = _SHARED | {"image_size": 224, "patch_size": 16}
+
+
+def siglip_text(
+    graph: Graph, weights: Weights, checkpoint: Checkpoint, input_ids: str, lengths: str
+) -> str:
+    """Add the text tower and return the vectors of the texts, (rows, size) float32."""
+    config = checkpoint.config.section("text_config", _TEXT)
+    tower = Tower.read(config)
+    own = Parameters(graph, weights).below("text_model")
+    full = _padded(graph, checkpoint, input_ids, lengths)
+    hidden = text_embeddings(own.below("embeddings"), config, checkpoint.max_length, full)
+    hidden = pre_norm_encoder(own, tower, hidden)
+    last = graph.constant("int64/last", np.array(checkpoint.max_length - 1, dtype=np.int64))
+    norm = own.layer_norm("final_layer_norm", tower.size, tower.epsilon)
+    pooled = normed(graph, graph.node("Gather", hidden, last, axis=1), norm)
+    width = config.positive("projection_size") or tower.size
+    return added(graph, pooled, own.linear("head", tower.size, width))
+
+
+def siglip_image(graph: Graph, weights: Weights, checkpoint: Checkpoint, pixel_values: str) -> str:
+    """Add the image tower and return the vectors of the images, (rows, size) float32."""
+    config = checkpoint.config.section("vision_config", _VISION)
+    if config.values.get("vision_use_head") is False:
+        raise CheckpointError(config.path, "vision_use_head false is not supported")
+    tower = Tower.read(config)
+    own = Parameters(graph, weights).below("vision_model")
+    embeddings = own.below("embeddings")
+    hidden, count = patches(embeddings, config, pixel_values, bias=True)
+    table = embeddings.read("position_embedding.weight", count, tower.size)
+    positions = embeddings.add("position_embedding.weight", table)
+    hidden = pre_norm_encoder(own, tower, graph.node("Add", hidden, positions))
+    norm = own.layer_norm("post_layernorm", tower.size, tower.epsilon)
+    return _attention_pooled(own.below("head"), tower, normed(graph, hidden, norm))
+
+
+def _padded(graph: Graph, checkpoint: Checkpoint, input_ids: str, lengths: str) -> str:
+    """Return input_ids (rows, max_length) int32 with the padding token behind each text."""
+    padding = np.array(checkpoint.pad_token_id, dtype=np.int32)
+    pad = graph.constant("int32/padding", padding)
+    known = graph.node("Where", is_token(graph, input_ids, lengths), input_ids, pad)
+    tokens = graph.node("Shape", input_ids, start=1, end=2)
+    missing = graph.node("Sub", graph.integers(checkpoint.max_length), tokens)
+    ends = graph.node("Concat", graph.integers(0, 0, 0), missing, axis=0)
+    return graph.node("Pad", known, ends, pad)
+
+
+def _attention_pooled(own: Parameters, tower: Tower, hidden: str) -> str:
+    """Reduce (rows, patches, size) to (rows, size); the query is the same for every image."""
+    graph, size = own.graph, tower.size
+    queries, keys_values = _queries_and_weights(own, size)
+    rows = graph.node("Shape", hidden, start=0, end=1)
+    repeat = graph.node("Concat", rows, graph.integers(1, 1), axis=0)
+    product = added(graph, hidden, keys_values)
+    keys, values = graph.nodes("Split", [product, graph.integers(size, size)], 2, axis=-1)
+    qkv = (graph.node("Expand", queries, repeat), keys, values)
+    context = attended(graph, qkv, tower.heads)
+    pooled = added(graph, context, own.linear("attention.out_proj", size, size))
+    second = normed(graph, pooled, own.layer_norm("layernorm", size, tower.epsilon))
+    total = graph.node("Add", pooled, mlp(own.below("mlp"), tower, second))
+    return graph.node("Squeeze", total, graph.integers(1))
+
+
+def _queries_and_weights(own: Parameters, size: int) -> tuple[str, Linear]:
+    """Return the projected probe (1, 1, size), and keys and values as one linear layer."""
+    attention = own.below("attention")
+    weight = attention.read("in_proj_weight", 3 * size, size)
+    bias = attention.read("in_proj_bias", 3 * size)
+    probe = own.read("probe", 1, 1, size)
+    queries = own.add("queries", probe @ weight[:size].T + bias[:size])
+    keys_values = Linear(
+        attention.add("keys_values.weight", np.ascontiguousarray(weight[size:].T)),
+        attention.add("keys_values.bias", bias[size:]),
+    )
+    return queries, keys_values

@@ -1,0 +1,34 @@
+"""Single tokens of a checkpoint's vocabulary, for what the graph itself must know by id."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tokenizers import Tokenizer as RustTokenizer
+
+from worker.weights import CheckpointError
+
+
+def token_ids(path: Path, *tokens: str) -> list[int]:
+    """Look tokens up in a tokenizer.json, special ones included.
+
+    Raises:
+        CheckpointError: the file is missing or unreadable, or has no such token.
+
+    """
+    rust = read_tokenizer(path)
+    ids = [rust.token_to_id(token) for token in tokens]
+    if None in ids:
+        raise CheckpointError(path, f"has no token {tokens[ids.index(None)]!r}")
+    return ids
+
+
+def read_tokenizer(path: Path) -> Any:
+    """Raise CheckpointError if tokenizer.json is missing or cannot be read."""
+    try:
+        return RustTokenizer.from_buffer(path.read_bytes())
+    except FileNotFoundError:
+        raise CheckpointError(path, "is missing") from None
+    except Exception as error:  # the library raises nothing narrower
+        raise CheckpointError(path, f"is not a tokenizer: {error}") from error
