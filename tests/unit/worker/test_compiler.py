@@ -15,7 +15,15 @@ from worker.engine import TokenBatch
 from worker.engines.onnxruntime_cpu import OnnxRuntimeCpu
 from worker.weights import CheckpointError
 
-NAMES = ["bert_mean", "bert_cls", "bert_xlmr_tokenizer"]
+NAMES = [
+    "bert_mean",
+    "bert_cls",
+    "bert_xlmr_tokenizer",
+    "deberta_v3",
+    "e5_mistral",
+    "qwen2_embedding",
+    "qwen3_embedding",
+]
 HIDDEN_TOLERANCE = 1e-4
 VECTOR_TOLERANCE = 1e-5
 
