@@ -39,14 +39,14 @@ class EngineCache:
         """Return what names the compiled graph of this checkpoint.
 
         Raises:
-            CheckpointError: a weights file or tokenizer.json is missing.
+            CheckpointError: a weights file is missing.
 
         """
         parts = {
             "weights": [self._digest(path) for path in checkpoint.weight_files()],
             "recipe": checkpoint.recipe(),
             # Some graphs know single tokens by their id.
-            "tokenizer": self._digest(checkpoint.tokenizer_path),
+            "tokenizer": [self._digest(path) for path in checkpoint.tokenizer_files()],
             "compiler": _compiler_digest(),
             "engine": engine,
             "precision": precision,

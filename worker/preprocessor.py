@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from worker.checkpoint import CheckpointError, Config
+from worker.config import CheckpointError, Config
 from worker.images import MAX_PIXELS, ImageError, decode
 
 _BICUBIC = 3
@@ -69,7 +69,7 @@ class ImagePreprocessor:
             size=size,
             shortest_edge=shortest_edge,
             resample=_filter(config),
-            scale=config.number("rescale_factor", 1 / 255) if rescale else 1.0,
+            scale=config.number("rescale_factor", default=1 / 255) if rescale else 1.0,
             mean=_channels(config, "image_mean") if normalize else _same(0),
             std=_divisors(config, "image_std") if normalize else _same(1),
         )
@@ -126,14 +126,14 @@ def _resizing(config: Config) -> tuple[Size, int | None]:
 def _shortest_edge(config: Config) -> int:
     """Read `size`, with its name or, in the first releases, as a bare number."""
     if isinstance(config.values.get("size"), dict):
-        return config.section("size").integer("shortest_edge")
+        return config.below("size").integer("shortest_edge")
     return config.integer("size")
 
 
 def _size(config: Config, name: str) -> Size:
     """Read a size, both sides named or, in the first releases, one number for both."""
     if isinstance(config.values.get(name), dict):
-        sides = config.section(name)
+        sides = config.below(name)
         return Size(sides.integer("width"), sides.integer("height"))
     return Size(config.integer(name), config.integer(name))
 
@@ -143,7 +143,7 @@ def _wants(config: Config, step: str) -> bool:
 
 
 def _filter(config: Config) -> Image.Resampling:
-    number = int(config.number("resample", _BICUBIC))
+    number = int(config.number("resample", default=_BICUBIC))
     try:
         return Image.Resampling(number)
     except ValueError:

@@ -7,7 +7,7 @@ from typing import Any
 
 from tokenizers import Tokenizer as RustTokenizer
 
-from worker.weights import CheckpointError
+from worker.config import CheckpointError
 
 
 def token_ids(path: Path, *tokens: str) -> list[int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from worker.compiler.graph import CONTRIB, Graph
+from worker.compiler.pooling import places
 
 # Far below any score, yet finite: a row of infinities would softmax to NaN.
 _HIDDEN = np.float32(-1e30)
@@ -54,18 +55,10 @@ def window_bias(graph: Graph, hidden: str, width: int) -> str:
 
     A token sees itself and the width - 1 tokens before it; what comes after is not hidden here.
     """
-    places = token_places(graph, hidden)
-    rows, columns = (graph.node("Unsqueeze", places, graph.integers(axis)) for axis in (1, 0))
+    numbers = places(graph, hidden)
+    rows, columns = (graph.node("Unsqueeze", numbers, graph.integers(axis)) for axis in (1, 0))
     far = graph.node("GreaterOrEqual", graph.node("Sub", rows, columns), graph.integers(width))
     hidden_score = graph.constant("float/hidden", np.array(_HIDDEN))
     seen_score = graph.constant("float/zero", np.array(0, dtype=np.float32))
     bias = graph.node("Where", far, hidden_score, seen_score)
     return graph.node("Unsqueeze", bias, graph.integers(0, 1))
-
-
-def token_places(graph: Graph, hidden: str) -> str:
-    """Return 0, 1, ..., tokens - 1 (tokens,) int64."""
-    zero = graph.constant("int64/zero", np.array(0, dtype=np.int64))
-    one = graph.constant("int64/one", np.array(1, dtype=np.int64))
-    tokens = graph.node("Gather", graph.node("Shape", hidden), one)
-    return graph.node("Range", zero, tokens, one)

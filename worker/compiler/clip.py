@@ -12,16 +12,19 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto
 
-from worker.checkpoint import Checkpoint, Config
-from worker.compiler.blocks import is_token
+from worker.checkpoint import Checkpoint
+from worker.compiler.blocks import linear, normalized
+from worker.compiler.body import Hidden, Tokens
 from worker.compiler.graph import Graph
 from worker.compiler.parameters import Parameters
-from worker.compiler.towers import Tower, normed, patches, pre_norm_encoder, text_embeddings
-from worker.weights import Weights
+from worker.compiler.pooling import is_token
+from worker.compiler.towers import Tower, patches, pre_norm_encoder, text_embeddings
+from worker.config import Config
 
 # Published configurations name the end of text 2, which is a letter in their vocabulary.
 _WRONG_END = 2
 # What `transformers` assumes where a configuration says nothing.
+_PROJECTION = 512
 _TEXT = {
     "vocab_size": 49408,
     "hidden_size": 512,
@@ -45,45 +48,36 @@ _VISION = {
 }
 
 
-def clip_text(
-    graph: Graph, weights: Weights, checkpoint: Checkpoint, input_ids: str, lengths: str
-) -> str:
-    """Add the text tower and return the projected vectors (rows, projection_dim) float32."""
-    config = checkpoint.config.section("text_config", _TEXT)
-    tower = Tower.read(config)
-    root = Parameters(graph, weights)
-    own = root.below("text_model")
-    hidden = text_embeddings(own.below("embeddings"), config, checkpoint.max_length, input_ids)
+def clip_text(root: Parameters, checkpoint: Checkpoint, tokens: Tokens) -> Hidden:
+    """Add the text tower; its states are the projected vectors of the texts, (rows, size)."""
+    graph, config = root.graph, checkpoint.config.below("text_config", _TEXT)
+    tower, own = Tower.read(config), root.below("text_model")
+    hidden = text_embeddings(own.below("embeddings"), config, tokens, tokens.ids)
     hidden = pre_norm_encoder(own, tower, hidden, causal=True)
-    end = graph.node(
-        "Unsqueeze", _end_of_text(graph, config, input_ids, lengths), graph.integers(1)
-    )
-    last = graph.node("GatherND", hidden, end, batch_dims=1)
+    place = graph.node("Unsqueeze", _end_of_text(graph, config, tokens), graph.integers(1))
+    end = graph.node("GatherND", hidden, place, batch_dims=1)
     norm = own.layer_norm("final_layer_norm", tower.size, tower.epsilon)
-    return _projected(root, checkpoint.config, "text_projection", tower, normed(graph, last, norm))
+    vectors = normalized(graph, end, norm)
+    return _projected(root, checkpoint.config, "text_projection", Hidden(vectors, tower.size))
 
 
-def clip_image(graph: Graph, weights: Weights, checkpoint: Checkpoint, pixel_values: str) -> str:
-    """Add the image tower and return the projected vectors (rows, projection_dim) float32."""
-    config = checkpoint.config.section("vision_config", _VISION)
-    tower = Tower.read(config)
-    root = Parameters(graph, weights)
-    own = root.below("vision_model")
-    hidden = _image_embeddings(own.below("embeddings"), config, tower, pixel_values)
+def clip_image(root: Parameters, checkpoint: Checkpoint) -> Hidden:
+    """Add the image tower; its states are the projected vectors of the images, (rows, size)."""
+    graph, config = root.graph, checkpoint.config.below("vision_config", _VISION)
+    tower, own = Tower.read(config), root.below("vision_model")
+    hidden = _image_embeddings(own.below("embeddings"), config, tower)
     # The misspelling is the published one.
-    hidden = normed(graph, hidden, own.layer_norm("pre_layrnorm", tower.size, tower.epsilon))
+    hidden = normalized(graph, hidden, own.layer_norm("pre_layrnorm", tower.size, tower.epsilon))
     hidden = pre_norm_encoder(own, tower, hidden)
-    first = graph.node(
-        "Gather", hidden, graph.constant("int64/first", np.array(0, dtype=np.int64)), axis=1
-    )
+    zero = graph.constant("int64/first", np.array(0, dtype=np.int64))
     norm = own.layer_norm("post_layernorm", tower.size, tower.epsilon)
-    pooled = normed(graph, first, norm)
-    return _projected(root, checkpoint.config, "visual_projection", tower, pooled)
+    vectors = normalized(graph, graph.node("Gather", hidden, zero, axis=1), norm)
+    return _projected(root, checkpoint.config, "visual_projection", Hidden(vectors, tower.size))
 
 
-def _image_embeddings(own: Parameters, config: Config, tower: Tower, pixel_values: str) -> str:
+def _image_embeddings(own: Parameters, config: Config, tower: Tower) -> str:
     graph, size = own.graph, tower.size
-    hidden, count = patches(own, config, pixel_values, bias=False)
+    hidden, count = patches(own, config, bias=False)
     positions = own.read("position_embedding.weight", count + 1, size)
     first = (own.read("class_embedding", size) + positions[0]).reshape(1, 1, size)
     rows = graph.node("Shape", hidden, start=0, end=1)
@@ -93,23 +87,22 @@ def _image_embeddings(own: Parameters, config: Config, tower: Tower, pixel_value
     return graph.node("Concat", classes, placed, axis=1)
 
 
-def _end_of_text(graph: Graph, config: Config, input_ids: str, lengths: str) -> str:
+def _end_of_text(graph: Graph, config: Config, tokens: Tokens) -> str:
     """Return the place of the token that stands for the text, (rows,) int64.
 
     It is the first end of text, which a text can contain literally; with the wrong id in the
     configuration it is the first of the highest id, as `transformers` reads those.
     """
-    end = config.integer("eos_token_id")
-    if end == _WRONG_END:
-        scores = input_ids
-    else:
+    end, scores = config.integer("eos_token_id"), tokens.ids
+    if end != _WRONG_END:
         wanted = graph.constant("int32/end_of_text", np.array(end, dtype=np.int32))
-        scores = graph.node("Cast", graph.node("Equal", input_ids, wanted), to=TensorProto.INT32)
+        scores = graph.node("Cast", graph.node("Equal", tokens.ids, wanted), to=TensorProto.INT32)
     nothing = graph.constant("int32/nothing", np.array(-1, dtype=np.int32))
-    real = graph.node("Where", is_token(graph, input_ids, lengths), scores, nothing)
+    real = graph.node("Where", is_token(graph, tokens.ids, tokens.lengths), scores, nothing)
     return graph.node("ArgMax", real, axis=1, keepdims=0)
 
 
-def _projected(root: Parameters, config: Config, name: str, tower: Tower, vectors: str) -> str:
-    weight = root.read(f"{name}.weight", config.integer("projection_dim"), tower.size)
-    return root.graph.node("MatMul", vectors, root.add(f"{name}.weight", weight.T))
+def _projected(root: Parameters, config: Config, name: str, vectors: Hidden) -> Hidden:
+    size = config.positive("projection_dim") or _PROJECTION
+    layer = root.linear(name, vectors.size, size)
+    return Hidden(linear(root.graph, vectors.states, layer), size)

@@ -19,49 +19,70 @@ distances they have.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.checkpoint import Checkpoint, CheckpointError, Config
-from worker.compiler.attention import attended, token_places
-from worker.compiler.blocks import ACTIVATIONS, activated, projected
+from worker.compiler.attention import attended
+from worker.compiler.blocks import linear, normalized
+from worker.compiler.body import Classifier, Family, Hidden, Tokens
 from worker.compiler.graph import Graph
 from worker.compiler.parameters import Parameters
-from worker.weights import Weights
+from worker.compiler.pooling import places
+from worker.compiler.postnorm import LayerNames, Sizes, after_attention
+from worker.config import CheckpointError, Config
 
-_EPSILON = 1e-7
+_WORDS = "embeddings.word_embeddings.weight"
+_NAMES = LayerNames(
+    qkv=("query_proj", "key_proj", "value_proj"),
+    attention_out="attention.output.dense",
+    attention_norm="attention.output.LayerNorm",
+    widen="intermediate.dense",
+    narrow="output.dense",
+    out_norm="output.LayerNorm",
+)
 
 
 @dataclass(frozen=True, slots=True)
-class _Shape:
-    """The sizes of an encoder and which scores it adds to those of content with content.
+class _Scores:
+    """Which scores are added to those of content with content, and what a distance is.
 
     Attributes:
+        terms: c2p, p2c, both or none.
+        head_dim: the size of a query.
+        shared: whether the layers' own projections serve the relative embeddings too.
         buckets: half the rows of the table of relative embeddings.
         logarithmic: whether buckets widen with the distance, up to max_distance.
 
     """
 
-    size: int
-    inner: int
-    heads: int
-    epsilon: float
+    terms: frozenset[str]
+    head_dim: int
+    shared: bool
     buckets: int
     logarithmic: bool
     max_distance: int
-    scores: frozenset[str]
-    shared: bool
 
-    @property
-    def head_dim(self) -> int:
-        return self.size // self.heads
+    @classmethod
+    def read(cls, config: Config, sizes: Sizes) -> _Scores:
+        max_distance = int(config.number("max_relative_positions", default=-1))
+        if max_distance < 1:
+            max_distance = config.integer("max_position_embeddings")
+        buckets = int(config.number("position_buckets", default=-1))
+        return cls(
+            terms=_terms(config),
+            head_dim=sizes.hidden // sizes.heads,
+            shared=config.flag("share_att_key", default=False),
+            buckets=buckets if buckets > 0 else max_distance,
+            logarithmic=buckets > 0,
+            max_distance=max_distance,
+        )
 
     @property
     def scale(self) -> float:
         """What scores are multiplied by: each of their terms adds to the variance."""
-        return float((self.head_dim * (1 + len(self.scores))) ** -0.5)
+        return float((self.head_dim * (1 + len(self.terms))) ** -0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,104 +101,88 @@ class _Relative:
     rising: str
 
 
-def deberta_v2(
-    graph: Graph, weights: Weights, checkpoint: Checkpoint, input_ids: str, lengths: str
-) -> str:
-    """Add the encoder and return its last hidden state, (rows, tokens, hidden_size) float32."""
-    _reject_variants(checkpoint.config)
-    shape = _shape(checkpoint.config)
-    own = Parameters(graph, weights, _prefix(weights))
-    hidden = _embeddings(own.below("embeddings"), checkpoint, shape, input_ids)
-    relative = _relative(own.below("encoder"), checkpoint, shape, hidden)
-    for number in range(checkpoint.config.integer("num_hidden_layers")):
-        layer = own.below(f"encoder.layer.{number}")
-        hidden = _layer(layer, checkpoint.config, shape, relative, hidden, lengths)
-    return hidden
+def deberta_v2(parameters: Parameters, config: Config, tokens: Tokens) -> Hidden:
+    """Add the encoder."""
+    _reject_variants(config)
+    sizes = replace(Sizes.read(config), epsilon=config.number("layer_norm_eps", default=1e-7))
+    scores = _Scores.read(config, sizes)
+    hidden = _embeddings(parameters.below("embeddings"), config, tokens, sizes)
+    table = _relative_embeddings(parameters.below("encoder"), config, sizes, scores)
+    relative = _laid_out(parameters.graph, tokens, scores, table, hidden)
+    for number in range(sizes.layers):
+        own = parameters.below(f"encoder.layer.{number}")
+        attention = own.below("attention.self")
+        context = _attention(attention, sizes, scores, relative, hidden, tokens.lengths)
+        hidden = after_attention(own, _NAMES, sizes, context, hidden)
+    return Hidden(hidden, sizes.hidden)
 
 
-def _shape(config: Config) -> _Shape:
-    max_distance = int(config.number("max_relative_positions", -1))
-    if max_distance < 1:
-        max_distance = config.integer("max_position_embeddings")
-    buckets = int(config.number("position_buckets", -1))
-    return _Shape(
-        size=config.integer("hidden_size"),
-        inner=config.integer("intermediate_size"),
-        heads=config.integer("num_attention_heads"),
-        epsilon=config.number("layer_norm_eps", _EPSILON),
-        buckets=buckets if buckets > 0 else max_distance,
-        logarithmic=buckets > 0,
-        max_distance=max_distance,
-        scores=_scores(config),
-        shared=config.values.get("share_att_key") is True,
-    )
-
-
-def _scores(config: Config) -> frozenset[str]:
+def _terms(config: Config) -> frozenset[str]:
     """Read `pos_att_type`, a list or names between bars."""
-    if config.values.get("relative_attention") is not True:
+    if not config.flag("relative_attention", default=False):
         return frozenset()
     named = config.values.get("pos_att_type") or []
     names = named.lower().split("|") if isinstance(named, str) else named
-    scores = frozenset(name.strip() for name in names if name.strip())
-    if unknown := scores - {"c2p", "p2c"}:
+    terms = frozenset(name.strip() for name in names if name.strip())
+    if unknown := terms - {"c2p", "p2c"}:
         raise CheckpointError(config.path, f"pos_att_type {sorted(unknown)} is not supported")
-    return scores
+    return terms
 
 
-def _embeddings(own: Parameters, checkpoint: Checkpoint, shape: _Shape, input_ids: str) -> str:
-    graph, config = own.graph, checkpoint.config
-    words = own.read("word_embeddings.weight", config.integer("vocab_size"), shape.size)
-    if types := int(config.number("type_vocab_size", 0)):
-        # All texts are of type 0, as those of an embedding model are.
-        words = words + own.read("token_type_embeddings.weight", types, shape.size)[0]
-    hidden = graph.node("Gather", own.add("word_embeddings.weight", words), input_ids)
-    if config.values.get("position_biased_input", True) is True:
-        hidden = graph.node("Add", hidden, _positions(own, checkpoint, shape, hidden))
-    norm = own.layer_norm("LayerNorm", shape.size, shape.epsilon)
-    return graph.node(
-        "LayerNormalization", hidden, norm.scale, norm.bias, axis=-1, epsilon=norm.epsilon
-    )
+def _embeddings(own: Parameters, config: Config, tokens: Tokens, sizes: Sizes) -> str:
+    graph, size = own.graph, sizes.hidden
+    words = own.vectors("word_embeddings.weight", config.integer("vocab_size"), size)
+    hidden = graph.node("Gather", words, tokens.ids)
+    if config.flag("position_biased_input", default=True):
+        count = config.integer("max_position_embeddings")
+        tokens.require_positions(count, config)
+        table = own.vectors("position_embeddings.weight", count, size)
+        hidden = graph.node("Add", hidden, graph.node("Gather", table, places(graph, hidden)))
+    if types := int(config.number("type_vocab_size", default=0)):
+        hidden = graph.node("Add", hidden, _types(own, tokens, types, size))
+    return normalized(graph, hidden, own.layer_norm("LayerNorm", size, sizes.epsilon))
 
 
-def _positions(own: Parameters, checkpoint: Checkpoint, shape: _Shape, hidden: str) -> str:
-    """Return the vectors of the places of a row, (tokens, size)."""
-    config, count = checkpoint.config, checkpoint.config.integer("max_position_embeddings")
-    if checkpoint.max_length > count:
-        raise CheckpointError(
-            config.path, f"has {count} positions, too few for inputs of {checkpoint.max_length}"
-        )
-    table = own.read("position_embeddings.weight", count, shape.size)
-    added = own.add("position_embeddings.weight", table)
-    return own.graph.node("Gather", added, token_places(own.graph, hidden))
+def _types(own: Parameters, tokens: Tokens, count: int, size: int) -> str:
+    table = own.read("token_type_embeddings.weight", count, size)
+    if tokens.types is None:
+        return own.add("token_type_embeddings.weight", table[0])
+    return own.graph.node("Gather", own.add("token_type_embeddings.weight", table), tokens.types)
 
 
-def _relative(
-    own: Parameters, checkpoint: Checkpoint, shape: _Shape, hidden: str
-) -> _Relative | None:
-    if not shape.scores:
-        return None
-    table = own.read("rel_embeddings.weight", 2 * shape.buckets, shape.size)
-    if "layer_norm" in checkpoint.config.text("norm_rel_ebd", "none").lower().split("|"):
-        scale, bias = (own.read(f"LayerNorm.{name}", shape.size) for name in ("weight", "bias"))
-        table = _normalised(table, shape.epsilon) * scale + bias
-    longest = checkpoint.max_length
-    rising = _bucket(np.arange(1 - longest, longest), shape) + shape.buckets
-    rows = np.clip(rising, 0, 2 * shape.buckets - 1)
+def _relative_embeddings(
+    own: Parameters, config: Config, sizes: Sizes, scores: _Scores
+) -> NDArray[np.float32]:
+    """Return the table of relative embeddings, (2 * buckets, size); empty where unused."""
+    if not scores.terms:
+        return np.empty((0, sizes.hidden), dtype=np.float32)
+    table = own.read("rel_embeddings.weight", 2 * scores.buckets, sizes.hidden)
+    if "layer_norm" not in config.text("norm_rel_ebd", default="none").lower().split("|"):
+        return table
+    scale, bias = (own.read(f"LayerNorm.{name}", sizes.hidden) for name in ("weight", "bias"))
+    return _normalised(table, sizes.epsilon) * scale + bias
+
+
+def _laid_out(
+    graph: Graph, tokens: Tokens, scores: _Scores, table: NDArray[np.float32], hidden: str
+) -> _Relative:
+    longest = tokens.max_length
+    rising = _bucket(np.arange(1 - longest, longest), scores) + scores.buckets
+    rows = np.clip(rising, 0, 2 * scores.buckets - 1)
     return _Relative(
         table,
-        falling=_around_zero(own.graph, hidden, "distances/falling", rows[::-1]),
-        rising=_around_zero(own.graph, hidden, "distances/rising", rows),
+        falling=_around_zero(graph, hidden, "distances/falling", rows[::-1]),
+        rising=_around_zero(graph, hidden, "distances/rising", rows),
     )
 
 
-def _bucket(distances: NDArray[np.int64], shape: _Shape) -> NDArray[np.int64]:
+def _bucket(distances: NDArray[np.int64], scores: _Scores) -> NDArray[np.int64]:
     """Return the signed bucket of each distance: itself while small, then logarithmic."""
-    if not shape.logarithmic:
+    if not scores.logarithmic:
         return distances
-    middle = shape.buckets // 2
+    middle = scores.buckets // 2
     # float32 throughout, as published: the ceiling of a quotient decides the bucket.
-    sizes = np.append(np.maximum(np.abs(distances), middle), shape.max_distance - 1)
+    sizes = np.append(np.maximum(np.abs(distances), middle), scores.max_distance - 1)
     logarithms = np.log(sizes.astype(np.float32) / np.float32(middle))
     shares = logarithms[:-1] / logarithms[-1] * np.float32(middle - 1)
     far = (np.ceil(shares) + middle).astype(np.int64) * np.sign(distances)
@@ -193,60 +198,42 @@ def _around_zero(graph: Graph, hidden: str, name: str, rows: NDArray[np.int64]) 
     return graph.node("Slice", graph.constant(name, np.ascontiguousarray(rows)), start, end)
 
 
-def _layer(
-    own: Parameters,
-    config: Config,
-    shape: _Shape,
-    relative: _Relative | None,
-    hidden: str,
-    lengths: str,
-) -> str:
-    graph = own.graph
-    context = _attention(own.below("attention.self"), shape, relative, hidden, lengths)
-    out = own.linear("attention.output.dense", shape.size, shape.size)
-    norm = own.layer_norm("attention.output.LayerNorm", shape.size, shape.epsilon)
-    hidden = projected(graph, context, out, hidden, norm)
-
-    widen = own.linear("intermediate.dense", shape.size, shape.inner)
-    wide = activated(graph, hidden, widen, config.text("hidden_act", "gelu"))
-    narrow = own.linear("output.dense", shape.inner, shape.size)
-    norm = own.layer_norm("output.LayerNorm", shape.size, shape.epsilon)
-    return projected(graph, wide, narrow, hidden, norm)
-
-
 def _attention(
-    own: Parameters, shape: _Shape, relative: _Relative | None, hidden: str, lengths: str
+    own: Parameters, sizes: Sizes, scores: _Scores, relative: _Relative, hidden: str, lengths: str
 ) -> str:
-    graph = own.graph
-    qkv = own.merged("qkv", ("query_proj", "key_proj", "value_proj"), shape.size, shape.size)
-    product = graph.node("Add", graph.node("MatMul", hidden, qkv.weight), qkv.bias)
-    thirds = graph.integers(shape.size, shape.size, shape.size)
+    graph, size = own.graph, sizes.hidden
+    product = linear(graph, hidden, own.merged("qkv", _NAMES.qkv, size, size))
+    thirds = graph.integers(size, size, size)
     queries, keys, values = graph.nodes("Split", [product, thirds], 3, axis=-1)
     terms = []
-    if relative and "c2p" in shape.scores:
-        table = _projected_table(own, shape, relative.table, "key")
-        terms.append(_by_distance(graph, shape, queries, table, relative.falling))
-    if relative and "p2c" in shape.scores:
-        table = _projected_table(own, shape, relative.table, "query")
-        by_key = _by_distance(graph, shape, keys, table, relative.rising)
+    if "c2p" in scores.terms:
+        table = _projected_table(own, sizes, scores, relative.table, "key")
+        terms.append(_by_distance(graph, sizes, queries, table, relative.falling))
+    if "p2c" in scores.terms:
+        table = _projected_table(own, sizes, scores, relative.table, "query")
+        by_key = _by_distance(graph, sizes, keys, table, relative.rising)
         terms.append(graph.node("Transpose", by_key, perm=[0, 1, 3, 2]))
     bias = graph.node("Sum", *terms) if terms else ""
-    qkv_values = (queries, keys, values)
-    return attended(graph, qkv_values, shape.heads, lengths=lengths, bias=bias, scale=shape.scale)
+    qkv = (queries, keys, values)
+    return attended(graph, qkv, sizes.heads, lengths=lengths, bias=bias, scale=scores.scale)
 
 
-def _projected_table(own: Parameters, shape: _Shape, table: NDArray[np.float32], side: str) -> str:
+def _projected_table(
+    own: Parameters, sizes: Sizes, scores: _Scores, table: NDArray[np.float32], side: str
+) -> str:
     """Project the relative embeddings to scaled keys or queries, (heads, head_dim, 2 * buckets)."""
-    name = f"{side}_proj" if shape.shared else f"pos_{side}_proj"
-    weight = own.read(f"{name}.weight", shape.size, shape.size)
-    projected_rows = table @ weight.T + own.read(f"{name}.bias", shape.size)
-    heads = (projected_rows * np.float32(shape.scale)).reshape(-1, shape.heads, shape.head_dim)
+    name = f"{side}_proj" if scores.shared else f"pos_{side}_proj"
+    weight = own.read(f"{name}.weight", sizes.hidden, sizes.hidden)
+    projected_rows = table @ weight.T + own.read(f"{name}.bias", sizes.hidden)
+    heads = (projected_rows * np.float32(scores.scale)).reshape(-1, sizes.heads, scores.head_dim)
     return own.add(f"relative_{side}", np.ascontiguousarray(heads.transpose(1, 2, 0)))
 
 
-def _by_distance(graph: Graph, shape: _Shape, vectors: str, table: str, rows: str) -> str:
+def _by_distance(graph: Graph, sizes: Sizes, vectors: str, table: str, rows: str) -> str:
     """Return (rows, heads, tokens, tokens): each vector with the table's row of each distance."""
-    apart = graph.node("Reshape", vectors, graph.integers(0, 0, shape.heads, shape.head_dim))
+    apart = graph.node(
+        "Reshape", vectors, graph.integers(0, 0, sizes.heads, sizes.hidden // sizes.heads)
+    )
     heads = graph.node("Transpose", apart, perm=[0, 2, 1, 3])
     by_distance = graph.node("Gather", table, rows, axis=2)
     return _skewed(graph, graph.node("MatMul", heads, by_distance))
@@ -279,19 +266,26 @@ def _normalised(table: NDArray[np.float32], epsilon: float) -> NDArray[np.float3
     return normalised
 
 
-def _prefix(weights: Weights) -> str:
-    """Checkpoints saved with a head keep the encoder below `deberta.`."""
-    return "deberta." if "deberta.embeddings.word_embeddings.weight" in weights else ""
-
-
 def _reject_variants(config: Config) -> None:
-    size = config.integer("hidden_size")
-    if config.number("conv_kernel_size", 0):
+    if config.number("conv_kernel_size", default=0):
         raise CheckpointError(config.path, "a convolution layer is not supported")
-    if config.integer("hidden_size") % config.integer("num_attention_heads"):
-        raise CheckpointError(config.path, "hidden_size is not a multiple of num_attention_heads")
-    if (config.positive("embedding_size") or size) != size:
-        raise CheckpointError(config.path, "an embedding_size of its own is not supported")
-    activation = config.text("hidden_act", "gelu")
-    if activation not in ACTIVATIONS:
-        raise CheckpointError(config.path, f"hidden_act {activation} is not supported")
+    size = config.integer("hidden_size")
+    for entry in ("embedding_size", "pooler_hidden_size"):
+        if (config.positive(entry) or size) != size:
+            raise CheckpointError(config.path, f"{entry} other than hidden_size is not supported")
+    if config.positive("attention_head_size"):
+        raise CheckpointError(config.path, "attention_head_size is not supported")
+
+
+DEBERTA_V2 = Family(
+    deberta_v2,
+    prefix="deberta",
+    words=_WORDS,
+    sequence=Classifier(
+        "classifier",
+        dense="pooler.dense",
+        activation="gelu",
+        activation_entry="pooler_hidden_act",
+    ),
+    token=Classifier("classifier"),
+)

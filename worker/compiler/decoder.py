@@ -20,13 +20,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from worker.checkpoint import Checkpoint, CheckpointError, Config
 from worker.compiler.attention import attended, repeated_heads, window_bias
-from worker.compiler.graph import CONTRIB, Graph
+from worker.compiler.blocks import activate
+from worker.compiler.body import Body, Classifier, Family, Hidden, Tokens
 from worker.compiler.norms import added_and_rms_normed, rms_normed
 from worker.compiler.parameters import Parameters
 from worker.compiler.rotary import Rotary, rope_theta, rotary, rotated
-from worker.weights import Weights
+from worker.config import CheckpointError, Config
+from worker.heads import Pooling
+
+_WORDS = "embed_tokens.weight"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +54,8 @@ class Shape:
 
     @classmethod
     def read(
-        cls, checkpoint: Checkpoint, *, qkv_bias: bool = False, head_norm: bool = False
+        cls, config: Config, tokens: Tokens, *, qkv_bias: bool = False, head_norm: bool = False
     ) -> Shape:
-        config = checkpoint.config
         size, heads = config.integer("hidden_size"), config.integer("num_attention_heads")
         return cls(
             size=size,
@@ -61,69 +63,48 @@ class Shape:
             heads=heads,
             key_heads=config.positive("num_key_value_heads") or heads,
             head_dim=config.positive("head_dim") or size // heads,
-            epsilon=config.number("rms_norm_eps", 1e-6),
-            causal=config.values.get("is_causal") is not False,
-            windows=_windows(checkpoint),
+            epsilon=config.number("rms_norm_eps", default=1e-6),
+            causal=config.flag("is_causal", default=True),
+            windows=_windows(config, tokens),
             qkv_bias=qkv_bias,
             head_norm=head_norm,
         )
 
 
-def qwen2(
-    graph: Graph, weights: Weights, checkpoint: Checkpoint, input_ids: str, lengths: str
-) -> str:
-    """Qwen2 (Yang et al., 2024): the last hidden state, (rows, tokens, hidden_size) float32."""
-    shape = Shape.read(checkpoint, qkv_bias=True)
-    return _decoder(graph, weights, checkpoint, shape, input_ids, lengths)
+def qwen2(parameters: Parameters, config: Config, tokens: Tokens) -> Hidden:
+    """Add a Qwen2 (Yang et al., 2024)."""
+    return _decoder(parameters, config, tokens, Shape.read(config, tokens, qkv_bias=True))
 
 
-def qwen3(
-    graph: Graph, weights: Weights, checkpoint: Checkpoint, input_ids: str, lengths: str
-) -> str:
-    """Qwen3 (Yang et al., 2025): the last hidden state, (rows, tokens, hidden_size) float32."""
-    bias = checkpoint.config.values.get("attention_bias") is True
-    shape = Shape.read(checkpoint, qkv_bias=bias, head_norm=True)
-    return _decoder(graph, weights, checkpoint, shape, input_ids, lengths)
+def qwen3(parameters: Parameters, config: Config, tokens: Tokens) -> Hidden:
+    """Add a Qwen3 (Yang et al., 2025)."""
+    bias = config.flag("attention_bias", default=False)
+    shape = Shape.read(config, tokens, qkv_bias=bias, head_norm=True)
+    return _decoder(parameters, config, tokens, shape)
 
 
-def mistral(
-    graph: Graph, weights: Weights, checkpoint: Checkpoint, input_ids: str, lengths: str
-) -> str:
-    """Mistral (Jiang et al., 2023): the last hidden state, (rows, tokens, hidden_size) float32."""
-    return _decoder(graph, weights, checkpoint, Shape.read(checkpoint), input_ids, lengths)
+def mistral(parameters: Parameters, config: Config, tokens: Tokens) -> Hidden:
+    """Add a Mistral (Jiang et al., 2023)."""
+    return _decoder(parameters, config, tokens, Shape.read(config, tokens))
 
 
-def key_prefix(weights: Weights) -> str:
-    """Causal language models keep the decoder below `model.`, embedding models do not."""
-    return "model." if "model.embed_tokens.weight" in weights else ""
-
-
-def _decoder(
-    graph: Graph,
-    weights: Weights,
-    checkpoint: Checkpoint,
-    shape: Shape,
-    input_ids: str,
-    lengths: str,
-) -> str:
-    config = checkpoint.config
+def _decoder(own: Parameters, config: Config, tokens: Tokens, shape: Shape) -> Hidden:
     _reject_variants(config, shape)
-    own = Parameters(graph, weights, key_prefix(weights))
-    words = own.read("embed_tokens.weight", config.integer("vocab_size"), shape.size)
-    hidden = graph.node("Gather", own.add("embed_tokens.weight", words), input_ids)
-    angles = rotary(graph, rope_theta(config), shape.head_dim, checkpoint.max_length)
-
-    normed = rms_normed(graph, hidden, _scale(own, _norm_before(0, shape), shape), shape.epsilon)
+    graph, epsilon = own.graph, shape.epsilon
+    words = own.vectors(_WORDS, config.integer("vocab_size"), shape.size)
+    hidden = graph.node("Gather", words, tokens.ids)
+    angles = rotary(graph, rope_theta(config), shape.head_dim, tokens.max_length)
+    normed = rms_normed(graph, hidden, _scale(own, _norm_before(0, shape), shape), epsilon)
     for number, window in enumerate(shape.windows):
         layer = own.below(f"layers.{number}")
         bias = window_bias(graph, hidden, window) if window else ""
-        context = _attention(layer.below("self_attn"), shape, angles, normed, lengths, bias)
+        context = _attention(layer.below("self_attn"), shape, angles, normed, tokens.lengths, bias)
         scale = _scale(layer, "post_attention_layernorm", shape)
-        normed, hidden = added_and_rms_normed(graph, context, hidden, scale, shape.epsilon)
+        normed, hidden = added_and_rms_normed(graph, context, hidden, scale, epsilon)
         wide = _feed_forward(layer.below("mlp"), shape, normed)
         scale = _scale(own, _norm_before(number + 1, shape), shape)
-        normed, hidden = added_and_rms_normed(graph, wide, hidden, scale, shape.epsilon)
-    return normed
+        normed, hidden = added_and_rms_normed(graph, wide, hidden, scale, epsilon)
+    return Hidden(normed, shape.size)
 
 
 def _attention(
@@ -180,7 +161,7 @@ def _feed_forward(own: Parameters, shape: Shape, normed: str) -> str:
     product = graph.node("MatMul", normed, own.add("gate_up.weight", np.concatenate(wide, axis=1)))
     halves = graph.integers(shape.inner, shape.inner)
     gate, up = graph.nodes("Split", [product, halves], 2, axis=-1)
-    silu = graph.node("QuickGelu", gate, domain=CONTRIB, alpha=1.0)
+    silu = activate(graph, gate, "silu")
     down = own.read("down_proj.weight", shape.size, shape.inner)
     return graph.node("MatMul", graph.node("Mul", silu, up), own.add("down_proj.weight", down.T))
 
@@ -194,16 +175,15 @@ def _scale(own: Parameters, norm: str, shape: Shape) -> str:
     return own.add(f"{norm}.weight", own.read(f"{norm}.weight", shape.size))
 
 
-def _windows(checkpoint: Checkpoint) -> list[int | None]:
+def _windows(config: Config, tokens: Tokens) -> list[int | None]:
     """Read which layers see only near tokens: `layer_types`, or the rule they replaced."""
-    config, layers = checkpoint.config, checkpoint.config.integer("num_hidden_layers")
-    width = config.positive("sliding_window")
+    layers, width = config.integer("num_hidden_layers"), config.positive("sliding_window")
     # A window as long as the longest input hides nothing.
-    if width is None or width >= checkpoint.max_length:
+    if width is None or width >= tokens.max_length:
         return [None] * layers
-    if config.values.get("use_sliding_window", True) is False:
+    if not config.flag("use_sliding_window", default=True):
         return [None] * layers
-    first = config.values.get("max_window_layers", 0)
+    first = int(config.number("max_window_layers", default=0))
     kinds = config.values.get("layer_types") or [
         "sliding_attention" if number >= first else "full_attention" for number in range(layers)
     ]
@@ -213,7 +193,7 @@ def _windows(checkpoint: Checkpoint) -> list[int | None]:
 
 
 def _reject_variants(config: Config, shape: Shape) -> None:
-    activation = config.text("hidden_act", "silu")
+    activation = config.text("hidden_act", default="silu")
     if activation != "silu":
         raise CheckpointError(config.path, f"hidden_act {activation} is not supported")
     if shape.heads % shape.key_heads:
@@ -222,3 +202,18 @@ def _reject_variants(config: Config, shape: Shape) -> None:
         )
     if not shape.causal and any(shape.windows):
         raise CheckpointError(config.path, "is_causal false with a sliding window is not supported")
+
+
+def _family(body: Body) -> Family:
+    return Family(
+        body,
+        prefix="model",
+        words=_WORDS,
+        sequence=Classifier("score", pooling=Pooling.LAST_TOKEN),
+        causal_lm="lm_head.weight",
+    )
+
+
+QWEN2 = _family(qwen2)
+QWEN3 = _family(qwen3)
+MISTRAL = _family(mistral)

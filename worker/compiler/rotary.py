@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from worker.checkpoint import CheckpointError, Config
 from worker.compiler.graph import CONTRIB, Graph
+from worker.config import CheckpointError, Config
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,13 @@ def rope_theta(config: Config, default: float = 10_000.0) -> float:
         CheckpointError: positions are scaled, by whichever method.
 
     """
-    parameters, scaling = config.section("rope_parameters"), config.section("rope_scaling")
-    kind = parameters.text("rope_type", scaling.text("rope_type", scaling.text("type", "default")))
+    parameters, scaling = config.below("rope_parameters"), config.below("rope_scaling")
+    kind = parameters.text(
+        "rope_type", default=scaling.text("rope_type", "type", default="default")
+    )
     if kind != "default":
         raise CheckpointError(config.path, f"rope_type {kind} is not supported")
-    return parameters.number("rope_theta", config.number("rope_theta", default))
+    return parameters.number("rope_theta", default=config.number("rope_theta", default=default))
 
 
 def rotary(graph: Graph, theta: float, head_dim: int, places: int) -> Rotary:

@@ -12,21 +12,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from worker.checkpoint import Checkpoint, CheckpointError
+from worker.checkpoint import Checkpoint
 from worker.compiler.attention import attended
-from worker.compiler.blocks import is_token
+from worker.compiler.blocks import linear, normalized
+from worker.compiler.body import Hidden, Tokens
 from worker.compiler.graph import Graph
 from worker.compiler.parameters import Linear, Parameters
-from worker.compiler.towers import (
-    Tower,
-    added,
-    mlp,
-    normed,
-    patches,
-    pre_norm_encoder,
-    text_embeddings,
-)
-from worker.weights import Weights
+from worker.compiler.pooling import is_token
+from worker.compiler.towers import Tower, mlp, patches, pre_norm_encoder, text_embeddings
+from worker.config import CheckpointError
+from worker.vocabulary import token_ids
 
 # What `transformers` assumes where a configuration says nothing.
 _SHARED = {
@@ -41,48 +36,44 @@ _TEXT = _SHARED | {"vocab_size": 32000, "max_position_embeddings": 64}
 _VISION = _SHARED | {"image_size": 224, "patch_size": 16}
 
 
-def siglip_text(
-    graph: Graph, weights: Weights, checkpoint: Checkpoint, input_ids: str, lengths: str
-) -> str:
-    """Add the text tower and return the vectors of the texts, (rows, size) float32."""
-    config = checkpoint.config.section("text_config", _TEXT)
-    tower = Tower.read(config)
-    own = Parameters(graph, weights).below("text_model")
-    full = _padded(graph, checkpoint, input_ids, lengths)
-    hidden = text_embeddings(own.below("embeddings"), config, checkpoint.max_length, full)
+def siglip_text(root: Parameters, checkpoint: Checkpoint, tokens: Tokens) -> Hidden:
+    """Add the text tower; its states are the vectors of the texts, (rows, size)."""
+    graph, config = root.graph, checkpoint.config.below("text_config", _TEXT)
+    tower, own = Tower.read(config), root.below("text_model")
+    ids = _padded(graph, checkpoint, tokens)
+    hidden = text_embeddings(own.below("embeddings"), config, tokens, ids)
     hidden = pre_norm_encoder(own, tower, hidden)
-    last = graph.constant("int64/last", np.array(checkpoint.max_length - 1, dtype=np.int64))
+    place = graph.constant("int64/last", np.array(tokens.max_length - 1, dtype=np.int64))
     norm = own.layer_norm("final_layer_norm", tower.size, tower.epsilon)
-    pooled = normed(graph, graph.node("Gather", hidden, last, axis=1), norm)
-    width = config.positive("projection_size") or tower.size
-    return added(graph, pooled, own.linear("head", tower.size, width))
+    last = normalized(graph, graph.node("Gather", hidden, place, axis=1), norm)
+    size = config.positive("projection_size") or tower.size
+    return Hidden(linear(graph, last, own.linear("head", tower.size, size)), size)
 
 
-def siglip_image(graph: Graph, weights: Weights, checkpoint: Checkpoint, pixel_values: str) -> str:
-    """Add the image tower and return the vectors of the images, (rows, size) float32."""
-    config = checkpoint.config.section("vision_config", _VISION)
-    if config.values.get("vision_use_head") is False:
+def siglip_image(root: Parameters, checkpoint: Checkpoint) -> Hidden:
+    """Add the image tower; its states are the vectors of the images, (rows, size)."""
+    graph, config = root.graph, checkpoint.config.below("vision_config", _VISION)
+    if not config.flag("vision_use_head", default=True):
         raise CheckpointError(config.path, "vision_use_head false is not supported")
-    tower = Tower.read(config)
-    own = Parameters(graph, weights).below("vision_model")
+    tower, own = Tower.read(config), root.below("vision_model")
     embeddings = own.below("embeddings")
-    hidden, count = patches(embeddings, config, pixel_values, bias=True)
-    table = embeddings.read("position_embedding.weight", count, tower.size)
-    positions = embeddings.add("position_embedding.weight", table)
+    hidden, count = patches(embeddings, config, bias=True)
+    positions = embeddings.vectors("position_embedding.weight", count, tower.size)
     hidden = pre_norm_encoder(own, tower, graph.node("Add", hidden, positions))
     norm = own.layer_norm("post_layernorm", tower.size, tower.epsilon)
-    return _attention_pooled(own.below("head"), tower, normed(graph, hidden, norm))
+    pooled = _attention_pooled(own.below("head"), tower, normalized(graph, hidden, norm))
+    return Hidden(pooled, tower.size)
 
 
-def _padded(graph: Graph, checkpoint: Checkpoint, input_ids: str, lengths: str) -> str:
-    """Return input_ids (rows, max_length) int32 with the padding token behind each text."""
-    padding = np.array(checkpoint.pad_token_id, dtype=np.int32)
-    pad = graph.constant("int32/padding", padding)
-    known = graph.node("Where", is_token(graph, input_ids, lengths), input_ids, pad)
-    tokens = graph.node("Shape", input_ids, start=1, end=2)
-    missing = graph.node("Sub", graph.integers(checkpoint.max_length), tokens)
+def _padded(graph: Graph, checkpoint: Checkpoint, tokens: Tokens) -> str:
+    """Return ids (rows, max_length) int32 with the padding token behind each text."""
+    pad_id = token_ids(checkpoint.tokenizer_path, checkpoint.pad_token)[0]
+    pad = graph.constant("int32/padding", np.array(pad_id, dtype=np.int32))
+    real = graph.node("Where", is_token(graph, tokens.ids, tokens.lengths), tokens.ids, pad)
+    given = graph.node("Shape", tokens.ids, start=1, end=2)
+    missing = graph.node("Sub", graph.integers(tokens.max_length), given)
     ends = graph.node("Concat", graph.integers(0, 0, 0), missing, axis=0)
-    return graph.node("Pad", known, ends, pad)
+    return graph.node("Pad", real, ends, pad)
 
 
 def _attention_pooled(own: Parameters, tower: Tower, hidden: str) -> str:
@@ -91,12 +82,12 @@ def _attention_pooled(own: Parameters, tower: Tower, hidden: str) -> str:
     queries, keys_values = _queries_and_weights(own, size)
     rows = graph.node("Shape", hidden, start=0, end=1)
     repeat = graph.node("Concat", rows, graph.integers(1, 1), axis=0)
-    product = added(graph, hidden, keys_values)
+    product = linear(graph, hidden, keys_values)
     keys, values = graph.nodes("Split", [product, graph.integers(size, size)], 2, axis=-1)
     qkv = (graph.node("Expand", queries, repeat), keys, values)
     context = attended(graph, qkv, tower.heads)
-    pooled = added(graph, context, own.linear("attention.out_proj", size, size))
-    second = normed(graph, pooled, own.layer_norm("layernorm", size, tower.epsilon))
+    pooled = linear(graph, context, own.linear("attention.out_proj", size, size))
+    second = normalized(graph, pooled, own.layer_norm("layernorm", size, tower.epsilon))
     total = graph.node("Add", pooled, mlp(own.below("mlp"), tower, second))
     return graph.node("Squeeze", total, graph.integers(1))
 

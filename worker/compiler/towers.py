@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from worker.checkpoint import CheckpointError, Config
-from worker.compiler.attention import token_places
-from worker.compiler.blocks import ACTIVATIONS, activated
+from onnx import TensorProto
+
+from worker.compiler.blocks import activated, checked_activation, linear, normalized
+from worker.compiler.body import Tokens
 from worker.compiler.graph import CONTRIB, Graph
 from worker.compiler.parameters import LayerNorm, Linear, Parameters
+from worker.compiler.pooling import places
+from worker.config import Config
 
-CHANNELS = 3
+_CHANNELS = 3
 _QKV = ("q_proj", "k_proj", "v_proj")
 
 
@@ -34,16 +37,13 @@ class Tower:
     @classmethod
     def read(cls, config: Config) -> Tower:
         """Read `text_config` or `vision_config`."""
-        activation = config.text("hidden_act", "")
-        if activation not in ACTIVATIONS:
-            raise CheckpointError(config.path, f"hidden_act {activation} is not supported")
         return cls(
             size=config.integer("hidden_size"),
             inner=config.integer("intermediate_size"),
             heads=config.integer("num_attention_heads"),
             layers=config.integer("num_hidden_layers"),
-            epsilon=config.number("layer_norm_eps", 1e-5),
-            activation=activation,
+            epsilon=config.number("layer_norm_eps", default=1e-5),
+            activation=checked_activation(config, "hidden_act"),
         )
 
 
@@ -57,56 +57,48 @@ def pre_norm_encoder(own: Parameters, tower: Tower, hidden: str, *, causal: bool
     return hidden
 
 
-def text_embeddings(own: Parameters, config: Config, places: int, input_ids: str) -> str:
-    """Return the sum of token and position vectors, (rows, tokens, size), for up to `places`."""
+def text_embeddings(own: Parameters, config: Config, tokens: Tokens, ids: str) -> str:
+    """Return the sum of token and position vectors of ids (rows, tokens): (rows, tokens, size)."""
     graph, size = own.graph, config.integer("hidden_size")
     count = config.integer("max_position_embeddings")
-    if places > count:
-        raise CheckpointError(config.path, f"has {count} positions, too few for inputs of {places}")
-    words = own.read("token_embedding.weight", config.integer("vocab_size"), size)
-    hidden = graph.node("Gather", own.add("token_embedding.weight", words), input_ids)
-    table = own.add("position_embedding.weight", own.read("position_embedding.weight", count, size))
-    return graph.node("Add", hidden, graph.node("Gather", table, token_places(graph, hidden)))
+    tokens.require_positions(count, config)
+    words = own.vectors("token_embedding.weight", config.integer("vocab_size"), size)
+    table = own.vectors("position_embedding.weight", count, size)
+    hidden = graph.node("Gather", words, ids)
+    return graph.node("Add", hidden, graph.node("Gather", table, places(graph, hidden)))
 
 
-def patches(own: Parameters, config: Config, pixel_values: str, *, bias: bool) -> tuple[str, int]:
-    """Cut images (rows, 3, side, side) into patches; return them (rows, count, size) and count."""
+def patches(own: Parameters, config: Config, *, bias: bool) -> tuple[str, int]:
+    """Add the input `pixel_values` and cut it into patches, (rows, count, size); return count too.
+
+    A patch is a product with one matrix, written as a convolution that never overlaps.
+    """
     graph, size, side = own.graph, config.integer("hidden_size"), config.integer("patch_size")
-    shape = (size, CHANNELS, side, side)
-    inputs = [pixel_values, own.add("patch.weight", own.read("patch_embedding.weight", *shape))]
+    image = config.integer("image_size")
+    pixels = graph.input("pixel_values", TensorProto.FLOAT, ("rows", _CHANNELS, image, image))
+    weight = own.read("patch_embedding.weight", size, _CHANNELS, side, side)
+    inputs = [pixels, own.add("patch_embedding.weight", weight)]
     if bias:
-        inputs.append(own.add("patch.bias", own.read("patch_embedding.bias", size)))
+        inputs.append(own.add("patch_embedding.bias", own.read("patch_embedding.bias", size)))
     grid = graph.node("Conv", *inputs, kernel_shape=[side, side], strides=[side, side])
     flat = graph.node("Reshape", grid, graph.integers(0, size, -1))
-    count = (config.integer("image_size") // side) ** 2
-    return graph.node("Transpose", flat, perm=[0, 2, 1]), count
-
-
-def normed(graph: Graph, hidden: str, norm: LayerNorm) -> str:
-    """Normalise the last axis."""
-    return graph.node(
-        "LayerNormalization", hidden, norm.scale, norm.bias, axis=-1, epsilon=norm.epsilon
-    )
+    return graph.node("Transpose", flat, perm=[0, 2, 1]), (image // side) ** 2
 
 
 def mlp(own: Parameters, tower: Tower, hidden: str) -> str:
     """Return fc2(activation(fc1(hidden)))."""
-    wide = activated(
-        own.graph, hidden, own.linear("fc1", tower.size, tower.inner), tower.activation
+    widen, narrow = (
+        own.linear("fc1", tower.size, tower.inner),
+        own.linear("fc2", tower.inner, tower.size),
     )
-    return added(own.graph, wide, own.linear("fc2", tower.inner, tower.size))
-
-
-def added(graph: Graph, hidden: str, linear: Linear) -> str:
-    """Return hidden @ weight + bias."""
-    return graph.node("Add", graph.node("MatMul", hidden, linear.weight), linear.bias)
+    return linear(own.graph, activated(own.graph, hidden, widen, tower.activation), narrow)
 
 
 def _layer(own: Parameters, tower: Tower, hidden: str, *, causal: bool) -> str:
     graph, size = own.graph, tower.size
     attention = own.below("self_attn")
     qkv = attention.merged("qkv", _QKV, size, size)
-    first = normed(graph, hidden, own.layer_norm("layer_norm1", size, tower.epsilon))
+    first = normalized(graph, hidden, own.layer_norm("layer_norm1", size, tower.epsilon))
     context = graph.node(
         "Attention",
         *(first, qkv.weight, qkv.bias),
@@ -121,13 +113,13 @@ def _layer(own: Parameters, tower: Tower, hidden: str, *, causal: bool) -> str:
 
 
 def _added_and_normed(
-    graph: Graph, hidden: str, linear: Linear, residual: str, norm: LayerNorm
+    graph: Graph, hidden: str, layer: Linear, residual: str, norm: LayerNorm
 ) -> tuple[str, str]:
     """Return the normalised sum hidden @ weight + bias + residual, and the sum."""
-    product = graph.node("MatMul", hidden, linear.weight)
+    product = graph.node("MatMul", hidden, layer.weight)
     result, _, _, total = graph.nodes(
         "SkipLayerNormalization",
-        [product, residual, norm.scale, norm.bias, linear.bias],
+        [product, residual, norm.scale, norm.bias, layer.bias],
         4,
         domain=CONTRIB,
         epsilon=norm.epsilon,

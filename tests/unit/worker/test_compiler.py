@@ -166,7 +166,7 @@ def test_the_graph_is_valid_onnx(golden, tmp_path):
     ("values", "architecture"),
     [
         ({"architectures": ["T5EncoderModel"]}, "T5EncoderModel"),
-        ({"architectures": ["BertForSequenceClassification"]}, "BertForSequenceClassification"),
+        ({"architectures": ["BertForMultipleChoice"]}, "BertForMultipleChoice"),
         ({"architectures": None, "model_type": "mamba"}, "mamba"),
     ],
 )
