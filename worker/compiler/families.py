@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from worker.compiler.bert import BERT, ROBERTA
 from worker.compiler.body import Family
+from worker.compiler.distilbert import DISTILBERT
+from worker.compiler.gte import GTE
+from worker.compiler.modernbert import MODERNBERT
+from worker.compiler.mpnet import MPNET
+from worker.compiler.nomic import NOMIC
 from worker.config import CheckpointError, Config
 from worker.heads import architecture_of
 
@@ -11,6 +16,12 @@ FAMILIES: dict[str, Family] = {
     "Bert": BERT,
     "Roberta": ROBERTA,
     "XLMRoberta": ROBERTA,
+    "DistilBert": DISTILBERT,
+    "MPNet": MPNET,
+    "ModernBert": MODERNBERT,
+    "NomicBert": NOMIC,
+    "Gte": GTE,
+    "New": GTE,
 }
 
 # For a config.json that names no architecture, or one that names only the head.
@@ -18,6 +29,12 @@ _BY_MODEL_TYPE = {
     "bert": "Bert",
     "roberta": "Roberta",
     "xlm-roberta": "XLMRoberta",
+    "distilbert": "DistilBert",
+    "mpnet": "MPNet",
+    "modernbert": "ModernBert",
+    "nomic_bert": "NomicBert",
+    "gte": "Gte",
+    "new": "New",
 }
 
 _SUFFIXES = ("Model", "ForPreTraining")
