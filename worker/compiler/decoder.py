@@ -8,24 +8,25 @@ Attention is causal and grouped-query (Ainslie et al., 2023), positions are rota
 forward is SwiGLU (Shazeer, 2020). Rows are right-padded, so a real token never sees padding and
 causal attention needs no mask.
 
-    family    query/key/value bias    norm of each query and key head    sliding window
-    Qwen2     yes                     no                                 use_sliding_window
-    Qwen3     attention_bias          yes                                use_sliding_window
-    Mistral   no                      no                                 sliding_window
+    family    query, key and value bias    norm of each query and key head    sliding window
+    Qwen2     yes                          no                                 if use_sliding_window
+    Qwen3     if stored                    yes                                if use_sliding_window
+    Mistral   no                           no                                 if sliding_window
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from worker.compiler.attention import attended, repeated_heads, window_bias
-from worker.compiler.blocks import activate
+from worker.compiler.blocks import linear
 from worker.compiler.body import Body, Classifier, Family, Hidden, Tokens
+from worker.compiler.gated import gated
 from worker.compiler.norms import added_and_rms_normed, rms_normed
-from worker.compiler.parameters import Parameters
-from worker.compiler.rotary import Rotary, rope_theta, rotary, rotated
+from worker.compiler.parameters import Linear, Parameters
+from worker.compiler.rotary import Rotary, frequencies, rotary, rotated
 from worker.config import CheckpointError, Config
 from worker.heads import Pooling
 
@@ -37,6 +38,7 @@ class Shape:
     """The sizes of a decoder and where its families differ.
 
     Attributes:
+        head_norm: whether each head of queries and keys is normalised.
         windows: for each layer how many tokens a token sees, itself included; None is all.
 
     """
@@ -48,14 +50,12 @@ class Shape:
     head_dim: int
     epsilon: float
     causal: bool
+    head_norm: bool
     windows: list[int | None]
-    qkv_bias: bool = False
-    head_norm: bool = False
 
     @classmethod
-    def read(
-        cls, config: Config, tokens: Tokens, *, qkv_bias: bool = False, head_norm: bool = False
-    ) -> Shape:
+    def read(cls, config: Config, tokens: Tokens, *, windowed: bool, head_norm: bool) -> Shape:
+        """Read the sizes; `windowed` says whether `sliding_window` is in force."""
         size, heads = config.integer("hidden_size"), config.integer("num_attention_heads")
         return cls(
             size=size,
@@ -65,27 +65,29 @@ class Shape:
             head_dim=config.positive("head_dim") or size // heads,
             epsilon=config.number("rms_norm_eps", default=1e-6),
             causal=config.flag("is_causal", default=True),
-            windows=_windows(config, tokens),
-            qkv_bias=qkv_bias,
             head_norm=head_norm,
+            windows=_windows(config, tokens) if windowed else [None] * _layers(config),
         )
 
 
 def qwen2(parameters: Parameters, config: Config, tokens: Tokens) -> Hidden:
     """Add a Qwen2 (Yang et al., 2024)."""
-    return _decoder(parameters, config, tokens, Shape.read(config, tokens, qkv_bias=True))
+    windowed = config.flag("use_sliding_window", default=False)
+    shape = Shape.read(config, tokens, windowed=windowed, head_norm=False)
+    return _decoder(parameters, config, tokens, shape)
 
 
 def qwen3(parameters: Parameters, config: Config, tokens: Tokens) -> Hidden:
     """Add a Qwen3 (Yang et al., 2025)."""
-    bias = config.flag("attention_bias", default=False)
-    shape = Shape.read(config, tokens, qkv_bias=bias, head_norm=True)
+    windowed = config.flag("use_sliding_window", default=False)
+    shape = Shape.read(config, tokens, windowed=windowed, head_norm=True)
     return _decoder(parameters, config, tokens, shape)
 
 
 def mistral(parameters: Parameters, config: Config, tokens: Tokens) -> Hidden:
     """Add a Mistral (Jiang et al., 2023)."""
-    return _decoder(parameters, config, tokens, Shape.read(config, tokens))
+    shape = Shape.read(config, tokens, windowed=True, head_norm=False)
+    return _decoder(parameters, config, tokens, shape)
 
 
 def _decoder(own: Parameters, config: Config, tokens: Tokens, shape: Shape) -> Hidden:
@@ -93,7 +95,7 @@ def _decoder(own: Parameters, config: Config, tokens: Tokens, shape: Shape) -> H
     graph, epsilon = own.graph, shape.epsilon
     words = own.vectors(_WORDS, config.integer("vocab_size"), shape.size)
     hidden = graph.node("Gather", words, tokens.ids)
-    angles = rotary(graph, rope_theta(config), shape.head_dim, tokens.max_length)
+    angles = rotary(graph, "places", frequencies(shape.head_dim, _theta(config)), tokens.max_length)
     normed = rms_normed(graph, hidden, _scale(own, _norm_before(0, shape), shape), epsilon)
     for number, window in enumerate(shape.windows):
         layer = own.below(f"layers.{number}")
@@ -115,7 +117,8 @@ def _attention(
     if shape.head_norm:
         queries = _head_normed(own, shape, "q_norm", queries, shape.heads)
         keys = _head_normed(own, shape, "k_norm", keys, shape.key_heads)
-    queries, keys = rotated(graph, queries, angles), rotated(graph, keys, angles)
+    queries = rotated(graph, queries, angles, shape.heads)
+    keys = rotated(graph, keys, angles, shape.key_heads)
     keys = repeated_heads(graph, keys, shape.key_heads, shape.head_dim, groups)
     values = repeated_heads(graph, values, shape.key_heads, shape.head_dim, groups)
     context = attended(
@@ -126,20 +129,19 @@ def _attention(
         bias=bias,
         causal=shape.causal,
     )
-    out = own.read("o_proj.weight", shape.size, shape.heads * shape.head_dim)
-    return graph.node("MatMul", context, own.add("o_proj.weight", out.T))
+    return linear(graph, context, own.linear("o_proj", shape.heads * shape.head_dim, shape.size))
 
 
 def _qkv(own: Parameters, shape: Shape, normed: str) -> list[str]:
     """Return queries (rows, tokens, heads * head_dim), keys and values, from one product."""
-    graph = own.graph
-    key_width = shape.key_heads * shape.head_dim
+    graph, key_width = own.graph, shape.key_heads * shape.head_dim
     widths = {"q_proj": shape.heads * shape.head_dim, "k_proj": key_width, "v_proj": key_width}
     weights = [own.read(f"{name}.weight", width, shape.size).T for name, width in widths.items()]
-    product = graph.node("MatMul", normed, own.add("qkv.weight", np.concatenate(weights, axis=1)))
-    if shape.qkv_bias:
+    layer = Linear(own.add("qkv.weight", np.concatenate(weights, axis=1)), "")
+    if "q_proj.bias" in own:
         biases = [own.read(f"{name}.bias", width) for name, width in widths.items()]
-        product = graph.node("Add", product, own.add("qkv.bias", np.concatenate(biases)))
+        layer = replace(layer, bias=own.add("qkv.bias", np.concatenate(biases)))
+    product = linear(graph, normed, layer)
     return graph.nodes("Split", [product, graph.integers(*widths.values())], 3, axis=-1)
 
 
@@ -154,16 +156,9 @@ def _head_normed(own: Parameters, shape: Shape, name: str, vectors: str, heads: 
 
 def _feed_forward(own: Parameters, shape: Shape, normed: str) -> str:
     """Return down(silu(gate(x)) * up(x)), gate and up being one product."""
-    graph = own.graph
-    wide = [
-        own.read(f"{name}.weight", shape.inner, shape.size).T for name in ("gate_proj", "up_proj")
-    ]
-    product = graph.node("MatMul", normed, own.add("gate_up.weight", np.concatenate(wide, axis=1)))
-    halves = graph.integers(shape.inner, shape.inner)
-    gate, up = graph.nodes("Split", [product, halves], 2, axis=-1)
-    silu = activate(graph, gate, "silu")
-    down = own.read("down_proj.weight", shape.size, shape.inner)
-    return graph.node("MatMul", graph.node("Mul", silu, up), own.add("down_proj.weight", down.T))
+    both = own.merged("gate_up", ("gate_proj", "up_proj"), shape.size, shape.inner)
+    down = own.linear("down_proj", shape.inner, shape.size)
+    return gated(own.graph, normed, both, down, "silu")
 
 
 def _norm_before(number: int, shape: Shape) -> str:
@@ -175,13 +170,21 @@ def _scale(own: Parameters, norm: str, shape: Shape) -> str:
     return own.add(f"{norm}.weight", own.read(f"{norm}.weight", shape.size))
 
 
+def _theta(config: Config) -> float:
+    """Read either spelling: `rope_theta` beside `rope_scaling`, or `rope_parameters`."""
+    parameters, scaling = config.below("rope_parameters"), config.below("rope_scaling")
+    scaled = scaling.text("rope_type", "type", default="default")
+    kind = parameters.text("rope_type", default=scaled)
+    if kind != "default":
+        raise CheckpointError(config.path, f"rope_type {kind} is not supported")
+    return parameters.number("rope_theta", default=config.number("rope_theta", default=10_000))
+
+
 def _windows(config: Config, tokens: Tokens) -> list[int | None]:
     """Read which layers see only near tokens: `layer_types`, or the rule they replaced."""
-    layers, width = config.integer("num_hidden_layers"), config.positive("sliding_window")
+    layers, width = _layers(config), config.positive("sliding_window")
     # A window as long as the longest input hides nothing.
     if width is None or width >= tokens.max_length:
-        return [None] * layers
-    if not config.flag("use_sliding_window", default=True):
         return [None] * layers
     first = int(config.number("max_window_layers", default=0))
     kinds = config.values.get("layer_types") or [
@@ -190,6 +193,10 @@ def _windows(config: Config, tokens: Tokens) -> list[int | None]:
     if len(kinds) != layers:
         raise CheckpointError(config.path, f"layer_types does not name {layers} layers")
     return [width if kind == "sliding_attention" else None for kind in kinds]
+
+
+def _layers(config: Config) -> int:
+    return config.integer("num_hidden_layers")
 
 
 def _reject_variants(config: Config, shape: Shape) -> None:

@@ -6,7 +6,12 @@ from worker.compiler.bert import BERT, ROBERTA
 from worker.compiler.body import Family
 from worker.compiler.deberta import DEBERTA_V2
 from worker.compiler.decoder import MISTRAL, QWEN2, QWEN3
+from worker.compiler.distilbert import DISTILBERT
 from worker.compiler.dual import DUALS
+from worker.compiler.gte import GTE
+from worker.compiler.modernbert import MODERNBERT
+from worker.compiler.mpnet import MPNET
+from worker.compiler.nomic import NOMIC
 from worker.config import CheckpointError, Config
 from worker.heads import architecture_of
 
@@ -18,6 +23,12 @@ FAMILIES: dict[str, Family] = {
     "Qwen3": QWEN3,
     "Roberta": ROBERTA,
     "XLMRoberta": ROBERTA,
+    "DistilBert": DISTILBERT,
+    "MPNet": MPNET,
+    "ModernBert": MODERNBERT,
+    "NomicBert": NOMIC,
+    "Gte": GTE,
+    "New": GTE,
 }
 
 # For a config.json that names no architecture, or one that names only the head.
@@ -29,6 +40,12 @@ _BY_MODEL_TYPE = {
     "qwen3": "Qwen3",
     "roberta": "Roberta",
     "xlm-roberta": "XLMRoberta",
+    "distilbert": "DistilBert",
+    "mpnet": "MPNet",
+    "modernbert": "ModernBert",
+    "nomic_bert": "NomicBert",
+    "gte": "Gte",
+    "new": "New",
 }
 
 _SUFFIXES = ("Model", "ForPreTraining")

@@ -1,6 +1,7 @@
-"""Rotary position embedding (Su et al., 2021, RoFormer), halves rotated as GPT-NeoX does.
+"""Attention with rotary positions (Su et al., RoFormer, 2021), rotating halves of each head.
 
-dimension pair (i, i + d/2) of the token at place p turns by the angle p * theta^(-2i/d)
+Each pair of components (i, i + half) of a query or key turns by place x frequency[i], so that
+their product depends on the distance of their places alone.
 """
 
 from __future__ import annotations
@@ -8,49 +9,61 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from worker.compiler.graph import CONTRIB, Graph
-from worker.config import CheckpointError, Config
 
 
 @dataclass(frozen=True, slots=True)
 class Rotary:
-    """Constants of the rotation: cosines and sines (places, head_dim / 2) float32."""
+    """Constants of a rotation: cosines and sines are (places, head size / 2) float32."""
 
     cosines: str
     sines: str
 
 
-def rope_theta(config: Config, default: float = 10_000.0) -> float:
-    """Read either spelling: `rope_theta` beside `rope_scaling`, or `rope_parameters`.
+def frequencies(head_size: int, theta: float) -> NDArray[np.float64]:
+    """Return theta^(-2i / head_size), (head_size / 2,)."""
+    return theta ** -(np.arange(0, head_size, 2, dtype=np.float64) / head_size)
 
-    Raises:
-        CheckpointError: positions are scaled, by whichever method.
+
+def rotary(graph: Graph, name: str, turns: NDArray[np.float64], places: int) -> Rotary:
+    """Add the tables of a rotation, once by name, for that many places."""
+    angles = np.outer(np.arange(places), turns)
+    return Rotary(
+        graph.constant(f"rotary/{name}/cosines", np.cos(angles).astype(np.float32)),
+        graph.constant(f"rotary/{name}/sines", np.sin(angles).astype(np.float32)),
+    )
+
+
+def rotary_attention(
+    graph: Graph, qkv: str, rotation: Rotary, heads: int, lengths: str, bias: str = ""
+) -> str:
+    """Attend to the real tokens of the same row.
+
+    Args:
+        graph: where the nodes are added.
+        qkv: query, key and value side by side, (rows, tokens, 3 x size).
+        rotation: for queries and keys.
+        heads: how many.
+        lengths: (rows,) int32.
+        bias: (1, 1, tokens, tokens), added to the scores; "" for none.
+
+    Returns:
+        (rows, tokens, size).
 
     """
-    parameters, scaling = config.below("rope_parameters"), config.below("rope_scaling")
-    kind = parameters.text(
-        "rope_type", default=scaling.text("rope_type", "type", default="default")
-    )
-    if kind != "default":
-        raise CheckpointError(config.path, f"rope_type {kind} is not supported")
-    return parameters.number("rope_theta", default=config.number("rope_theta", default=default))
+    query, key, value = graph.nodes("Split", [qkv], 3, axis=-1)
+    query, key = (rotated(graph, each, rotation, heads) for each in (query, key))
+    inputs = [query, key, value, "", lengths, *([bias] if bias else [])]
+    return graph.node("MultiHeadAttention", *inputs, domain=CONTRIB, num_heads=heads)
 
 
-def rotary(graph: Graph, theta: float, head_dim: int, places: int) -> Rotary:
-    """Add the angles of the places 0 to places - 1, shared by all layers of the same theta."""
-    frequencies = theta ** -(np.arange(0, head_dim, 2, dtype=np.float32) / np.float32(head_dim))
-    angles = np.outer(np.arange(places, dtype=np.float32), frequencies.astype(np.float32))
-    name = f"rotary/{theta:g}_{head_dim}_{places}"
-    return Rotary(
-        graph.constant(f"{name}.cosines", np.cos(angles)),
-        graph.constant(f"{name}.sines", np.sin(angles)),
-    )
-
-
-def rotated(graph: Graph, vectors: str, angles: Rotary) -> str:
-    """Turn queries or keys (rows, tokens, heads * head_dim) by their places in the row."""
-    first = graph.integers(0)
+def rotated(graph: Graph, values: str, rotation: Rotary, heads: int) -> str:
+    """Turn queries or keys, (rows, tokens, heads x head size), by their places in the row."""
     return graph.node(
-        "RotaryEmbedding", vectors, first, angles.cosines, angles.sines, domain=CONTRIB
+        "RotaryEmbedding",
+        *(values, graph.integers(0), rotation.cosines, rotation.sines),
+        domain=CONTRIB,
+        num_heads=heads,
     )

@@ -87,10 +87,8 @@ def patches(own: Parameters, config: Config, *, bias: bool) -> tuple[str, int]:
 
 def mlp(own: Parameters, tower: Tower, hidden: str) -> str:
     """Return fc2(activation(fc1(hidden)))."""
-    widen, narrow = (
-        own.linear("fc1", tower.size, tower.inner),
-        own.linear("fc2", tower.inner, tower.size),
-    )
+    widen = own.linear("fc1", tower.size, tower.inner)
+    narrow = own.linear("fc2", tower.inner, tower.size)
     return linear(own.graph, activated(own.graph, hidden, widen, tower.activation), narrow)
 
 
