@@ -38,6 +38,28 @@ class TokenBatch:
         return cls(input_ids, lengths)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageBatch:
+    """Preprocessed images that are computed together.
+
+    Attributes:
+        pixel_values: (rows, 3, height, width) float32, C order, of the one size that the graph
+            takes.
+
+    """
+
+    pixel_values: NDArray[np.float32]
+
+    @classmethod
+    def stack(cls, images: Sequence[NDArray[np.float32]]) -> ImageBatch:
+        """Join images, each (3, height, width) float32."""
+        return cls(np.stack(images))
+
+
+Batch = TokenBatch | ImageBatch
+"""What an engine computes; a graph takes one kind, texts or images."""
+
+
 class Engine(Protocol):
     """One model, ready to run on one device."""
 
@@ -49,7 +71,7 @@ class Engine(Protocol):
     def streams(self) -> int:
         """How many run() calls in flight are worthwhile."""
 
-    def run(self, batch: TokenBatch) -> Mapping[str, NDArray[np.float32]]:
+    def run(self, batch: Batch) -> Mapping[str, NDArray[np.float32]]:
         """Compute a batch and return its outputs by name.
 
         Blocks; releases the GIL; may be called from several threads at once. `dense` is

@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from worker.checkpoint import Checkpoint
-from worker.engine import Engine, EngineError, TokenBatch
+from worker.engine import Batch, Engine, EngineError, TokenBatch
 from worker.engine_cache import EngineCache
 from worker.engines.onnxruntime_cpu import NAME, OnnxRuntimeCpu
+from worker.preprocessor import ImagePreprocessor
 from worker.tokenizer import Tokenizer
+from worker.vision import GRAPH, Vision, has_vision
 
 # Short and long rows, so that padding and the masks are exercised too.
 _CANARY_TEXTS = ("canary", "The canary sang in the mine, and so the miners went on working.")
@@ -35,6 +37,7 @@ class LoadedModel:
         dense_dimension: the length of a `dense` vector.
         max_length: the longest input in tokens, special tokens included.
         seconds: how long each phase of loading took: read, compile, session, warm_up.
+        vision: images to vectors, for a model that reads them too.
 
     """
 
@@ -43,6 +46,7 @@ class LoadedModel:
     dense_dimension: int
     max_length: int
     seconds: Mapping[str, float]
+    vision: Vision | None = None
 
 
 def load(directory: Path, cache_dir: Path, *, cores: int | None = None) -> LoadedModel:
@@ -69,9 +73,12 @@ def load(directory: Path, cache_dir: Path, *, cores: int | None = None) -> Loade
         compiled = cache.find(key) or _compile(cache, key, checkpoint)
     with _timed(seconds, "session"):
         engine = OnnxRuntimeCpu(compiled / "model.onnx", cores=cores)
+        vision = _vision(checkpoint, compiled, cores)
     with _timed(seconds, "warm_up"):
         dimension = check_canary(tokenizer, engine)
-    return LoadedModel(tokenizer, engine, dimension, checkpoint.max_length, seconds)
+        if vision is not None:
+            check_image_canary(vision, dimension)
+    return LoadedModel(tokenizer, engine, dimension, checkpoint.max_length, seconds, vision)
 
 
 def check_canary(tokenizer: Tokenizer, engine: Engine) -> int:
@@ -82,12 +89,36 @@ def check_canary(tokenizer: Tokenizer, engine: Engine) -> int:
 
     """
     texts = tokenizer.encode(_CANARY_TEXTS)
-    dense = engine.run(TokenBatch.pack([text.ids for text in texts]))["dense"]
-    if dense.ndim != 2 or len(dense) != len(texts):
+    return _checked(engine, TokenBatch.pack([text.ids for text in texts]), len(texts))
+
+
+def check_image_canary(vision: Vision, dimension: int) -> None:
+    """Run two known images.
+
+    Raises:
+        CanaryError: the answer is not a finite vector an image, as long as a text's.
+
+    """
+    batch = vision.canary()
+    answered = _checked(vision.engine, batch, len(batch.pixel_values))
+    if answered != dimension:
+        raise CanaryError(f"images have {answered} dimensions, texts {dimension}")
+
+
+def _checked(engine: Engine, batch: Batch, rows: int) -> int:
+    dense = engine.run(batch)["dense"]
+    if dense.ndim != 2 or len(dense) != rows:
         raise CanaryError(f"{engine.name}: dense has shape {dense.shape}")
     if not np.isfinite(dense).all():
         raise CanaryError(f"{engine.name}: dense holds NaN or infinity")
     return int(dense.shape[1])
+
+
+def _vision(checkpoint: Checkpoint, compiled: Path, cores: int | None) -> Vision | None:
+    if not has_vision(compiled):
+        return None
+    preprocessor = ImagePreprocessor.open(checkpoint.directory)
+    return Vision(preprocessor, OnnxRuntimeCpu(compiled / GRAPH, cores=cores))
 
 
 def _compile(cache: EngineCache, key: str, checkpoint: Checkpoint) -> Path:

@@ -97,6 +97,8 @@ class ServedModel:
             await self._empty.wait()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.to_thread(self.runner.close)
+        if self._loaded.vision is not None:
+            self._loaded.vision.engine.close()
 
     async def tick(self) -> None:
         """Keep what is in hand from being delivered again; called every second or so."""

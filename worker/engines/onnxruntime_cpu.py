@@ -19,18 +19,21 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from worker.engine import EngineError, TokenBatch
+from worker.engine import Batch, EngineError, ImageBatch
 
 NAME = "onnxruntime-cpu"
 
 _LOG_ERRORS_ONLY = 3
 # Memory of larger batches is given back after the run: some 35 KB a token for MiniLM.
 _KEPT_TOKENS = 4096
+# The patches of 224 x 224 pixels, each 14 x 14.
+_TOKENS_PER_IMAGE = 256
 
 
 class OnnxRuntimeCpu:
@@ -56,9 +59,9 @@ class OnnxRuntimeCpu:
         self._lock = threading.Lock()
         self._in_flight = 0
 
-    def run(self, batch: TokenBatch) -> dict[str, NDArray[np.float32]]:
+    def run(self, batch: Batch) -> dict[str, NDArray[np.float32]]:
         """See Engine.run."""
-        inputs = {"input_ids": batch.input_ids, "lengths": batch.lengths}
+        inputs = _feeds(batch)
         with self._session() as session:
             try:
                 results = session.run(self._outputs, inputs, _run_options(batch))
@@ -94,12 +97,24 @@ def _share_one_arena() -> None:
     ort.create_and_register_allocator(ort.OrtMemoryInfo("Cpu", kind, 0, use), defaults)
 
 
-def _run_options(batch: TokenBatch) -> ort.RunOptions | None:
-    if batch.input_ids.size <= _KEPT_TOKENS:
+def _feeds(batch: Batch) -> dict[str, NDArray[Any]]:
+    if isinstance(batch, ImageBatch):
+        return {"pixel_values": batch.pixel_values}
+    return {"input_ids": batch.input_ids, "lengths": batch.lengths}
+
+
+def _run_options(batch: Batch) -> ort.RunOptions | None:
+    if _tokens(batch) <= _KEPT_TOKENS:
         return None
     options = ort.RunOptions()
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options
+
+
+def _tokens(batch: Batch) -> int:
+    if isinstance(batch, ImageBatch):
+        return len(batch.pixel_values) * _TOKENS_PER_IMAGE
+    return batch.input_ids.size
 
 
 def _available_cores() -> int:
