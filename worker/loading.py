@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +14,31 @@ from worker.checkpoint import Checkpoint
 from worker.engine import Engine, EngineError, TokenBatch
 from worker.engine_cache import EngineCache
 from worker.engines.onnxruntime_cpu import NAME, OnnxRuntimeCpu
+from worker.heads import Output
+from worker.late_interaction import open_tokenizer
+from worker.special_tokens import special_tokens
 from worker.tokenizer import Tokenizer
 
 # Short and long rows, so that padding and the masks are exercised too.
 _CANARY_TEXTS = ("canary", "The canary sang in the mine, and so the miners went on working.")
 _PRECISION = "float32"
 
+_VERBS = {
+    Output.DENSE: ("encode",),
+    Output.SPARSE: ("encode",),
+    Output.TOKEN_WEIGHTS: ("encode",),
+    Output.MULTIVECTOR: ("encode", "score"),
+    Output.LOGITS: ("score", "extract"),
+    Output.TOKEN_LOGITS: ("extract",),
+}
+
+
+# BGE-M3 gives these no weight, whatever the model says.
+_WEIGHTLESS = ("cls_token", "eos_token", "pad_token", "unk_token")
+
 
 class CanaryError(EngineError):
-    """The model was loaded, but its first answer was not a vector of finite numbers."""
+    """The model was loaded, but its first answer was not made of finite numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +47,30 @@ class LoadedModel:
 
     Attributes:
         tokenizer: texts to token ids.
-        engine: token ids to vectors.
-        dense_dimension: the length of a `dense` vector.
+        engine: token ids to outputs.
+        sizes: for each output its last dimension, the default output first; for token
+            weights the size of the vocabulary.
         max_length: the longest input in tokens, special tokens included.
+        prompts: texts to put before an input, by name, such as `query`.
+        default_prompt: what is put before an input that is neither query nor document.
+        weightless: ids that token weights are dropped for.
         seconds: how long each phase of loading took: read, compile, session, warm_up.
 
     """
 
     tokenizer: Tokenizer
     engine: Engine
-    dense_dimension: int
+    sizes: Mapping[Output, int]
     max_length: int
+    prompts: Mapping[str, str]
+    default_prompt: str
+    weightless: frozenset[int]
     seconds: Mapping[str, float]
+
+    @property
+    def verbs(self) -> frozenset[str]:
+        """Which of `encode`, `score` and `extract` the outputs can answer."""
+        return frozenset(verb for output in self.sizes for verb in _VERBS[output])
 
 
 def load(directory: Path, cache_dir: Path, *, cores: int | None = None) -> LoadedModel:
@@ -63,31 +91,52 @@ def load(directory: Path, cache_dir: Path, *, cores: int | None = None) -> Loade
     cache = EngineCache(cache_dir)
     with _timed(seconds, "read"):
         checkpoint = Checkpoint.open(directory)
-        tokenizer = Tokenizer.open(checkpoint)
+        tokenizer = open_tokenizer(checkpoint)
         key = cache.key(checkpoint, engine=NAME, precision=_PRECISION)
     with _timed(seconds, "compile"):
         compiled = cache.find(key) or _compile(cache, key, checkpoint)
     with _timed(seconds, "session"):
         engine = OnnxRuntimeCpu(compiled / "model.onnx", cores=cores)
     with _timed(seconds, "warm_up"):
-        dimension = check_canary(tokenizer, engine)
-    return LoadedModel(tokenizer, engine, dimension, checkpoint.max_length, seconds)
+        shapes = check_canary(tokenizer, engine, checkpoint.outputs)
+    named = special_tokens(checkpoint)
+    return LoadedModel(
+        tokenizer=tokenizer,
+        engine=engine,
+        sizes=_sizes(checkpoint, shapes),
+        max_length=checkpoint.max_length,
+        prompts=checkpoint.prompts,
+        default_prompt=checkpoint.default_prompt,
+        weightless=frozenset(tokenizer.token_ids(named[k] for k in _WEIGHTLESS if k in named)),
+        seconds=seconds,
+    )
 
 
-def check_canary(tokenizer: Tokenizer, engine: Engine) -> int:
-    """Run two known texts and return the dimension of their vectors.
+def check_canary(
+    tokenizer: Tokenizer, engine: Engine, outputs: Sequence[Output]
+) -> dict[Output, tuple[int, ...]]:
+    """Run two known texts and return the shapes of the outputs.
 
     Raises:
-        CanaryError: the answer is not a finite vector a text.
+        CanaryError: an answer is not a row of finite numbers for each text.
 
     """
     texts = tokenizer.encode(_CANARY_TEXTS)
-    dense = engine.run(TokenBatch.pack([text.ids for text in texts]))["dense"]
-    if dense.ndim != 2 or len(dense) != len(texts):
-        raise CanaryError(f"{engine.name}: dense has shape {dense.shape}")
-    if not np.isfinite(dense).all():
-        raise CanaryError(f"{engine.name}: dense holds NaN or infinity")
-    return int(dense.shape[1])
+    answers = engine.run(TokenBatch.pack([text.ids for text in texts]), outputs)
+    for output in outputs:
+        answer = answers[output]
+        if answer.ndim < 2 or len(answer) != len(texts):
+            raise CanaryError(f"{engine.name}: {output} has shape {answer.shape}")
+        if not np.isfinite(answer).all():
+            raise CanaryError(f"{engine.name}: {output} holds NaN or infinity")
+    return {output: answers[output].shape for output in outputs}
+
+
+def _sizes(checkpoint: Checkpoint, shapes: Mapping[Output, tuple[int, ...]]) -> dict[Output, int]:
+    sizes = {output: shape[-1] for output, shape in shapes.items()}
+    if Output.TOKEN_WEIGHTS in sizes:
+        sizes[Output.TOKEN_WEIGHTS] = checkpoint.config.integer("vocab_size")
+    return sizes
 
 
 def _compile(cache: EngineCache, key: str, checkpoint: Checkpoint) -> Path:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -53,22 +53,30 @@ class OnnxRuntimeCpu:
         self._alone = _session(model, threads=self.streams)
         self._busy = self._alone if self.streams == 1 else _session(model, threads=1)
         self._outputs = [output.name for output in self._alone.get_outputs()]
+        self._inputs = {each.name for each in self._alone.get_inputs()}
         self._lock = threading.Lock()
         self._in_flight = 0
 
-    def run(self, batch: TokenBatch) -> dict[str, NDArray[np.float32]]:
+    def run(self, batch: TokenBatch, outputs: Sequence[str] = ()) -> dict[str, NDArray[np.float32]]:
         """See Engine.run."""
-        inputs = {"input_ids": batch.input_ids, "lengths": batch.lengths}
+        wanted = list(outputs) or self._outputs
         with self._session() as session:
             try:
-                results = session.run(self._outputs, inputs, _run_options(batch))
+                results = session.run(wanted, self._feeds(batch), _run_options(batch))
             except Exception as error:  # the library's exceptions share no base of their own
                 raise EngineError(f"{self.name}: {error}") from error
-        return dict(zip(self._outputs, results, strict=True))
+        return dict(zip(wanted, results, strict=True))
 
     def close(self) -> None:
         """See Engine.close."""
         del self._alone, self._busy
+
+    def _feeds(self, batch: TokenBatch) -> dict[str, NDArray[np.int32]]:
+        feeds = {"input_ids": batch.input_ids, "lengths": batch.lengths}
+        if "type_ids" in self._inputs:
+            zeros = np.zeros_like(batch.input_ids)
+            feeds["type_ids"] = zeros if batch.type_ids is None else batch.type_ids
+        return feeds
 
     @contextmanager
     def _session(self) -> Iterator[ort.InferenceSession]:
