@@ -89,8 +89,8 @@ class Checkpoint:
 
     def tokenizer_files(self) -> list[Path]:
         """Return the files that decide which id a token has, as far as they are there."""
-        files = [self.tokenizer_path, self.directory / "tokenizer_config.json"]
-        return [file for file in files if file.exists()]
+        names = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+        return [file for name in names if (file := self.directory / name).exists()]
 
     @property
     def outputs(self) -> tuple[Output, ...]:
@@ -102,22 +102,6 @@ class Checkpoint:
         """Whether the model is told which text of a pair a token belongs to."""
         types = self.config.values.get("type_vocab_size") or 0
         return types > 1 and not _PAIR_OUTPUTS.isdisjoint(self.outputs)
-
-    @property
-    def pad_token(self) -> str:
-        """The token that fills a row where a model wants rows of one length.
-
-        Raises:
-            CheckpointError: tokenizer_config.json names none.
-
-        """
-        config = Config.read_optional(self.directory / "tokenizer_config.json")
-        named = config.values.get("pad_token")
-        # Spelled out with its flags, or by its content alone.
-        token = named.get("content") if isinstance(named, dict) else named
-        if not isinstance(token, str):
-            raise CheckpointError(config.path, f"pad_token is not a token: {named!r}")
-        return token
 
     def recipe(self) -> dict[str, Any]:
         """Everything beside the weights that decides the compiled graph, as JSON values."""

@@ -101,11 +101,16 @@ class TokenWeightsHead:
 class MultivectorHead:
     """Projections of each token, scaled to length 1.
 
-    Without projections the layer is `linear` among the encoder's own weights.
+    Attributes:
+        projections: without any the layer is `linear` among the encoder's own weights.
+        marked: whether queries and documents are told apart by a token of their own, as
+            ColBERT does; otherwise the first token's vector is left out of the answer.
+
     """
 
     output: ClassVar[Output] = Output.MULTIVECTOR
     projections: tuple[Projection, ...] = ()
+    marked: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +240,7 @@ def _bge_m3(root: Path) -> tuple[Head, ...]:
         return ()
     return (
         TokenWeightsHead(Projection("", sparse, "", "relu")),
-        MultivectorHead((Projection("", colbert, "", "identity"),)),
+        MultivectorHead((Projection("", colbert, "", "identity"),), marked=False),
     )
 
 

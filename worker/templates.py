@@ -11,19 +11,16 @@ arrives. The three are tokenised apart, as published, and joined as ids.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from tokenizers import Tokenizer as RustTokenizer
 
-from worker.checkpoint import Checkpoint, CheckpointError
+from worker.config import CheckpointError
 from worker.tokenizer import TokenizedText, Tokenizer
-from worker.vocabulary import read_tokenizer
 
 DEFAULT_INSTRUCTION = "Given a web search query, retrieve relevant passages that answer the query"
-
-ANSWERS = ("no", "yes")
-"""The tokens whose logits the graph returns, in the order of its columns."""
 
 _PREFIX = (
     "<|im_start|>system\nJudge whether the Document meets the requirements based on the Query and"
@@ -34,9 +31,8 @@ _MIDDLE = "<Instruct>: {instruction}\n<Query>: {query}\n<Document>: {document}"
 _SUFFIX = "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PairTemplate:
-    """Writes and tokenises prompts in native threads with the GIL released; safe to share.
+class PromptTokenizer(Tokenizer):
+    """Reads a pair as the prompt about it.
 
     Attributes:
         prefix: the ids before the middle, (tokens,) int32.
@@ -44,41 +40,35 @@ class PairTemplate:
 
     """
 
-    prefix: NDArray[np.int32]
-    suffix: NDArray[np.int32]
-    _middle: Tokenizer
-
-    @classmethod
-    def open(cls, checkpoint: Checkpoint, *, max_length: int | None = None) -> PairTemplate:
-        """Prepare prompts of at most max_length tokens, the checkpoint's longest by default.
+    def __init__(self, rust: RustTokenizer, *, max_length: int, path: Path) -> None:
+        """Prepare prompts of at most max_length tokens.
 
         Raises:
-            CheckpointError: tokenizer.json cannot be read, or nothing fits between prefix and
-                suffix.
+            CheckpointError: nothing fits between prefix and suffix; `path` is blamed.
 
         """
-        rust = read_tokenizer(checkpoint.tokenizer_path)
-        prefix, suffix = (
+        self.prefix, self.suffix = (
             np.array(rust.encode(part, add_special_tokens=False).ids, dtype=np.int32)
             for part in (_PREFIX, _SUFFIX)
         )
-        room = (max_length or checkpoint.max_length) - len(prefix) - len(suffix)
+        room = max_length - len(self.prefix) - len(self.suffix)
         if room < 1:
-            raise CheckpointError(
-                checkpoint.config.path, f"the prompt alone is {1 - room} tokens too long"
-            )
-        return cls(prefix, suffix, Tokenizer(rust, max_length=room, lower_case=False))
+            raise CheckpointError(path, f"a prompt is {1 - room} tokens too long for the model")
+        super().__init__(rust, max_length=room)
 
-    def encode(
-        self, query: str, documents: Sequence[str], instruction: str = DEFAULT_INSTRUCTION
+    def encode_pairs(
+        self,
+        pairs: Sequence[tuple[str, str]],
+        *,
+        keep_end: bool = False,
+        instruction: str = DEFAULT_INSTRUCTION,
     ) -> list[TokenizedText]:
-        """Tokenise a prompt for each document, in order."""
+        """Tokenise a prompt for each query and document, in order."""
         middles = [
             _MIDDLE.format(instruction=instruction, query=query, document=document)
-            for document in documents
+            for query, document in pairs
         ]
-        return [self._joined(middle) for middle in self._middle.encode(middles)]
+        return [self._joined(middle) for middle in self.encode(middles, keep_end=keep_end)]
 
     def _joined(self, middle: TokenizedText) -> TokenizedText:
-        ids = np.concatenate([self.prefix, middle.ids, self.suffix])
-        return TokenizedText(ids, truncated=middle.truncated)
+        return replace(middle, ids=np.concatenate([self.prefix, middle.ids, self.suffix]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from tokenizers import Tokenizer as RustTokenizer
 
@@ -18,13 +17,10 @@ def token_ids(path: Path, *tokens: str) -> list[int]:
 
     """
     rust = read_tokenizer(path)
-    ids = [rust.token_to_id(token) for token in tokens]
-    if None in ids:
-        raise CheckpointError(path, f"has no token {tokens[ids.index(None)]!r}")
-    return ids
+    return [_id(rust, token, path) for token in tokens]
 
 
-def read_tokenizer(path: Path) -> Any:
+def read_tokenizer(path: Path) -> RustTokenizer:
     """Raise CheckpointError if tokenizer.json is missing or cannot be read."""
     try:
         return RustTokenizer.from_buffer(path.read_bytes())
@@ -32,3 +28,10 @@ def read_tokenizer(path: Path) -> Any:
         raise CheckpointError(path, "is missing") from None
     except Exception as error:  # the library raises nothing narrower
         raise CheckpointError(path, f"is not a tokenizer: {error}") from error
+
+
+def _id(rust: RustTokenizer, token: str, path: Path) -> int:
+    index: int | None = rust.token_to_id(token)
+    if index is None:
+        raise CheckpointError(path, f"has no token {token!r}")
+    return index

@@ -59,7 +59,8 @@ def _frequencies(config: Config, head_size: int) -> NDArray[np.float64]:
         raise CheckpointError(config.path, f"rope_scaling {scaling.values} is not supported")
     # The published code's NTKScalingRotaryEmbedding, without its `mixed_b`.
     factor = scaling.number("factor", default=1.0)
-    return frequencies(head_size, theta * factor) / factor ** (2 / head_size)
+    shrink = np.float64(factor ** (2 / head_size))
+    return frequencies(head_size, theta * factor) / shrink
 
 
 def _epsilon(config: Config) -> float:

@@ -49,7 +49,9 @@ def modernbert(parameters: Parameters, config: Config, tokens: Tokens) -> Hidden
     norm = parameters.layer_norm("embeddings.norm", size, sizes.epsilon)
     hidden = normalized(graph, graph.node("Gather", words, tokens.ids), norm)
     kinds = _kinds(config)
-    shared = {kind: _shared(parameters, config, tokens, kind, hidden) for kind in set(kinds)}
+    shared = {
+        kind: _shared(parameters, config, tokens, kind, hidden) for kind in dict.fromkeys(kinds)
+    }
     for index, kind in enumerate(kinds):
         own = parameters.below(f"layers.{index}")
         hidden = _layer(own, sizes, hidden, tokens.lengths, shared[kind])
@@ -65,13 +67,10 @@ def _layer(own: Parameters, sizes: _Sizes, hidden: str, lengths: str, attention:
     out = own.linear("attn.Wo", size, size)
     hidden = graph.node("Add", hidden, linear(graph, context, out))
 
-    wide, narrow = (
-        own.linear("mlp.Wi", size, 2 * sizes.inner),
-        own.linear("mlp.Wo", sizes.inner, size),
-    )
+    widen = own.linear("mlp.Wi", size, 2 * sizes.inner)
+    narrow = own.linear("mlp.Wo", sizes.inner, size)
     before = _normalized(own, "mlp_norm", sizes, hidden)
-    change = gated(graph, before, wide, narrow, sizes.activation)
-    return graph.node("Add", hidden, change)
+    return graph.node("Add", hidden, gated(graph, before, widen, narrow, sizes.activation))
 
 
 def _normalized(own: Parameters, name: str, sizes: _Sizes, hidden: str) -> str:
@@ -81,16 +80,21 @@ def _normalized(own: Parameters, name: str, sizes: _Sizes, hidden: str) -> str:
 def _shared(
     parameters: Parameters, config: Config, tokens: Tokens, kind: str, hidden: str
 ) -> _Attention:
-    entry, default = _THETAS[kind]
-    # Releases before 5 have an entry for each kind; a null one means the global's.
-    spelled = config.number(entry, "global_rope_theta", default=default)
-    theta = config.below("rope_parameters").below(kind).number("rope_theta", default=spelled)
     head_size = config.integer("hidden_size") // config.integer("num_attention_heads")
-    graph, turns = parameters.graph, frequencies(head_size, theta)
+    graph, turns = parameters.graph, frequencies(head_size, _theta(config, kind))
     bias = ""
     if kind == _LOCAL:
         bias = neighbourhood(graph, hidden, config.integer("local_attention") // 2)
     return _Attention(rotary(graph, kind, turns, tokens.max_length), bias)
+
+
+def _theta(config: Config, kind: str) -> float:
+    """Read the spelling of `transformers` 5, or the one before: an entry for each kind."""
+    entry, default = _THETAS[kind]
+    # There an entry that is null means the global's, one that is absent its own default.
+    names = (entry, "global_rope_theta") if entry in config.values else (entry,)
+    spelled = config.number(*names, default=default)
+    return config.below("rope_parameters").below(kind).number("rope_theta", default=spelled)
 
 
 def _kinds(config: Config) -> list[str]:

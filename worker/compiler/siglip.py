@@ -21,6 +21,7 @@ from worker.compiler.parameters import Linear, Parameters
 from worker.compiler.pooling import is_token
 from worker.compiler.towers import Tower, mlp, patches, pre_norm_encoder, text_embeddings
 from worker.config import CheckpointError
+from worker.special_tokens import special_tokens
 from worker.vocabulary import token_ids
 
 # What `transformers` assumes where a configuration says nothing.
@@ -67,7 +68,10 @@ def siglip_image(root: Parameters, checkpoint: Checkpoint) -> Hidden:
 
 def _padded(graph: Graph, checkpoint: Checkpoint, tokens: Tokens) -> str:
     """Return ids (rows, max_length) int32 with the padding token behind each text."""
-    pad_id = token_ids(checkpoint.tokenizer_path, checkpoint.pad_token)[0]
+    path, named = checkpoint.tokenizer_path, special_tokens(checkpoint)
+    if "pad_token" not in named:
+        raise CheckpointError(path, "no file beside it names a pad_token")
+    (pad_id,) = token_ids(path, named["pad_token"])
     pad = graph.constant("int32/padding", np.array(pad_id, dtype=np.int32))
     real = graph.node("Where", is_token(graph, tokens.ids, tokens.lengths), tokens.ids, pad)
     given = graph.node("Shape", tokens.ids, start=1, end=2)

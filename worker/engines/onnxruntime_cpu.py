@@ -16,7 +16,7 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,22 +56,32 @@ class OnnxRuntimeCpu:
         self._alone = _session(model, threads=self.streams)
         self._busy = self._alone if self.streams == 1 else _session(model, threads=1)
         self._outputs = [output.name for output in self._alone.get_outputs()]
+        self._inputs = {each.name for each in self._alone.get_inputs()}
         self._lock = threading.Lock()
         self._in_flight = 0
 
-    def run(self, batch: Batch) -> dict[str, NDArray[np.float32]]:
+    def run(self, batch: Batch, outputs: Sequence[str] = ()) -> dict[str, NDArray[np.float32]]:
         """See Engine.run."""
-        inputs = _feeds(batch)
+        wanted = list(outputs) or self._outputs
         with self._session() as session:
             try:
-                results = session.run(self._outputs, inputs, _run_options(batch))
+                results = session.run(wanted, self._feeds(batch), _run_options(batch))
             except Exception as error:  # the library's exceptions share no base of their own
                 raise EngineError(f"{self.name}: {error}") from error
-        return dict(zip(self._outputs, results, strict=True))
+        return dict(zip(wanted, results, strict=True))
 
     def close(self) -> None:
         """See Engine.close."""
         del self._alone, self._busy
+
+    def _feeds(self, batch: Batch) -> dict[str, NDArray[Any]]:
+        if isinstance(batch, ImageBatch):
+            return {"pixel_values": batch.pixel_values}
+        feeds = {"input_ids": batch.input_ids, "lengths": batch.lengths}
+        if "type_ids" in self._inputs:
+            zeros = np.zeros_like(batch.input_ids)
+            feeds["type_ids"] = zeros if batch.type_ids is None else batch.type_ids
+        return feeds
 
     @contextmanager
     def _session(self) -> Iterator[ort.InferenceSession]:
@@ -95,12 +105,6 @@ def _share_one_arena() -> None:
     kind, use = ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, ort.OrtMemType.DEFAULT
     defaults = ort.OrtArenaCfg(0, -1, -1, -1)
     ort.create_and_register_allocator(ort.OrtMemoryInfo("Cpu", kind, 0, use), defaults)
-
-
-def _feeds(batch: Batch) -> dict[str, NDArray[Any]]:
-    if isinstance(batch, ImageBatch):
-        return {"pixel_values": batch.pixel_values}
-    return {"input_ids": batch.input_ids, "lengths": batch.lengths}
 
 
 def _run_options(batch: Batch) -> ort.RunOptions | None:

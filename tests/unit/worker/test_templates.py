@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from worker.checkpoint import Checkpoint, CheckpointError
-from worker.templates import DEFAULT_INSTRUCTION, PairTemplate
+from worker.late_interaction import open_tokenizer
+from worker.templates import DEFAULT_INSTRUCTION, PromptTokenizer
+from worker.tokenizer import open_rust
 
 DIRECTORY = Path(__file__).parents[2] / "golden/qwen3_reranker"
 INPUTS = json.loads((DIRECTORY / "inputs.json").read_bytes())
@@ -17,10 +19,15 @@ def checkpoint():
     return Checkpoint.open(DIRECTORY)
 
 
+def tokenizer(checkpoint, max_length):
+    rust = open_rust(checkpoint)
+    return PromptTokenizer(rust, max_length=max_length, path=checkpoint.config.path)
+
+
 def test_prompts_agree_to_the_id(checkpoint):
-    template = PairTemplate.open(checkpoint, max_length=INPUTS["max_length"])
-    for (query, document), expected in zip(INPUTS["pairs"], INPUTS["input_ids"], strict=True):
-        prompt = template.encode(query, [document], INPUTS["instruction"])[0]
+    pairs = [(query, document) for query, document in INPUTS["pairs"]]
+    prompts = open_tokenizer(checkpoint).encode_pairs(pairs, instruction=INPUTS["instruction"])
+    for prompt, expected in zip(prompts, INPUTS["input_ids"], strict=True):
         assert prompt.ids.tolist() == expected
         assert prompt.truncated == (len(expected) == INPUTS["max_length"])
 
@@ -31,8 +38,8 @@ def test_the_published_instruction_is_the_default():
 
 @pytest.mark.parametrize("words", [30, 30_000])
 def test_only_the_middle_is_cut(checkpoint, words):
-    template = PairTemplate.open(checkpoint, max_length=160)
-    prompt = template.encode("query", ["word " * words])[0]
+    template = tokenizer(checkpoint, 160)
+    (prompt,) = template.encode_pairs([("query", "word " * words)])
     assert prompt.truncated
     assert prompt.input_tokens == 160
     assert prompt.ids[: len(template.prefix)].tolist() == template.prefix.tolist()
@@ -40,11 +47,10 @@ def test_only_the_middle_is_cut(checkpoint, words):
 
 
 def test_braces_in_a_text_are_only_braces(checkpoint):
-    template = PairTemplate.open(checkpoint)
-    plain, braces = template.encode("q", ["{query}", "{0!r} {"])
-    assert plain.input_tokens > 0 < braces.input_tokens
+    plain, braces = open_tokenizer(checkpoint).encode_pairs([("q", "x"), ("q", "{query} {0!r} {")])
+    assert braces.input_tokens > plain.input_tokens
 
 
 def test_a_limit_that_leaves_no_room_is_refused(checkpoint):
-    with pytest.raises(CheckpointError, match="tokens too long"):
-        PairTemplate.open(checkpoint, max_length=40)
+    with pytest.raises(CheckpointError, match=r"a prompt is .* tokens too long"):
+        tokenizer(checkpoint, 40)

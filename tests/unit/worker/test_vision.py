@@ -7,6 +7,7 @@ import pytest
 
 from tests.unit.worker.graphs import GOLDEN, close, edit, reference
 from worker.engine import EngineError, ImageBatch, TokenBatch
+from worker.heads import Output
 from worker.loading import load
 
 
@@ -31,7 +32,7 @@ def test_texts_come_from_the_same_model(loaded):
     texts = json.loads((GOLDEN / name / "inputs.json").read_bytes())["texts"]
     rows = [text.ids for text in model.tokenizer.encode(texts)]
     close(model.engine.run(TokenBatch.pack(rows))["dense"], reference(name)["text_embeds"])
-    assert model.dense_dimension == reference(name)["text_embeds"].shape[1]
+    assert model.sizes[Output.DENSE] == reference(name)["text_embeds"].shape[1]
 
 
 def test_a_model_of_texts_alone_has_no_vision(minilm):
