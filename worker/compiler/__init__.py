@@ -6,6 +6,7 @@
 
 A body is a function that adds a family's encoder to a graph, in the family's own file; the
 heads are those that `worker.heads` finds in the checkpoint, and are the same for every family.
+Models of texts and images are duals: two towers, two graphs, one cache entry.
 """
 
 from worker.compiler.compile import compile_checkpoint

@@ -42,7 +42,12 @@ def attended(
 
 
 def repeated_heads(graph: Graph, vectors: str, heads: int, head_dim: int, times: int) -> str:
-    """Repeat each head in place: (rows, tokens, heads * head_dim) to `times` as wide."""
+    """Repeat each head in place: (rows, tokens, heads * head_dim) to `times` as wide.
+
+    GroupQueryAttention would spare the copies, but refuses heads whose size is no multiple of 8.
+    With 16 heads of 128 over 8 on 2 cores it took 46 ms for a lone row of 512 tokens, this and
+    MultiHeadAttention 76 ms; for 8 rows of 32 tokens it took 12 ms against 6.
+    """
     if times == 1:
         return vectors
     apart = graph.node("Reshape", vectors, graph.integers(0, 0, heads, 1, head_dim))

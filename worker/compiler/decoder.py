@@ -97,9 +97,9 @@ def _decoder(own: Parameters, config: Config, tokens: Tokens, shape: Shape) -> H
     hidden = graph.node("Gather", words, tokens.ids)
     angles = rotary(graph, "places", frequencies(shape.head_dim, _theta(config)), tokens.max_length)
     normed = rms_normed(graph, hidden, _scale(own, _norm_before(0, shape), shape), epsilon)
-    for number, window in enumerate(shape.windows):
-        layer = own.below(f"layers.{number}")
-        bias = window_bias(graph, hidden, window) if window else ""
+    biases = {width: window_bias(graph, hidden, width) for width in {*shape.windows} if width}
+    for number, width in enumerate(shape.windows):
+        layer, bias = own.below(f"layers.{number}"), biases[width] if width else ""
         context = _attention(layer.below("self_attn"), shape, angles, normed, tokens.lengths, bias)
         scale = _scale(layer, "post_attention_layernorm", shape)
         normed, hidden = added_and_rms_normed(graph, context, hidden, scale, epsilon)
