@@ -22,7 +22,8 @@ def pooled(graph: Graph, hidden: str, lengths: str, mode: Pooling) -> str:
         case Pooling.WEIGHTED_MEAN:
             return _weighted(graph, hidden, _rising_shares(graph, hidden, lengths))
         case Pooling.MAX:
-            return graph.node("ReduceMax", without_padding(graph, hidden, lengths), axes=[1])
+            real = without_padding(graph, hidden, lengths)
+            return graph.node("ReduceMax", real, axes=[1], keepdims=0)
         case Pooling.CLS:
             return graph.node("Gather", hidden, _scalar(graph, "first", 0), axis=1)
         case Pooling.LAST_TOKEN:

@@ -68,6 +68,10 @@ TEXTS = [
     Golden("modernbert_cls", DENSE),
     Golden("nomic_bert", DENSE),
     Golden("gte_new", UNIT_DENSE),
+    Golden("deberta_v3", UNIT_DENSE),
+    Golden("qwen2_embedding", UNIT_DENSE),
+    Golden("qwen3_embedding", UNIT_DENSE),
+    Golden("e5_mistral", UNIT_DENSE),
     Golden("splade_bert", SPARSE),
     Golden("splade_distilbert", SPARSE),
     Golden(
@@ -86,6 +90,7 @@ PAIRS = [
     Golden("bert_nli", LOGITS),
     Golden("xlmr_reranker", LOGITS),
     Golden("modernbert_reranker", LOGITS),
+    Golden("deberta_v3_nli", LOGITS),
 ]
 COLBERT = Golden("colbert", {"multivector": ("doc_vectors", UNIT)})
 
