@@ -1,87 +1,35 @@
 """A checkpoint directory as sentence-transformers or transformers writes it.
 
-    modules.json                    which modules follow each other (optional)
-    config.json                     the architecture and its sizes
-    model.safetensors               the weights, or model.safetensors.index.json and its shards
-    tokenizer.json                  read by worker.tokenizer
-    tokenizer_config.json           model_max_length (optional)
-    sentence_bert_config.json       max_seq_length, do_lower_case (optional)
-    1_Pooling/config.json           the pooling mode
+    modules.json                        which modules follow each other (optional)
+    config.json                         the architecture and its sizes
+    model.safetensors                   the weights, or an index and its shards, or
+                                        pytorch_model.bin in either form
+    tokenizer.json                      read by worker.tokenizer
+    tokenizer_config.json               model_max_length (optional)
+    sentence_bert_config.json           max_seq_length, do_lower_case (optional)
+    config_sentence_transformers.json   prompts (optional)
+    1_Pooling/, 2_Dense/, ...           read by worker.heads
 
 Opening one reads the small JSON files only; `weights()` maps the tensors.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from worker.weights import CheckpointError, Weights
+from worker.config import CheckpointError, Config
+from worker.heads import Head, Output, Pooling, encoder_path, head_files, heads_of, read_modules
+from worker.weights import Weights, weight_files
 
 __all__ = ["Checkpoint", "CheckpointError", "Config", "Pooling"]
 
 # Tokenizers without a limit of their own write this order of magnitude (int(1e30)).
 _UNLIMITED = 1_000_000_000
 
-
-class Pooling(StrEnum):
-    """How the token vectors of a text become one vector."""
-
-    MEAN = "mean"
-    CLS = "cls"
-    LAST_TOKEN = "lasttoken"  # noqa: S105 - no password
-
-
-@dataclass(frozen=True, slots=True)
-class Config:
-    """A JSON object on disk whose entries are read with their type."""
-
-    path: Path
-    values: dict[str, Any]
-
-    @classmethod
-    def read(cls, path: Path) -> Config:
-        """Raise CheckpointError if the file is missing or is not a JSON object."""
-        values = _read_json(path)
-        if not isinstance(values, dict):
-            raise CheckpointError(path, "is not a JSON object")
-        return cls(path, values)
-
-    @classmethod
-    def read_optional(cls, path: Path) -> Config:
-        return cls.read(path) if path.exists() else cls(path, {})
-
-    def integer(self, name: str) -> int:
-        """Raise CheckpointError if the entry is absent or no positive integer."""
-        value = self.positive(name)
-        if value is None:
-            raise CheckpointError(self.path, f"has no {name}")
-        return value
-
-    def positive(self, name: str) -> int | None:
-        """Return a positive integer, or None where the entry is absent or null."""
-        value = self.values.get(name)
-        if value is None:
-            return None
-        # Some tokenizers write their limit as a float (1e30).
-        if isinstance(value, bool) or not isinstance(value, int | float) or value < 1:
-            raise CheckpointError(self.path, f"{name} is not a positive number: {value!r}")
-        return int(value)
-
-    def number(self, name: str, default: float) -> float:
-        value = self.values.get(name, default)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise CheckpointError(self.path, f"{name} is not a number: {value!r}")
-        return float(value)
-
-    def text(self, name: str, default: str) -> str:
-        value = self.values.get(name, default)
-        if not isinstance(value, str):
-            raise CheckpointError(self.path, f"{name} is not a string: {value!r}")
-        return value
+_PAIR_OUTPUTS = {Output.LOGITS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,126 +37,108 @@ class Checkpoint:
     """What a checkpoint directory says about the model, without its weights.
 
     Attributes:
-        directory: where config.json, the weights and tokenizer.json lie.
+        root: the directory as given.
+        directory: where config.json, the weights and tokenizer.json lie, in it or below it.
         config: config.json.
-        pooling: how token vectors become one; mean where nothing is said, as
-            sentence-transformers does for a bare transformers directory.
-        normalize: whether the vectors are scaled to unit length.
+        heads: what the model answers with; the first is its default.
         max_length: the longest input in tokens, special tokens included.
         do_lower_case: whether texts are lower-cased before the tokenizer sees them.
+        prompts: texts to put before an input, by name, such as `query`.
+        default_prompt: what is put before an input that is neither query nor document.
 
     """
 
+    root: Path
     directory: Path
     config: Config
-    pooling: Pooling
-    normalize: bool
+    heads: tuple[Head, ...]
     max_length: int
     do_lower_case: bool
+    prompts: Mapping[str, str]
+    default_prompt: str
 
     @classmethod
-    def open(cls, directory: Path) -> Checkpoint:
+    def open(cls, root: Path) -> Checkpoint:
         """Read the configuration files.
 
         Raises:
             CheckpointError: a file is missing, malformed or asks for what is not supported.
 
         """
-        modules = _modules(directory)
-        root = directory / modules.get("Transformer", "")
-        config = Config.read(root / "config.json")
-        sentence = Config.read_optional(root / "sentence_bert_config.json")
+        modules = read_modules(root)
+        directory = root / encoder_path(modules)
+        config = Config.read(directory / "config.json")
+        sentence = Config.read_optional(directory / "sentence_bert_config.json")
+        prompts = Config.read_optional(root / "config_sentence_transformers.json")
+        texts = prompts.below("prompts")
+        named = {name: texts.text(name, default="") for name in texts.values}
         return cls(
-            directory=root,
+            root=root,
+            directory=directory,
             config=config,
-            pooling=_pooling(directory, modules),
-            normalize="Normalize" in modules,
-            max_length=_max_length(sentence, config, root),
+            heads=heads_of(root, modules, config),
+            max_length=_max_length(sentence, config, directory),
             do_lower_case=sentence.values.get("do_lower_case") is True,
+            prompts=named,
+            default_prompt=named.get(prompts.text("default_prompt_name", default=""), ""),
         )
 
     @property
     def tokenizer_path(self) -> Path:
         return self.directory / "tokenizer.json"
 
+    def tokenizer_files(self) -> list[Path]:
+        """Return the files that decide which id a token has, as far as they are there."""
+        names = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+        return [file for name in names if (file := self.directory / name).exists()]
+
+    @property
+    def outputs(self) -> tuple[Output, ...]:
+        """What the model answers with; the first is its default."""
+        return tuple(head.output for head in self.heads)
+
+    @property
+    def reads_type_ids(self) -> bool:
+        """Whether the model is told which text of a pair a token belongs to."""
+        types = self.config.values.get("type_vocab_size") or 0
+        return types > 1 and not _PAIR_OUTPUTS.isdisjoint(self.outputs)
+
     def recipe(self) -> dict[str, Any]:
         """Everything beside the weights that decides the compiled graph, as JSON values."""
         return {
             "config": self.config.values,
-            "pooling": self.pooling.value,
-            "normalize": self.normalize,
+            "heads": [{"output": head.output, **asdict(head)} for head in self.heads],
             "max_length": self.max_length,
         }
 
     def weight_files(self) -> list[Path]:
-        """Return the safetensors files, one or the shards of the index, in a stable order."""
-        index = self.directory / "model.safetensors.index.json"
-        if not index.exists():
-            return [self.directory / "model.safetensors"]
-        shards = Config.read(index).values.get("weight_map")
-        if not isinstance(shards, dict) or not shards:
-            raise CheckpointError(index, "has no weight_map")
-        return [self.directory / name for name in sorted(set(shards.values()))]
+        """Return the weights files of the encoder and of the heads, in a stable order."""
+        return self._encoder_files() + head_files(self.root, self.heads)
 
     def weights(self) -> Weights:
-        """Map the weights; the caller closes them.
+        """Map the encoder's weights; the caller closes them.
 
         Raises:
             CheckpointError: a weights file is missing or corrupt.
 
         """
-        return Weights(self.weight_files())
+        return Weights(self._encoder_files())
+
+    def _encoder_files(self) -> list[Path]:
+        return weight_files(self.directory, "model")
 
 
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise CheckpointError(path, "is missing") from None
-    except ValueError as error:
-        raise CheckpointError(path, f"is not JSON: {error}") from error
-
-
-def _modules(directory: Path) -> dict[str, str]:
-    """Return the path of each module by its class name, from modules.json where there is one."""
-    path = directory / "modules.json"
-    if not path.exists():
-        return {}
-    listed = _read_json(path)
-    try:
-        modules = {entry["type"].rpartition(".")[2]: entry["path"] for entry in listed}
-    except (TypeError, KeyError, AttributeError):
-        raise CheckpointError(path, "is not a list of modules with type and path") from None
-    unsupported = modules.keys() - {"Transformer", "Pooling", "Normalize"}
-    if unsupported:
-        raise CheckpointError(path, f"has unsupported modules: {', '.join(sorted(unsupported))}")
-    return modules
-
-
-def _pooling(directory: Path, modules: dict[str, str]) -> Pooling:
-    """Read either spelling: one flag a mode, or `pooling_mode` with the mode's name."""
-    if "Pooling" not in modules:
-        return Pooling.MEAN
-    config = Config.read(directory / modules["Pooling"] / "config.json")
-    flags = [
-        name.removeprefix("pooling_mode_").removesuffix("_tokens").removesuffix("_token")
-        for name, value in config.values.items()
-        if name.startswith("pooling_mode_") and value is True
-    ]
-    named = config.values.get("pooling_mode")
-    mode = str(named) if named is not None else "+".join(flags) or "none"
-    try:
-        return Pooling(mode)
-    except ValueError:
-        raise CheckpointError(config.path, f"pooling mode {mode} is not supported") from None
-
-
-def _max_length(sentence: Config, config: Config, root: Path) -> int:
+def _max_length(sentence: Config, config: Config, directory: Path) -> int:
     chosen = sentence.positive("max_seq_length")
     if chosen is not None:
         return chosen
-    tokenizer = Config.read_optional(root / "tokenizer_config.json")
-    limits = [config.positive("max_position_embeddings"), tokenizer.positive("model_max_length")]
+    tokenizer = Config.read_optional(directory / "tokenizer_config.json")
+    # Models of texts and images keep what concerns texts apart.
+    body = config.below("text_config", config.values)
+    limits = [
+        body.positive("max_position_embeddings", "n_positions"),
+        tokenizer.positive("model_max_length"),
+    ]
     known = [limit for limit in limits if limit is not None and limit < _UNLIMITED]
     if not known:
         raise CheckpointError(config.path, "states no maximum length, nor do the files beside it")

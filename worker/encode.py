@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,75 +11,61 @@ from numpy.typing import NDArray
 from servicekit.errors import SieError, code_of, invalid, proto_of
 from servicekit.packed import packed_twin
 from sie.errors.v1.error_reason_pb2 import ErrorReason
-from sie.inference.v1.inference_service_pb2 import EncodeParams, EncodeResponse, Truncate
-from sie.registry.v1.model_pb2 import Model, Profile
+from sie.inference.v1.inference_service_pb2 import EncodeResponse, Truncate
+from sie.registry.v1.model_pb2 import Model
 from worker.delivery import Delivery
+from worker.encode_settings import settings_of
+from worker.heads import Output
+from worker.loading import LoadedModel
+from worker.sparse import merged_weights, nonzero
 from worker.tokenizer import TokenizedText
-from worker.vectors import write_dense
+from worker.vectors import write_dense, write_multivector, write_sparse
 
 PackedEncodeResponse = packed_twin(EncodeResponse)
 
 
-class EncodeSettings(NamedTuple):
-    """What a request and its profile decide together."""
-
-    prompt: str
-    truncate: int
-    dtype: int
-    dimensions: int
-
-
-def settings_of(params: EncodeParams, model: Model) -> EncodeSettings:
-    """Merge a request's parameters over its profile: the request wins."""
-    profile = _profile(params.profile, model)
-    return EncodeSettings(
-        prompt=params.instruction or _prompt(params, profile),
-        truncate=params.truncate or profile.truncate,
-        dtype=params.output_dtype or profile.output_dtype,
-        dimensions=params.dimensions,
-    )
-
-
-def _profile(name: str, model: Model) -> Profile:
-    profiles = model.profiles
-    asked = profiles[name or "default"] if (name or "default") in profiles else Profile()
-    if not asked.extends:
-        return asked
-    merged = Profile()
-    merged.CopyFrom(profiles[asked.extends])
-    merged.MergeFrom(asked)
-    return merged
-
-
-def _prompt(params: EncodeParams, profile: Profile) -> str:
-    if not params.HasField("is_query"):
-        return ""
-    return profile.query_prompt if params.is_query else profile.document_prompt
-
-
 class EncodeJob:
-    """One Encode work item while it is computed."""
+    """One Encode work item while it is computed.
+
+    Raises:
+        SieError: the request asks for what the model does not give.
+
+    """
 
     verb = "encode"
 
-    def __init__(self, delivery: Delivery, model: Model) -> None:
+    def __init__(self, delivery: Delivery, model: Model, loaded: LoadedModel) -> None:
         self.delivery = delivery
+        self._loaded = loaded
         self._items = delivery.item.encode.items
-        self._settings = settings_of(delivery.item.encode.params, model)
+        self._settings = settings_of(delivery.item.encode.params, model, loaded)
         self._tokenized: Sequence[TokenizedText] = ()
         self._fragments = [b""] * len(self._items)
         self._errors: list[SieError] = []
         self._remaining = len(self._items)
 
     @property
-    def texts(self) -> list[str]:
-        """The texts to tokenise, one an item."""
-        return [self._settings.prompt + item.text for item in self._items]
+    def outputs(self) -> frozenset[Output]:
+        """The engine's outputs that the results are made from."""
+        return self._settings.outputs
+
+    @property
+    def characters(self) -> int:
+        """How much text there is to tokenise."""
+        return sum(len(item.text) for item in self._items)
 
     @property
     def done(self) -> bool:
         """Whether every item has a result or an error."""
         return self._remaining == 0
+
+    def tokenize(self) -> list[TokenizedText]:
+        """Tokenise the texts, one an item."""
+        return self._loaded.tokenizer.encode(
+            [self._settings.prompt + item.text for item in self._items],
+            is_query=self._settings.is_query,
+            keep_end=self._settings.truncate == Truncate.TRUNCATE_LEFT,
+        )
 
     def accept(self, tokenized: Sequence[TokenizedText]) -> list[int]:
         """Take the tokenised texts, and return the indices of those to compute."""
@@ -100,8 +86,8 @@ class EncodeJob:
             input_tokens=tokenized.input_tokens,
             truncated=tokenized.truncated,
         )
-        dtype, dimensions = self._settings.dtype, self._settings.dimensions
-        write_dense(result.dense, outputs["dense"][row], dtype, dimensions)
+        for output in self.outputs:
+            self._write(result, output, outputs[output][row], tokenized)
         fragment = response.SerializeToString()
         limit = self.delivery.max_fragment_bytes
         if len(fragment) > limit:
@@ -124,6 +110,27 @@ class EncodeJob:
             await self.delivery.fail(self._errors[0])
         else:
             await self.delivery.reply(self.verb, self._fragments)
+
+    def _write(
+        self, result: Any, output: Output, values: NDArray[np.float32], text: TokenizedText
+    ) -> None:
+        """Fill the field of a packed EncodeResult that an output answers.
+
+        `values` are one row of the output, so those of tokens have padding at their end.
+        """
+        dtype = self._settings.dtype
+        match output:
+            case Output.DENSE:
+                write_dense(result.dense, values, dtype, self._settings.dimensions)
+            case Output.SPARSE:
+                write_sparse(result.sparse, *nonzero(values), dtype, len(values))
+            case Output.TOKEN_WEIGHTS:
+                pairs = merged_weights(text.ids, values, self._loaded.weightless)
+                write_sparse(result.sparse, *pairs, dtype, self._loaded.sizes[output])
+            case _:
+                vectors = values[: len(text.ids)]
+                kept = vectors if text.kept is None else vectors[text.kept]
+                write_multivector(result.multivector, kept, dtype)
 
     def _set(self, index: int, fragment: bytes) -> None:
         self._fragments[index] = fragment

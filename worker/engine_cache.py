@@ -43,8 +43,10 @@ class EngineCache:
 
         """
         parts = {
-            "weights": [self._weights_digest(path) for path in checkpoint.weight_files()],
+            "weights": [self._digest(path) for path in checkpoint.weight_files()],
             "recipe": checkpoint.recipe(),
+            # Some graphs know single tokens by their id.
+            "tokenizer": [self._digest(path) for path in checkpoint.tokenizer_files()],
             "compiler": _compiler_digest(),
             "engine": engine,
             "precision": precision,
@@ -81,7 +83,7 @@ class EngineCache:
             self._digests.remember(entry / file, digest)
         return entry
 
-    def _weights_digest(self, path: Path) -> str:
+    def _digest(self, path: Path) -> str:
         try:
             return self._digests.of(path)
         except OSError as error:

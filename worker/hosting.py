@@ -23,6 +23,7 @@ from sie.registry.v1.model_pb2 import Model
 from sie.worker.v1.worker_status_pb2 import HostedModel
 from worker import metrics
 from worker.checkpoint import CheckpointError
+from worker.encode_settings import output_for
 from worker.loading import LoadedModel, load
 from worker.serving import ServedModel
 from worker.sources import SourceError, locate
@@ -193,12 +194,23 @@ class ModelHost:
 
 def _load(model: Model, cache_dir: Path) -> LoadedModel:
     loaded = load(locate(model.sources), cache_dir)
-    declared = model.tasks.encode.dense.dims
-    if declared and declared != loaded.dense_dimension:
-        raise SourceError(
-            f"the registry says {declared} dimensions, the checkpoint has {loaded.dense_dimension}"
-        )
+    encode = model.tasks.encode
+    for name in ("dense", "sparse", "multivector"):
+        if encode.HasField(name):
+            _check_size(name, getattr(encode, name).dims, loaded)
     return loaded
+
+
+def _check_size(name: str, declared: int, loaded: LoadedModel) -> None:
+    """Raise SourceError if the checkpoint is not what the registry says."""
+    output = output_for(name, loaded.sizes)
+    if output is None:
+        raise SourceError(f"the registry says {name} vectors, the checkpoint has none")
+    if declared and declared != loaded.sizes[output]:
+        raise SourceError(
+            f"the registry says {declared} dimensions of {name}, "
+            f"the checkpoint has {loaded.sizes[output]}"
+        )
 
 
 def _load_error(model_id: str, error: Exception) -> SieError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +11,36 @@ from pathlib import Path
 import numpy as np
 
 from worker.checkpoint import Checkpoint
-from worker.engine import Engine, EngineError, TokenBatch
+from worker.engine import Batch, Engine, EngineError, TokenBatch
 from worker.engine_cache import EngineCache
 from worker.engines.onnxruntime_cpu import NAME, OnnxRuntimeCpu
+from worker.heads import Output
+from worker.late_interaction import open_tokenizer
+from worker.preprocessor import ImagePreprocessor
+from worker.special_tokens import special_tokens
 from worker.tokenizer import Tokenizer
+from worker.vision import GRAPH, Vision, has_vision
 
 # Short and long rows, so that padding and the masks are exercised too.
 _CANARY_TEXTS = ("canary", "The canary sang in the mine, and so the miners went on working.")
 _PRECISION = "float32"
 
+_VERBS = {
+    Output.DENSE: ("encode",),
+    Output.SPARSE: ("encode",),
+    Output.TOKEN_WEIGHTS: ("encode",),
+    Output.MULTIVECTOR: ("encode", "score"),
+    Output.LOGITS: ("score", "extract"),
+    Output.TOKEN_LOGITS: ("extract",),
+}
+
+
+# BGE-M3 gives these no weight, whatever the model says.
+_WEIGHTLESS = ("cls_token", "eos_token", "pad_token", "unk_token")
+
 
 class CanaryError(EngineError):
-    """The model was loaded, but its first answer was not a vector of finite numbers."""
+    """The model was loaded, but its first answer was not made of finite numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +49,32 @@ class LoadedModel:
 
     Attributes:
         tokenizer: texts to token ids.
-        engine: token ids to vectors.
-        dense_dimension: the length of a `dense` vector.
+        engine: token ids to outputs.
+        sizes: for each output its last dimension, the default output first; for token
+            weights the size of the vocabulary.
         max_length: the longest input in tokens, special tokens included.
+        prompts: texts to put before an input, by name, such as `query`.
+        default_prompt: what is put before an input that is neither query nor document.
+        weightless: ids that token weights are dropped for.
         seconds: how long each phase of loading took: read, compile, session, warm_up.
+        vision: images to vectors, for a model that reads them too.
 
     """
 
     tokenizer: Tokenizer
     engine: Engine
-    dense_dimension: int
+    sizes: Mapping[Output, int]
     max_length: int
+    prompts: Mapping[str, str]
+    default_prompt: str
+    weightless: frozenset[int]
     seconds: Mapping[str, float]
+    vision: Vision | None = None
+
+    @property
+    def verbs(self) -> frozenset[str]:
+        """Which of `encode`, `score` and `extract` the outputs can answer."""
+        return frozenset(verb for output in self.sizes for verb in _VERBS[output])
 
 
 def load(directory: Path, cache_dir: Path, *, cores: int | None = None) -> LoadedModel:
@@ -63,31 +95,83 @@ def load(directory: Path, cache_dir: Path, *, cores: int | None = None) -> Loade
     cache = EngineCache(cache_dir)
     with _timed(seconds, "read"):
         checkpoint = Checkpoint.open(directory)
-        tokenizer = Tokenizer.open(checkpoint)
+        tokenizer = open_tokenizer(checkpoint)
         key = cache.key(checkpoint, engine=NAME, precision=_PRECISION)
     with _timed(seconds, "compile"):
         compiled = cache.find(key) or _compile(cache, key, checkpoint)
     with _timed(seconds, "session"):
         engine = OnnxRuntimeCpu(compiled / "model.onnx", cores=cores)
+        vision = _vision(checkpoint, compiled, cores)
     with _timed(seconds, "warm_up"):
-        dimension = check_canary(tokenizer, engine)
-    return LoadedModel(tokenizer, engine, dimension, checkpoint.max_length, seconds)
+        shapes = check_canary(tokenizer, engine, checkpoint.outputs)
+        if vision is not None:
+            check_image_canary(vision, shapes[Output.DENSE])
+    named = special_tokens(checkpoint)
+    return LoadedModel(
+        tokenizer=tokenizer,
+        engine=engine,
+        sizes=_sizes(checkpoint, shapes),
+        max_length=checkpoint.max_length,
+        prompts=checkpoint.prompts,
+        default_prompt=checkpoint.default_prompt,
+        weightless=frozenset(tokenizer.token_ids(named[k] for k in _WEIGHTLESS if k in named)),
+        seconds=seconds,
+        vision=vision,
+    )
 
 
-def check_canary(tokenizer: Tokenizer, engine: Engine) -> int:
-    """Run two known texts and return the dimension of their vectors.
+def check_canary(
+    tokenizer: Tokenizer, engine: Engine, outputs: Sequence[Output]
+) -> dict[Output, tuple[int, ...]]:
+    """Run two known texts and return the shapes of the outputs.
 
     Raises:
-        CanaryError: the answer is not a finite vector a text.
+        CanaryError: an answer is not a row of finite numbers for each text.
 
     """
     texts = tokenizer.encode(_CANARY_TEXTS)
-    dense = engine.run(TokenBatch.pack([text.ids for text in texts]))["dense"]
-    if dense.ndim != 2 or len(dense) != len(texts):
-        raise CanaryError(f"{engine.name}: dense has shape {dense.shape}")
-    if not np.isfinite(dense).all():
-        raise CanaryError(f"{engine.name}: dense holds NaN or infinity")
-    return int(dense.shape[1])
+    return _checked(engine, TokenBatch.pack([text.ids for text in texts]), len(texts), outputs)
+
+
+def check_image_canary(vision: Vision, expected: tuple[int, ...]) -> None:
+    """Run two known images.
+
+    Raises:
+        CanaryError: the answer is not a vector of finite numbers for each, as long as a text's.
+
+    """
+    batch = vision.canary()
+    rows = len(batch.pixel_values)
+    shape = _checked(vision.engine, batch, rows, [Output.DENSE])[Output.DENSE]
+    if shape[1:] != expected[1:]:
+        raise CanaryError(f"images have vectors of {shape[-1]}, texts of {expected[-1]}")
+
+
+def _checked(
+    engine: Engine, batch: Batch, rows: int, outputs: Sequence[Output]
+) -> dict[Output, tuple[int, ...]]:
+    answers = engine.run(batch, outputs)
+    for output in outputs:
+        answer = answers[output]
+        if answer.ndim < 2 or len(answer) != rows:
+            raise CanaryError(f"{engine.name}: {output} has shape {answer.shape}")
+        if not np.isfinite(answer).all():
+            raise CanaryError(f"{engine.name}: {output} holds NaN or infinity")
+    return {output: answers[output].shape for output in outputs}
+
+
+def _sizes(checkpoint: Checkpoint, shapes: Mapping[Output, tuple[int, ...]]) -> dict[Output, int]:
+    sizes = {output: shape[-1] for output, shape in shapes.items()}
+    if Output.TOKEN_WEIGHTS in sizes:
+        sizes[Output.TOKEN_WEIGHTS] = checkpoint.config.integer("vocab_size")
+    return sizes
+
+
+def _vision(checkpoint: Checkpoint, compiled: Path, cores: int | None) -> Vision | None:
+    if not has_vision(compiled):
+        return None
+    preprocessor = ImagePreprocessor.open(checkpoint.directory)
+    return Vision(preprocessor, OnnxRuntimeCpu(compiled / GRAPH, cores=cores))
 
 
 def _compile(cache: EngineCache, key: str, checkpoint: Checkpoint) -> Path:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from worker.batcher import BatchLimits, select
 from worker.engine import Engine, TokenBatch
+from worker.tokenizer import TokenizedText
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,8 @@ class Text:
     """One text that waits to be computed.
 
     Attributes:
-        ids: (tokens,) int32.
+        tokenized: what the engine reads.
+        outputs: names of the outputs that are wanted.
         deadline: seconds since 1970 UTC; past it nobody wants the result.
         owner: whoever submitted it; handed back with the result.
         index: its position with the owner.
@@ -39,7 +41,8 @@ class Text:
 
     """
 
-    ids: NDArray[np.int32]
+    tokenized: TokenizedText
+    outputs: frozenset[str]
     deadline: float
     owner: Any
     index: int
@@ -47,7 +50,7 @@ class Text:
 
     @property
     def tokens(self) -> int:
-        return len(self.ids)
+        return self.tokenized.input_tokens
 
 
 @dataclass(slots=True, eq=False)
@@ -56,7 +59,8 @@ class Computed:
 
     Attributes:
         texts: what was in it.
-        outputs: by name, one row for each text; empty if the run failed.
+        outputs: by name, one row for each text, at least those that the texts want; empty if
+            the run failed.
         error: why it failed, or None.
         started: when the run began, seconds, monotonic.
         seconds: how long the run took.
@@ -170,7 +174,7 @@ class Runner:
         outputs: Mapping[str, NDArray[np.float32]] = {}
         error = None
         try:
-            outputs = self._engine.run(TokenBatch.pack([text.ids for text in texts]))
+            outputs = self._engine.run(_batch(texts), _wanted(texts))
             self._last_success = time.perf_counter()
         except Exception as caught:  # noqa: BLE001 - whatever an engine raises is the batch's
             error = caught
@@ -187,3 +191,25 @@ class Runner:
         middle = len(texts) // 2
         self._run(texts[:middle])
         self._run(texts[middle:])
+
+
+def _batch(texts: Sequence[Text]) -> TokenBatch:
+    tokenized = [text.tokenized for text in texts]
+    return TokenBatch.pack(
+        [text.ids for text in tokenized],
+        attended=[text.attended for text in tokenized],
+        type_ids=_type_ids(tokenized),
+    )
+
+
+def _type_ids(tokenized: Sequence[TokenizedText]) -> list[NDArray[np.int32]] | None:
+    if all(text.type_ids is None for text in tokenized):
+        return None
+    return [
+        np.zeros_like(text.ids) if text.type_ids is None else text.type_ids for text in tokenized
+    ]
+
+
+def _wanted(texts: Sequence[Text]) -> list[str]:
+    """Return what any of the texts wants: neighbours may ask for different outputs."""
+    return sorted(frozenset[str]().union(*(text.outputs for text in texts)))

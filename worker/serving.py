@@ -95,6 +95,8 @@ class ServedModel:
             await self._empty.wait()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.to_thread(self.runner.close)
+        if self._loaded.vision is not None:
+            self._loaded.vision.engine.close()
 
     async def tick(self) -> None:
         """Keep what is in hand from being delivered again; called every second or so."""
@@ -109,8 +111,10 @@ class ServedModel:
 
     def submit_canary(self) -> None:
         """Queue a text of our own, whose success shows in the runner's last_success."""
-        ids = self._loaded.tokenizer.encode([_CANARY])[0].ids
-        self.runner.submit([Text(ids, time.time() + _CANARY_DEADLINE_S, None, 0)])
+        (tokenized,) = self._loaded.tokenizer.encode([_CANARY])
+        outputs = frozenset(list(self._loaded.sizes)[:1])
+        deadline = time.time() + _CANARY_DEADLINE_S
+        self.runner.submit([Text(tokenized, outputs, deadline, None, 0)])
 
     def _want(self) -> int:
         return messages_wanted(
@@ -151,14 +155,13 @@ class ServedModel:
         """Tokenise a work item and queue its texts."""
         job = self._job(delivery)
         started = time.perf_counter()
-        texts = job.texts
-        if sum(map(len, texts)) <= _INLINE_CHARACTERS:
-            tokenized = self._loaded.tokenizer.encode(texts)
+        if job.characters <= _INLINE_CHARACTERS:
+            tokenized = job.tokenize()
         else:
-            tokenized = await asyncio.to_thread(self._loaded.tokenizer.encode, texts)
+            tokenized = await asyncio.to_thread(job.tokenize)
         delivery.timing.tokenization_ms = (time.perf_counter() - started) * 1000
         queued = [
-            Text(tokenized[index].ids, delivery.deadline, job, index)
+            Text(tokenized[index], job.outputs, delivery.deadline, job, index)
             for index in job.accept(tokenized)
         ]
         tokens = sum(text.tokens for text in queued)
@@ -170,8 +173,8 @@ class ServedModel:
 
     def _job(self, delivery: Delivery) -> EncodeJob:
         verb = delivery.item.WhichOneof("request")
-        if verb == EncodeJob.verb:
-            return EncodeJob(delivery, self._model)
+        if verb == EncodeJob.verb and verb in self._loaded.verbs:
+            return EncodeJob(delivery, self._model, self._loaded)
         raise SieError(
             ErrorReason.ERROR_REASON_NOT_IMPLEMENTED,
             f"this worker has no engine for '{verb}'",

@@ -6,7 +6,8 @@ model, so both are replaced: the checkpoint's maximum length, and no padding.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,82 +15,171 @@ from numpy.typing import NDArray
 from tokenizers import Encoding, normalizers
 from tokenizers import Tokenizer as RustTokenizer
 
-from worker.checkpoint import Checkpoint, CheckpointError
+from worker.checkpoint import Checkpoint
+from worker.vocabulary import read_tokenizer
 
-# Texts are some 4 characters a token; a longer prefix than this is rarely needed to fill
+# Texts are some 4 characters a token; a longer piece than this is rarely needed to fill
 # max_length twice, and a whole book is then never tokenised for its first page.
-_PREFIX_CHARACTERS_PER_TOKEN = 16
+_CHARACTERS_PER_TOKEN = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TokenizedText:
-    """What the model sees of one text.
+    """What the model sees of one text, or of one pair of texts.
 
     Attributes:
-        ids: (input_tokens,) int32, special tokens included.
+        ids: (tokens,) int32, special tokens included.
         truncated: whether the text was cut to the model's maximum length.
+        type_ids: (tokens,) int32, 0 for the first text of a pair and 1 for the second, where
+            the tokenizer tells them apart; None for a single text.
+        unattended: tokens at the end that the others do not see.
+        kept: (tokens,) bool, whose vectors a multivector has; None for all.
 
     """
 
     ids: NDArray[np.int32]
     truncated: bool
+    type_ids: NDArray[np.int32] | None = None
+    unattended: int = 0
+    kept: NDArray[np.bool_] | None = None
 
     @property
     def input_tokens(self) -> int:
         return len(self.ids)
 
+    @property
+    def attended(self) -> int:
+        """How many tokens, from the first, are attended to."""
+        return len(self.ids) - self.unattended
+
 
 class Tokenizer:
     """Encodes batches of texts in native threads with the GIL released; safe to share."""
 
-    def __init__(self, rust: RustTokenizer, *, max_length: int, lower_case: bool) -> None:
-        rust.enable_truncation(max_length)
-        rust.no_padding()
-        if lower_case:
-            # As a normaliser it leaves special tokens written in a text alone.
-            given = [rust.normalizer] if rust.normalizer else []
-            rust.normalizer = normalizers.Sequence([normalizers.Lowercase(), *given])
+    def __init__(self, rust: RustTokenizer, *, max_length: int) -> None:
+        """Take over a tokenizer, which nobody else may use any more."""
         self._rust = rust
         self._max_length = max_length
+        self._beginnings = _Truncating(rust, max_length, keep_end=False)
 
     @classmethod
     def open(cls, checkpoint: Checkpoint) -> Tokenizer:
         """Raise CheckpointError if tokenizer.json is missing or cannot be read."""
-        path = checkpoint.tokenizer_path
-        try:
-            rust = RustTokenizer.from_buffer(path.read_bytes())
-        except FileNotFoundError:
-            raise CheckpointError(path, "is missing") from None
-        except Exception as error:  # the library raises nothing narrower
-            raise CheckpointError(path, f"is not a tokenizer: {error}") from error
-        return cls(rust, max_length=checkpoint.max_length, lower_case=checkpoint.do_lower_case)
+        return cls(open_rust(checkpoint), max_length=checkpoint.max_length)
+
+    def token_ids(self, tokens: Iterable[str]) -> list[int]:
+        """Return the ids of those tokens that the vocabulary has."""
+        ids = (self._rust.token_to_id(token) for token in tokens)
+        return [index for index in ids if index is not None]
+
+    def encode(
+        self, texts: Sequence[str], *, is_query: bool = False, keep_end: bool = False
+    ) -> list[TokenizedText]:
+        """Tokenise texts, in order; each result holds at most max_length tokens.
+
+        Args:
+            texts: what to tokenise.
+            is_query: for models that read queries and documents differently.
+            keep_end: cut a text that is too long at its beginning.
+
+        """
+        return (self._ends if keep_end else self._beginnings).encode(texts)
+
+    def encode_pairs(
+        self, pairs: Sequence[tuple[str, str]], *, keep_end: bool = False
+    ) -> list[TokenizedText]:
+        """Tokenise pairs of texts, in order, each to one input of at most max_length tokens.
+
+        What is too much is taken from the longer text of a pair, until both are as long.
+        """
+        return (self._ends if keep_end else self._beginnings).encode_pairs(pairs)
+
+    @functools.cached_property
+    def _ends(self) -> _Truncating:
+        # The library keeps truncation with the tokenizer, not with the call.
+        return _Truncating(copy_of(self._rust), self._max_length, keep_end=True)
+
+
+def open_rust(checkpoint: Checkpoint) -> RustTokenizer:
+    """Raise CheckpointError if tokenizer.json is missing or cannot be read."""
+    rust = read_tokenizer(checkpoint.tokenizer_path)
+    if checkpoint.do_lower_case:
+        # As a normaliser it leaves special tokens written in a text alone.
+        given = [rust.normalizer] if rust.normalizer else []
+        rust.normalizer = normalizers.Sequence([normalizers.Lowercase(), *given])
+    return rust
+
+
+def copy_of(rust: RustTokenizer) -> RustTokenizer:
+    return RustTokenizer.from_str(rust.to_str())
+
+
+class _Truncating:
+    """A tokenizer that keeps the beginning, or the end, of what is too long."""
+
+    def __init__(self, rust: RustTokenizer, max_length: int, *, keep_end: bool) -> None:
+        self._rust = rust
+        self._rust.enable_truncation(max_length, direction="left" if keep_end else "right")
+        self._rust.no_padding()
+        self._max_length = max_length
+        self._limit = max_length * _CHARACTERS_PER_TOKEN
+        self._piece = _last_words if keep_end else _first_words
 
     def encode(self, texts: Sequence[str]) -> list[TokenizedText]:
-        """Tokenise texts, in order; each result holds at most max_length tokens."""
-        limit = self._max_length * _PREFIX_CHARACTERS_PER_TOKEN
-        encodings = self._rust.encode_batch_fast([_prefix(text, limit) for text in texts])
+        pieces = [self._piece(text, self._limit) for text in texts]
+        encodings = self._rust.encode_batch_fast(pieces)
+        return [self._result(*both) for both in zip(texts, encodings, strict=True)]
+
+    def encode_pairs(self, pairs: Sequence[tuple[str, str]]) -> list[TokenizedText]:
+        pieces = [(self._enough(first), self._enough(second)) for first, second in pairs]
+        encodings = self._rust.encode_batch_fast(pieces)
         return [
-            self._result(text, encoding, limit)
-            for text, encoding in zip(texts, encodings, strict=True)
+            self._tokenized(encoding, np.array(encoding.type_ids, dtype=np.int32))
+            for encoding in encodings
         ]
 
-    def _result(self, text: str, encoding: Encoding, limit: int) -> TokenizedText:
-        # Without spaces between words the cut can still change tokens next to it, so a prefix
-        # counts only where a further max_length of tokens lies between the input and the cut.
-        while len(text) > limit and len(_overflow(encoding)) < 2:
+    def _result(self, text: str, encoding: Encoding) -> TokenizedText:
+        if self._suffices(text, self._limit, encoding):
+            return self._tokenized(encoding, None)
+        return self._tokenized(self._encode_enough(text)[1], None)
+
+    def _enough(self, text: str) -> str:
+        """Return a piece of the text from which the model sees what it sees of the text."""
+        return text if len(text) <= self._limit else self._encode_enough(text)[0]
+
+    def _encode_enough(self, text: str) -> tuple[str, Encoding]:
+        limit = self._limit
+        while True:
+            piece = self._piece(text, limit)
+            encoding = self._rust.encode_batch_fast([piece])[0]
+            if self._suffices(text, limit, encoding):
+                return piece, encoding
             limit *= 4
-            encoding = self._rust.encode_batch_fast([_prefix(text, limit)])[0]
+
+    def _suffices(self, text: str, limit: int, encoding: Encoding) -> bool:
+        # Without spaces between words the cut can still change tokens next to it, so a piece
+        # counts only where a further max_length of tokens lies between the input and the cut.
+        return len(text) <= limit or len(_overflow(encoding)) >= 2
+
+    def _tokenized(self, encoding: Encoding, type_ids: NDArray[np.int32] | None) -> TokenizedText:
         ids = np.array(encoding.ids, dtype=np.int32)
         full = len(ids) >= self._max_length
-        return TokenizedText(ids, truncated=full and bool(_overflow(encoding)))
+        return TokenizedText(ids, full and bool(_overflow(encoding)), type_ids)
 
 
-def _prefix(text: str, limit: int) -> str:
+def _first_words(text: str, limit: int) -> str:
     """Return the whole words among the first `limit` characters, or all of a shorter text."""
     if len(text) <= limit:
         return text
     # Half a word may become quite other tokens: WordPiece has one token for an overlong word.
     return next(iter(text[:limit].rsplit(maxsplit=1)), "")
+
+
+def _last_words(text: str, limit: int) -> str:
+    """Return the whole words among the last `limit` characters, or all of a shorter text."""
+    if len(text) <= limit:
+        return text
+    return next(iter(text[-limit:].split(maxsplit=1)[-1:]), "")
 
 
 def _overflow(encoding: Encoding) -> list[Encoding]:

@@ -1,27 +1,40 @@
-"""The tensors of a checkpoint, mapped from safetensors files and read one at a time."""
+"""The tensors of a checkpoint, mapped from its files and read one at a time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from worker.config import CheckpointError, Config
+from worker.torch_file import TorchFile
+
+__all__ = ["CheckpointError", "Weights", "weight_files"]
+
 _FLOATS = {"F16": np.float16, "BF16": ml_dtypes.bfloat16, "F32": np.float32, "F64": np.float64}
 
 
-class CheckpointError(Exception):
-    """A checkpoint cannot be used: which file, and what is wrong with it."""
+def weight_files(directory: Path, stem: str) -> list[Path]:
+    """Return the files that hold the tensors of `stem`, in a stable order.
 
-    def __init__(self, path: Path, problem: str) -> None:
-        super().__init__(f"{path}: {problem}")
-        self.path = path
-        self.problem = problem
+    In order of preference: the shards that an index lists, `stem`.safetensors, and what
+    torch.save wrote (`stem`.pt; pytorch_model.bin for `model`).
+
+    """
+    torch = "pytorch_model.bin" if stem == "model" else f"{stem}.pt"
+    for name in (f"{stem}.safetensors", torch):
+        index = directory / f"{name}.index.json"
+        if index.exists():
+            return _shards(index)
+        if (directory / name).exists():
+            return [directory / name]
+    return [directory / f"{stem}.safetensors"]
 
 
 class Weights:
@@ -33,19 +46,21 @@ class Weights:
 
     def __init__(self, files: Sequence[Path]) -> None:
         self._files = list(files)
-        self._open: dict[Path, Any] = {}
+        self._open: dict[Path, _TensorFile] = {}
         self._where: dict[str, Path] = {}
         for path in files:
             self._open[path] = _open(path)
-            for name in self._open[path].keys():  # noqa: SIM118 - safe_open is no mapping
-                if self._open[path].get_slice(name).get_dtype() in _FLOATS:
-                    self._where[name] = path
+            self._where |= dict.fromkeys(self._open[path].floats(), path)
 
     def __contains__(self, name: str) -> bool:
         return name in self._where
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._where)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape of a tensor; raise CheckpointError if it is absent."""
+        return self._open[self._path(name)].shape(name)
 
     def read(self, name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """Return a tensor as float32, C-contiguous.
@@ -54,13 +69,8 @@ class Weights:
             CheckpointError: it is absent, has another shape, or holds NaN or infinity.
 
         """
-        path = self._where.get(name)
-        if path is None:
-            raise CheckpointError(self._files[0], f"has no tensor {name}")
-        try:
-            tensor = self._open[path].get_tensor(name)
-        except (SafetensorError, OSError) as error:
-            raise CheckpointError(path, f"tensor {name} cannot be read: {error}") from error
+        path = self._path(name)
+        tensor = self._open[path].read(name)
         if tensor.shape != shape:
             raise CheckpointError(path, f"tensor {name} has shape {tensor.shape}, not {shape}")
         values: NDArray[np.float32] = np.ascontiguousarray(tensor, dtype=np.float32)
@@ -71,6 +81,11 @@ class Weights:
     def close(self) -> None:
         """Unmap the files."""
         self._open.clear()
+
+    def _path(self, name: str) -> Path:
+        if name not in self._where:
+            raise CheckpointError(self._files[0], f"has no tensor {name}")
+        return self._where[name]
 
     def __enter__(self) -> Self:
         return self
@@ -84,10 +99,50 @@ class Weights:
         self.close()
 
 
-def _open(path: Path) -> Any:
-    try:
-        return safe_open(path, framework="numpy")
-    except FileNotFoundError:
-        raise CheckpointError(path, "is missing") from None
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(path, f"is not a safetensors file: {error}") from error
+class _TensorFile(Protocol):
+    """A file of tensors."""
+
+    def floats(self) -> list[str]:
+        """Return the names of the floating-point tensors."""
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape of a tensor."""
+
+    def read(self, name: str) -> NDArray[Any]:
+        """Return a tensor as stored; raise CheckpointError if it cannot be read."""
+
+
+class _SafetensorsFile:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._file: Any = safe_open(path, framework="numpy")
+        except FileNotFoundError:
+            raise CheckpointError(path, "is missing") from None
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(path, f"is not a safetensors file: {error}") from error
+
+    def floats(self) -> list[str]:
+        names = self._file.keys()
+        return [name for name in names if self._file.get_slice(name).get_dtype() in _FLOATS]
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        return tuple(self._file.get_slice(name).get_shape())
+
+    def read(self, name: str) -> NDArray[Any]:
+        try:
+            tensor: NDArray[Any] = self._file.get_tensor(name)
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(self._path, f"tensor {name} cannot be read: {error}") from error
+        return tensor
+
+
+def _open(path: Path) -> _TensorFile:
+    return _SafetensorsFile(path) if path.suffix == ".safetensors" else TorchFile(path)
+
+
+def _shards(index: Path) -> list[Path]:
+    shards = Config.read(index).values.get("weight_map")
+    if not isinstance(shards, dict) or not shards:
+        raise CheckpointError(index, "has no weight_map")
+    return [index.parent / name for name in sorted(set(shards.values()))]

@@ -1,11 +1,15 @@
-"""Compiles a checkpoint to an ONNX graph, without PyTorch.
+"""Compiles a checkpoint to an ONNX graph, without PyTorch: a body, and heads over it.
 
-    input_ids (rows, tokens) int32, right-padded ─┐
-    lengths   (rows,)        int32 ───────────────┴─ encoder ─ pooling ─ normalise ─► dense
+    input_ids (rows, tokens) int32, right-padded ─┐          ┌─ pooling ─ ... ─► dense
+    lengths   (rows,)        int32 ───────────────┼─ body ───┼─ linear ─ norm ─► multivector
+    type_ids  (rows, tokens) int32, for pairs ────┘          └─ ...
 
-One file a family of architectures; a family is a function that adds its encoder to a graph.
+A body is a function that adds a family's encoder to a graph, in the family's own file; the
+heads are those that `worker.heads` finds in the checkpoint, and are the same for every family.
+Models of texts and images are duals: two towers, two graphs, one cache entry.
 """
 
-from worker.compiler.compile import UnsupportedArchitectureError, compile_checkpoint
+from worker.compiler.compile import compile_checkpoint
+from worker.compiler.families import UnsupportedArchitectureError
 
 __all__ = ["UnsupportedArchitectureError", "compile_checkpoint"]

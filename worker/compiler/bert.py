@@ -1,90 +1,100 @@
-"""BERT (Devlin et al., 2018), as `transformers.BertModel` lays it out.
+"""BERT (Devlin et al., 2018) and RoBERTa (Liu et al., 2019), as `transformers` lays them out.
 
-    embeddings = norm(word[id] + position[place] + type[0])
-    each layer:  h = norm(h + attention(h)),  h = norm(h + feed_forward(h))
+    embeddings = norm(word[id] + position[place] + type[type])
 
-Token types are always 0: the texts of an embedding model are single segments.
+RoBERTa and XLM-R, its multilingual twin, differ in where positions begin, and in the names of
+their heads.
 """
 
 from __future__ import annotations
 
-from worker.checkpoint import Checkpoint, CheckpointError
-from worker.compiler.blocks import ACTIVATIONS, activated, embed, projected, self_attention
-from worker.compiler.graph import Graph
+import numpy as np
+
+from worker.compiler.blocks import Embeddings, embed
+from worker.compiler.body import Classifier, Family, Hidden, Tokens
 from worker.compiler.parameters import Parameters
-from worker.weights import Weights
+from worker.compiler.positions import places_after_padding
+from worker.compiler.postnorm import LayerNames, Sizes, layer
+from worker.config import CheckpointError, Config
 
-_QKV = ("query", "key", "value")
+_NAMES = LayerNames(
+    qkv=("attention.self.query", "attention.self.key", "attention.self.value"),
+    attention_out="attention.output.dense",
+    attention_norm="attention.output.LayerNorm",
+    widen="intermediate.dense",
+    narrow="output.dense",
+    out_norm="output.LayerNorm",
+)
 
 
-def bert(
-    graph: Graph, weights: Weights, checkpoint: Checkpoint, input_ids: str, lengths: str
+def bert(parameters: Parameters, config: Config, tokens: Tokens) -> Hidden:
+    """Add the encoder; positions begin at 0."""
+    return _encoder(parameters, config, tokens, first_place=0)
+
+
+def roberta(parameters: Parameters, config: Config, tokens: Tokens) -> Hidden:
+    """Add the encoder; positions begin after the padding's."""
+    return _encoder(parameters, config, tokens, first_place=config.integer("pad_token_id") + 1)
+
+
+def _encoder(parameters: Parameters, config: Config, tokens: Tokens, *, first_place: int) -> Hidden:
+    _reject_variants(config)
+    sizes = Sizes.read(config)
+    hidden = _embeddings(parameters.below("embeddings"), config, tokens, sizes, first_place)
+    for index in range(sizes.layers):
+        own = parameters.below(f"encoder.layer.{index}")
+        hidden = layer(own, _NAMES, sizes, hidden, tokens.lengths)
+    return Hidden(hidden, sizes.hidden)
+
+
+def _embeddings(
+    own: Parameters, config: Config, tokens: Tokens, sizes: Sizes, first_place: int
 ) -> str:
-    """Add the encoder and return its last hidden state, (rows, tokens, hidden_size) float32."""
-    _reject_variants(checkpoint)
-    parameters = Parameters(graph, weights, _prefix(weights))
-    hidden = _embeddings(graph, parameters.below("embeddings"), checkpoint, input_ids)
-    for layer in range(checkpoint.config.integer("num_hidden_layers")):
-        hidden = _layer(
-            graph, parameters.below(f"encoder.layer.{layer}"), checkpoint, hidden, lengths
-        )
-    return hidden
-
-
-def _embeddings(graph: Graph, own: Parameters, checkpoint: Checkpoint, input_ids: str) -> str:
-    config = checkpoint.config
-    size, places = config.integer("hidden_size"), config.integer("max_position_embeddings")
-    if checkpoint.max_length > places:
-        raise CheckpointError(
-            config.path, f"has {places} positions, too few for inputs of {checkpoint.max_length}"
-        )
-    words = own.read("word_embeddings.weight", config.integer("vocab_size"), size)
+    places, size = config.integer("max_position_embeddings"), sizes.hidden
+    tokens.require_positions(places - first_place, config)
     positions = own.read("position_embeddings.weight", places, size)
     types = own.read("token_type_embeddings.weight", config.integer("type_vocab_size"), size)
-    return embed(
-        graph,
-        input_ids,
-        own.add("word_embeddings.weight", words),
-        own.add("position_and_type_embeddings.weight", positions + types[0]),
-        own.layer_norm("LayerNorm", size, _epsilon(checkpoint)),
+    if tokens.types is None:
+        positions, types = positions + types[0], np.empty(0, dtype=np.float32)
+    tables = Embeddings(
+        own.vectors("word_embeddings.weight", config.integer("vocab_size"), size),
+        own.add("position_embeddings.weight", positions),
+        own.layer_norm("LayerNorm", size, sizes.epsilon),
+        own.add("token_type_embeddings.weight", types) if types.size else "",
     )
+    numbered = places_after_padding(own.graph, tokens, first_place) if first_place else ""
+    return embed(own.graph, tokens, tables, numbered)
 
 
-def _layer(graph: Graph, own: Parameters, checkpoint: Checkpoint, hidden: str, lengths: str) -> str:
-    config = checkpoint.config
-    size, inner = config.integer("hidden_size"), config.integer("intermediate_size")
-    heads, epsilon = config.integer("num_attention_heads"), _epsilon(checkpoint)
-
-    qkv = own.below("attention.self").merged("qkv", _QKV, size, size)
-    context = self_attention(graph, hidden, qkv, heads, lengths)
-    out = own.linear("attention.output.dense", size, size)
-    norm = own.layer_norm("attention.output.LayerNorm", size, epsilon)
-    hidden = projected(graph, context, out, hidden, norm)
-
-    widen = own.linear("intermediate.dense", size, inner)
-    wide = activated(graph, hidden, widen, config.text("hidden_act", "gelu"))
-    narrow = own.linear("output.dense", inner, size)
-    norm = own.layer_norm("output.LayerNorm", size, epsilon)
-    return projected(graph, wide, narrow, hidden, norm)
-
-
-def _epsilon(checkpoint: Checkpoint) -> float:
-    return checkpoint.config.number("layer_norm_eps", 1e-12)
-
-
-def _prefix(weights: Weights) -> str:
-    """Checkpoints saved with a head keep the encoder below `bert.`."""
-    return "bert." if "bert.embeddings.word_embeddings.weight" in weights else ""
-
-
-def _reject_variants(checkpoint: Checkpoint) -> None:
-    config = checkpoint.config
-    if config.text("position_embedding_type", "absolute") != "absolute":
+def _reject_variants(config: Config) -> None:
+    if config.text("position_embedding_type", default="absolute") != "absolute":
         raise CheckpointError(config.path, "only absolute position embeddings are supported")
     if config.values.get("is_decoder") is True:
         raise CheckpointError(config.path, "is a decoder, which is not supported")
-    activation = config.text("hidden_act", "gelu")
-    if activation not in ACTIVATIONS:
-        raise CheckpointError(config.path, f"hidden_act {activation} is not supported")
-    if config.integer("hidden_size") % config.integer("num_attention_heads"):
-        raise CheckpointError(config.path, "hidden_size is not a multiple of num_attention_heads")
+
+
+BERT = Family(
+    bert,
+    prefix="bert",
+    words="embeddings.word_embeddings.weight",
+    sequence=Classifier("classifier", dense="pooler.dense", below_prefix=True),
+    token=Classifier("classifier"),
+    masked_lm=Classifier(
+        "cls.predictions.bias",
+        dense="cls.predictions.transform.dense",
+        activation="gelu",
+        activation_entry="hidden_act",
+        norm="cls.predictions.transform.LayerNorm",
+    ),
+)
+
+ROBERTA = Family(
+    roberta,
+    prefix="roberta",
+    words="embeddings.word_embeddings.weight",
+    sequence=Classifier("classifier.out_proj", dense="classifier.dense"),
+    token=Classifier("classifier"),
+    masked_lm=Classifier(
+        "lm_head.bias", dense="lm_head.dense", activation="gelu", norm="lm_head.layer_norm"
+    ),
+)

@@ -1,38 +1,19 @@
-"""From a checkpoint to the files of a graph: inputs, the family's encoder, the dense head."""
+"""From a checkpoint to the files of a graph: inputs, the family's body, the heads."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from onnx import TensorProto
 
-from worker.checkpoint import Checkpoint, CheckpointError, Config
-from worker.compiler.bert import bert
-from worker.compiler.blocks import pooled, unit_length
+from worker.checkpoint import Checkpoint
+from worker.compiler.body import Family, Tokens
+from worker.compiler.dual import DUALS, compile_dual
+from worker.compiler.families import family_of
 from worker.compiler.graph import Graph
-from worker.weights import Weights
-
-Encoder = Callable[[Graph, Weights, Checkpoint, str, str], str]
-
-_ENCODERS: dict[str, Encoder] = {
-    "BertModel": bert,
-    "BertForMaskedLM": bert,
-    "BertForPreTraining": bert,
-}
-# For a config.json that names no architecture.
-_BY_MODEL_TYPE = {"bert": "BertModel"}
-
-
-class UnsupportedArchitectureError(CheckpointError):
-    """No encoder family compiles the architecture that config.json names."""
-
-    def __init__(self, path: Path, architecture: str) -> None:
-        supported = ", ".join(sorted(_ENCODERS))
-        super().__init__(
-            path, f"architecture {architecture} is not supported; supported are {supported}"
-        )
-        self.architecture = architecture
+from worker.compiler.heads import Encoded, add_head
+from worker.compiler.parameters import Parameters
+from worker.heads import architecture_of
 
 
 def compile_checkpoint(
@@ -40,8 +21,11 @@ def compile_checkpoint(
 ) -> None:
     """Write `model.onnx` and `model.weights` into an existing directory.
 
-    The graph's output `dense` is (rows, hidden_size) float32. With `hidden_states` it has
-    `last_hidden_state`, (rows, tokens, hidden_size) float32, too.
+    A model of texts and images has `vision.onnx` and `vision.weights` as well.
+
+    The graph has one output for each of the checkpoint's heads, by the names and shapes of
+    `worker.heads.Output`. With `hidden_states` it has `last_hidden_state`, (rows, tokens,
+    hidden_size) float32, too.
 
     Raises:
         UnsupportedArchitectureError: no family compiles this architecture.
@@ -49,27 +33,44 @@ def compile_checkpoint(
             finite.
 
     """
-    encoder = _encoder(checkpoint.config)
-    size = checkpoint.config.integer("hidden_size")
+    dual = DUALS.get(architecture_of(checkpoint.config))
+    if dual is not None:
+        compile_dual(dual, checkpoint, directory)
+        return
+    family = family_of(checkpoint.config)
     with checkpoint.weights() as weights, Graph("encoder", directory) as graph:
-        input_ids = graph.input("input_ids", TensorProto.INT32, ("rows", "tokens"))
-        lengths = graph.input("lengths", TensorProto.INT32, ("rows",))
-        hidden = encoder(graph, weights, checkpoint, input_ids, lengths)
-        dense = pooled(graph, hidden, lengths, checkpoint.pooling)
-        if checkpoint.normalize:
-            dense = unit_length(graph, dense)
-        graph.output("dense", dense, TensorProto.FLOAT, ("rows", size))
+        tokens = _inputs(graph, checkpoint)
+        encoded = _encoded(checkpoint, family, Parameters(graph, weights), tokens)
+        for head in checkpoint.heads:
+            add_head(encoded, head)
         if hidden_states:
-            dims = ("rows", "tokens", size)
-            graph.output("last_hidden_state", hidden, TensorProto.FLOAT, dims)
+            dims = ("rows", "tokens", encoded.hidden.size)
+            graph.output("last_hidden_state", encoded.hidden.states, TensorProto.FLOAT, dims)
         graph.save()
 
 
-def _encoder(config: Config) -> Encoder:
-    named = config.values.get("architectures")
-    model_type = config.text("model_type", "")
-    architecture = str(named[0]) if named else _BY_MODEL_TYPE.get(model_type, model_type)
-    encoder = _ENCODERS.get(architecture)
-    if encoder is None:
-        raise UnsupportedArchitectureError(config.path, architecture or "(none)")
-    return encoder
+def _inputs(graph: Graph, checkpoint: Checkpoint) -> Tokens:
+    dims = ("rows", "tokens")
+    ids = graph.input("input_ids", TensorProto.INT32, dims)
+    lengths = graph.input("lengths", TensorProto.INT32, ("rows",))
+    paired = checkpoint.reads_type_ids
+    types = graph.input("type_ids", TensorProto.INT32, dims) if paired else None
+    return Tokens(ids, lengths, types, checkpoint.max_length)
+
+
+def _encoded(
+    checkpoint: Checkpoint, family: Family, parameters: Parameters, tokens: Tokens
+) -> Encoded:
+    below = parameters.below(family.prefix)
+    # Checkpoints that were saved without a head have the encoder at the top.
+    encoder = below if family.words in below else parameters
+    hidden = family.body(encoder, checkpoint.config, tokens)
+    return Encoded(
+        root=checkpoint.root,
+        config=checkpoint.config,
+        family=family,
+        parameters=parameters,
+        encoder=encoder,
+        tokens=tokens,
+        hidden=hidden,
+    )

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 MODEL_FILE = "model.onnx"
-WEIGHTS_FILE = "model.weights"
+VISION_FILE = "vision.onnx"
+"""The second graph of a model that takes images too; its weights lie in `vision.weights`."""
 
 CONTRIB = "com.microsoft"
 """The domain of ONNX Runtime's own fused operators."""
@@ -39,10 +40,11 @@ Dims = tuple[str | int, ...]
 class Graph:
     """An ONNX graph under construction. Values are named by strings, as in ONNX itself."""
 
-    def __init__(self, name: str, directory: Path) -> None:
+    def __init__(self, name: str, directory: Path, *, file: str = MODEL_FILE) -> None:
         self._name = name
-        self._directory = directory
-        self._weights = (directory / WEIGHTS_FILE).open("wb")
+        self._model_file = directory / file
+        self._weights_file = self._model_file.with_suffix(".weights")
+        self._weights = self._weights_file.open("wb")
         self._nodes: list[Any] = []
         self._constants: dict[str, Any] = {}
         self._inputs: list[Any] = []
@@ -107,9 +109,9 @@ class Graph:
         self._weights.close()
 
     def save(self) -> None:
-        """Write `model.onnx`; the weights are complete once the graph is closed."""
+        """Write the file of nodes; the weights are complete once the graph is closed."""
         content = self._model().SerializeToString(deterministic=True)
-        (self._directory / MODEL_FILE).write_bytes(content)
+        self._model_file.write_bytes(content)
 
     def _model(self) -> ModelProto:
         graph = helper.make_graph(
@@ -126,7 +128,11 @@ class Graph:
 
     def _write(self, name: str, array: NDArray[Any]) -> TensorProto:
         self._weights.write(b"\0" * (-self._weights.tell() % _ALIGNMENT_BYTES))
-        place = {"location": WEIGHTS_FILE, "offset": self._weights.tell(), "length": array.nbytes}
+        place = {
+            "location": self._weights_file.name,
+            "offset": self._weights.tell(),
+            "length": array.nbytes,
+        }
         self._weights.write(np.ascontiguousarray(array).data)
         tensor = TensorProto(name=name, dims=array.shape)
         tensor.data_type = helper.np_dtype_to_tensor_dtype(array.dtype)

@@ -14,7 +14,10 @@ from worker.weights import Weights
 
 @dataclass(frozen=True, slots=True)
 class Linear:
-    """Constants of y = x @ weight + bias: weight (inputs, outputs), bias (outputs,), float32."""
+    """Constants of y = x @ weight + bias: weight (inputs, outputs), bias (outputs,), float32.
+
+    `bias` is "" where there is none.
+    """
 
     weight: str
     bias: str
@@ -31,17 +34,31 @@ class LayerNorm:
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """Tensors below a prefix, added to the graph as they are asked for."""
+    """Tensors below a prefix, added to the graph as they are asked for.
+
+    Attributes:
+        graph: where constants are added.
+        weights: the file or files they come from.
+        prefix: what their names begin with.
+        scope: what the constants' names begin with, so that two files do not collide.
+
+    """
 
     graph: Graph
     weights: Weights
     prefix: str = ""
+    scope: str = ""
 
     def below(self, name: str) -> Parameters:
-        return replace(self, prefix=f"{self.prefix}{name}.")
+        """Return the tensors below a further name; "" is this one's own."""
+        return replace(self, prefix=f"{self.prefix}{name}.") if name else self
 
     def __contains__(self, name: str) -> bool:
         return self.prefix + name in self.weights
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return a tensor's shape; raise CheckpointError if it is absent."""
+        return self.weights.shape(self.prefix + name)
 
     def read(self, name: str, *shape: int) -> NDArray[np.float32]:
         """Return a tensor as stored; raise CheckpointError if it is absent or misshapen."""
@@ -49,26 +66,40 @@ class Parameters:
 
     def add(self, name: str, array: NDArray[np.float32]) -> str:
         """Add an array made from tensors below this prefix; return the constant's name."""
-        return self.graph.constant(self.prefix + name, array)
+        return self.graph.constant(self.scope + self.prefix + name, array)
+
+    def vectors(self, name: str, count: int, size: int) -> str:
+        """Add a table of vectors, (count, size), as stored."""
+        return self.add(name, self.read(name, count, size))
 
     def linear(self, name: str, inputs: int, outputs: int) -> Linear:
         return self.merged(name, [name], inputs, outputs)
 
     def merged(self, name: str, parts: Sequence[str], inputs: int, outputs: int) -> Linear:
         """Join linear layers of one input, each `outputs` wide, into one product."""
-        weights = [self.read(f"{part}.weight", outputs, inputs).T for part in parts]
-        biases = [self.read(f"{part}.bias", outputs) for part in parts]
-        return Linear(
-            self.add(f"{name}.weight", np.concatenate(weights, axis=1)),
-            self.add(f"{name}.bias", np.concatenate(biases)),
-        )
+        weights = [self.read(dotted(part, "weight"), outputs, inputs).T for part in parts]
+        weight = self.add(dotted(name, "weight"), np.concatenate(weights, axis=1))
+        if dotted(parts[0], "bias") not in self:
+            return Linear(weight, "")
+        biases = [self.read(dotted(part, "bias"), outputs) for part in parts]
+        return Linear(weight, self.add(dotted(name, "bias"), np.concatenate(biases)))
 
     def layer_norm(self, name: str, size: int, epsilon: float) -> LayerNorm:
         # The first BERT releases call scale and bias as TensorFlow did.
         old = f"{name}.gamma" in self
         scale, bias = ("gamma", "beta") if old else ("weight", "bias")
+        shift = (
+            self.read(f"{name}.{bias}", size)
+            if f"{name}.{bias}" in self
+            else np.zeros(size, dtype=np.float32)
+        )
         return LayerNorm(
             self.add(f"{name}.weight", self.read(f"{name}.{scale}", size)),
-            self.add(f"{name}.bias", self.read(f"{name}.{bias}", size)),
+            self.add(f"{name}.bias", shift),
             epsilon,
         )
+
+
+def dotted(name: str, leaf: str) -> str:
+    """Return a tensor's name below a module's; "" is the module at the top."""
+    return f"{name}.{leaf}" if name else leaf

@@ -16,21 +16,24 @@ from __future__ import annotations
 import functools
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from worker.engine import EngineError, TokenBatch
+from worker.engine import Batch, EngineError, ImageBatch
 
 NAME = "onnxruntime-cpu"
 
 _LOG_ERRORS_ONLY = 3
 # Memory of larger batches is given back after the run: some 35 KB a token for MiniLM.
 _KEPT_TOKENS = 4096
+# The patches of 224 x 224 pixels, each 14 x 14.
+_TOKENS_PER_IMAGE = 256
 
 
 class OnnxRuntimeCpu:
@@ -53,22 +56,32 @@ class OnnxRuntimeCpu:
         self._alone = _session(model, threads=self.streams)
         self._busy = self._alone if self.streams == 1 else _session(model, threads=1)
         self._outputs = [output.name for output in self._alone.get_outputs()]
+        self._inputs = {each.name for each in self._alone.get_inputs()}
         self._lock = threading.Lock()
         self._in_flight = 0
 
-    def run(self, batch: TokenBatch) -> dict[str, NDArray[np.float32]]:
+    def run(self, batch: Batch, outputs: Sequence[str] = ()) -> dict[str, NDArray[np.float32]]:
         """See Engine.run."""
-        inputs = {"input_ids": batch.input_ids, "lengths": batch.lengths}
+        wanted = list(outputs) or self._outputs
         with self._session() as session:
             try:
-                results = session.run(self._outputs, inputs, _run_options(batch))
+                results = session.run(wanted, self._feeds(batch), _run_options(batch))
             except Exception as error:  # the library's exceptions share no base of their own
                 raise EngineError(f"{self.name}: {error}") from error
-        return dict(zip(self._outputs, results, strict=True))
+        return dict(zip(wanted, results, strict=True))
 
     def close(self) -> None:
         """See Engine.close."""
         del self._alone, self._busy
+
+    def _feeds(self, batch: Batch) -> dict[str, NDArray[Any]]:
+        if isinstance(batch, ImageBatch):
+            return {"pixel_values": batch.pixel_values}
+        feeds = {"input_ids": batch.input_ids, "lengths": batch.lengths}
+        if "type_ids" in self._inputs:
+            zeros = np.zeros_like(batch.input_ids)
+            feeds["type_ids"] = zeros if batch.type_ids is None else batch.type_ids
+        return feeds
 
     @contextmanager
     def _session(self) -> Iterator[ort.InferenceSession]:
@@ -94,12 +107,18 @@ def _share_one_arena() -> None:
     ort.create_and_register_allocator(ort.OrtMemoryInfo("Cpu", kind, 0, use), defaults)
 
 
-def _run_options(batch: TokenBatch) -> ort.RunOptions | None:
-    if batch.input_ids.size <= _KEPT_TOKENS:
+def _run_options(batch: Batch) -> ort.RunOptions | None:
+    if _tokens(batch) <= _KEPT_TOKENS:
         return None
     options = ort.RunOptions()
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options
+
+
+def _tokens(batch: Batch) -> int:
+    if isinstance(batch, ImageBatch):
+        return len(batch.pixel_values) * _TOKENS_PER_IMAGE
+    return batch.input_ids.size
 
 
 def _available_cores() -> int:

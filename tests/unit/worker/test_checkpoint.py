@@ -27,7 +27,12 @@ def edit(path: Path, **values) -> None:
 )
 def test_modules_say_pooling_normalisation_and_length(golden, name, expected):
     opened = Checkpoint.open(golden(name).directory)
-    said = (opened.pooling, opened.normalize, opened.max_length, opened.do_lower_case)
+    said = (
+        opened.heads[0].pooling,
+        opened.heads[0].normalize,
+        opened.max_length,
+        opened.do_lower_case,
+    )
     assert said == expected
 
 
@@ -45,13 +50,13 @@ def test_a_bare_transformers_directory_is_mean_pooled_and_not_normalised(checkpo
     directory = checkpoint_copy("bert_cls")
     (directory / "modules.json").unlink()
     checkpoint = Checkpoint.open(directory)
-    assert (checkpoint.pooling, checkpoint.normalize) == (Pooling.MEAN, False)
+    assert (checkpoint.heads[0].pooling, checkpoint.heads[0].normalize) == (Pooling.MEAN, False)
 
 
 def test_pooling_may_be_named_instead_of_flagged(checkpoint_copy):
     directory = checkpoint_copy("bert_mean")
     (directory / "1_Pooling/config.json").write_text('{"pooling_mode": "lasttoken"}')
-    assert Checkpoint.open(directory).pooling is Pooling.LAST_TOKEN
+    assert Checkpoint.open(directory).heads[0].pooling is Pooling.LAST_TOKEN
 
 
 def test_combined_pooling_modes_are_refused(checkpoint_copy):
@@ -64,9 +69,9 @@ def test_combined_pooling_modes_are_refused(checkpoint_copy):
 def test_unsupported_modules_are_named(checkpoint_copy):
     directory = checkpoint_copy("bert_mean")
     modules = json.loads((directory / "modules.json").read_bytes())
-    modules.append({"type": "sentence_transformers.models.Dense", "path": "3_Dense"})
+    modules.append({"type": "sentence_transformers.models.LSTM", "path": "3_LSTM"})
     (directory / "modules.json").write_text(json.dumps(modules))
-    with pytest.raises(CheckpointError, match=r"modules\.json: has unsupported modules: Dense"):
+    with pytest.raises(CheckpointError, match=r"modules\.json: has unsupported modules: LSTM"):
         Checkpoint.open(directory)
 
 

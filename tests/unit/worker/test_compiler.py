@@ -1,21 +1,26 @@
-"""Compiled graphs answer what the original implementations answer."""
+"""What a checkpoint may vary is compiled, and what cannot be compiled says why."""
 
 import json
-import shutil
 
 import ml_dtypes
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from safetensors.numpy import load_file, save_file
 
 from worker.checkpoint import Checkpoint
 from worker.compiler import UnsupportedArchitectureError, compile_checkpoint
+from worker.compiler.blocks import activated
+from worker.compiler.body import Tokens
+from worker.compiler.graph import Graph
+from worker.compiler.mpnet import bucket
+from worker.compiler.parameters import Linear
+from worker.compiler.positions import places_after_padding
 from worker.engine import TokenBatch
 from worker.engines.onnxruntime_cpu import OnnxRuntimeCpu
 from worker.weights import CheckpointError
 
-NAMES = ["bert_mean", "bert_cls", "bert_xlmr_tokenizer"]
 HIDDEN_TOLERANCE = 1e-4
 VECTOR_TOLERANCE = 1e-5
 
@@ -35,49 +40,111 @@ def edit(path, **values):
     path.write_text(json.dumps(json.loads(path.read_bytes()) | values))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_hidden_states_and_vectors_agree_in_one_batch(golden, compiled, name):
-    reference = golden(name)
-    outputs = compiled(reference.directory, hidden_states=True).run(TokenBatch.pack(reference.ids))
+POOLINGS = {
+    "lasttoken": lambda tokens: tokens[-1],
+    "max_tokens": lambda tokens: tokens.max(axis=0),
+    "cls_token": lambda tokens: tokens[0],
+    "mean_sqrt_len_tokens": lambda tokens: tokens.sum(axis=0) / np.sqrt(len(tokens)),
+    "weightedmean_tokens": lambda tokens: np.average(
+        tokens, axis=0, weights=np.arange(1, len(tokens) + 1)
+    ),
+}
+
+
+@pytest.mark.parametrize("mode", POOLINGS)
+def test_every_pooling_mode_computes_its_formula(golden, checkpoint_copy, compiled, mode):
+    reference = golden("bert_xlmr_tokenizer")
+    directory = checkpoint_copy("bert_xlmr_tokenizer")
+    (directory / "1_Pooling/config.json").write_text(json.dumps({f"pooling_mode_{mode}": True}))
+    dense = compiled(directory).run(TokenBatch.pack(reference.ids))["dense"]
     for row, ids in enumerate(reference.ids):
-        np.testing.assert_allclose(
-            outputs["last_hidden_state"][row, : len(ids)],
-            reference.hidden[row, : len(ids)],
-            atol=HIDDEN_TOLERANCE,
-            rtol=0,
-        )
+        expected = POOLINGS[mode](reference.hidden[row, : len(ids)])
+        np.testing.assert_allclose(dense[row], expected, atol=HIDDEN_TOLERANCE, rtol=0)
+
+
+def test_several_projections_follow_each_other(golden, checkpoint_copy, compiled):
+    reference = golden("distilbert_dense")
+    directory = checkpoint_copy("distilbert_dense")
+    second = np.random.default_rng(0).normal(size=(5, 24)).astype(np.float32)
+    (directory / "3_Dense").mkdir()
+    (directory / "3_Dense/config.json").write_text(
+        '{"bias": false, "activation_function": "torch.nn.modules.linear.Identity"}'
+    )
+    save_file({"linear.weight": second}, directory / "3_Dense/model.safetensors")
+    modules = json.loads((directory / "modules.json").read_bytes())
+    modules.append({"type": "sentence_transformers.models.Dense", "path": "3_Dense"})
+    (directory / "modules.json").write_text(json.dumps(modules))
+    dense = compiled(directory).run(TokenBatch.pack(reference.ids))["dense"]
     np.testing.assert_allclose(
-        outputs["dense"], reference.embeddings, atol=VECTOR_TOLERANCE, rtol=0
+        dense, reference.embeddings @ second.T, atol=HIDDEN_TOLERANCE, rtol=0
     )
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_vectors_agree_one_by_one(golden, compiled, name):
-    reference = golden(name)
-    engine = compiled(reference.directory)
-    for ids, expected in zip(reference.ids, reference.embeddings, strict=True):
-        dense = engine.run(TokenBatch.pack([ids]))["dense"]
-        assert dense.dtype == np.float32
-        np.testing.assert_allclose(dense[0], expected, atol=VECTOR_TOLERANCE, rtol=0)
+@pytest.mark.parametrize(
+    ("pooling", "function", "values"),
+    [
+        ("sum", "relu", lambda weights: weights.sum(axis=0)),
+        ("max", "log1p_relu", lambda weights: np.log1p(weights).max(axis=0)),
+    ],
+)
+def test_splade_pools_as_its_module_says(checkpoint_copy, compiled, pooling, function, values):
+    directory = checkpoint_copy("splade_bert")
+    (directory / "1_SpladePooling/config.json").write_text(
+        json.dumps({"pooling_strategy": pooling, "activation_function": function})
+    )
+    reference = np.load(directory / "reference.npz")
+    rows = reference["attention_mask"][:4].sum(axis=1)
+    ids = [reference["input_ids"][row, :size].astype(np.int32) for row, size in enumerate(rows)]
+    sparse = compiled(directory).run(TokenBatch.pack(ids))["sparse"]
+    for row, size in enumerate(rows):
+        weights = np.log1p(np.maximum(reference["logits_0_to_3"][row, :size], 0))
+        np.testing.assert_allclose(sparse[row], values(weights), atol=5e-3, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_both_spellings_of_the_configuration_load(golden, checkpoint_copy, compiled, name):
-    reference = golden(name)
-    directory = checkpoint_copy(name)
-    shutil.copytree(directory / "v5_layout", directory, dirs_exist_ok=True)
-    dense = compiled(directory).run(TokenBatch.pack(reference.ids))["dense"]
-    np.testing.assert_allclose(dense, reference.embeddings, atol=VECTOR_TOLERANCE, rtol=0)
+def test_a_pylate_checkpoint_is_a_colbert(checkpoint_copy, compiled, tmp_path):
+    """PyLate keeps the projection in a module, and the settings in another file."""
+    directory = checkpoint_copy("colbert")
+    expected = compiled(directory).run(TokenBatch.pack([np.arange(9, dtype=np.int32)]))
+    tensors = load_file(directory / "model.safetensors")
+    (directory / "1_Dense").mkdir()
+    save_file(
+        {"linear.weight": tensors.pop("linear.weight")}, directory / "1_Dense/model.safetensors"
+    )
+    save_file(tensors, directory / "model.safetensors")
+    (directory / "1_Dense/config.json").write_text(
+        '{"activation_function": "torch.nn.modules.linear.Identity"}'
+    )
+    edit(directory / "config.json", architectures=["BertModel"])
+    modules = ["sentence_transformers.models.Transformer", "pylate.models.Dense.Dense"]
+    paths = zip(modules, ["", "1_Dense"], strict=True)
+    (directory / "modules.json").write_text(
+        json.dumps([{"type": kind, "path": path} for kind, path in paths])
+    )
+    answers = compiled(directory).run(TokenBatch.pack([np.arange(9, dtype=np.int32)]))
+    np.testing.assert_allclose(answers["multivector"], expected["multivector"], atol=1e-6)
 
 
-def test_the_last_token_can_be_the_vector(golden, checkpoint_copy, compiled):
-    reference = golden("bert_xlmr_tokenizer")
-    directory = checkpoint_copy("bert_xlmr_tokenizer")
-    (directory / "1_Pooling/config.json").write_text('{"pooling_mode_lasttoken": true}')
-    dense = compiled(directory).run(TokenBatch.pack(reference.ids))["dense"]
-    for row, ids in enumerate(reference.ids):
-        last = reference.hidden[row, len(ids) - 1]
-        np.testing.assert_allclose(dense[row], last, atol=HIDDEN_TOLERANCE, rtol=0)
+def test_a_padding_token_in_a_text_keeps_the_paddings_position(tmp_path):
+    """RoBERTa does not count it, so the tokens after it stand where they stood without it."""
+    with Graph("places", tmp_path) as graph:
+        ids = graph.input("ids", onnx.TensorProto.INT32, ("rows", "tokens"))
+        tokens = Tokens(ids, "", None, 5)
+        places = places_after_padding(graph, tokens, 2)
+        graph.output("places", places, onnx.TensorProto.INT32, ("rows", "tokens"))
+        graph.save()
+    session = onnxruntime.InferenceSession(
+        tmp_path / "model.onnx", providers=["CPUExecutionProvider"]
+    )
+    (numbered,) = session.run(["places"], {"ids": np.array([[0, 5, 1, 6, 2]], np.int32)})
+    assert numbered.tolist() == [[2, 3, 1, 4, 5]]
+
+
+def test_mpnet_buckets_are_those_of_t5():
+    """Each distance up to 7 has its own bucket; 128 and beyond share the last."""
+    near = bucket(np.arange(-8, 9), 32).tolist()
+    assert near == [8, 7, 6, 5, 4, 3, 2, 1, 0, 17, 18, 19, 20, 21, 22, 23, 24]
+    far = bucket(np.array([-1000, -128, -64, -16, 16, 64, 128, 1000]), 32).tolist()
+    assert far == [15, 15, 14, 10, 26, 30, 31, 31]
 
 
 def test_tensors_below_a_prefix_and_old_norm_names_are_found(golden, checkpoint_copy, compiled):
@@ -121,12 +188,6 @@ def test_activations_compute_their_formula(tmp_path, activation, function):
 
 
 def run_activation(directory, activation, x, bias):
-    import onnxruntime
-
-    from worker.compiler.blocks import activated
-    from worker.compiler.graph import Graph
-    from worker.compiler.parameters import Linear
-
     with Graph("activation", directory) as graph:
         value = graph.input("x", onnx.TensorProto.FLOAT, (1, 3, 4))
         linear = Linear(graph.constant("w", np.eye(4, dtype=np.float32)), graph.constant("b", bias))
@@ -158,7 +219,7 @@ def test_the_graph_is_valid_onnx(golden, tmp_path):
     ("values", "architecture"),
     [
         ({"architectures": ["T5EncoderModel"]}, "T5EncoderModel"),
-        ({"architectures": ["BertForSequenceClassification"]}, "BertForSequenceClassification"),
+        ({"architectures": ["BertForMultipleChoice"]}, "BertForMultipleChoice"),
         ({"architectures": None, "model_type": "mamba"}, "mamba"),
     ],
 )

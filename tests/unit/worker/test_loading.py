@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from worker.heads import Output
 from worker.loading import CanaryError, check_canary, load
 from worker.weights import CheckpointError
 
@@ -35,7 +36,7 @@ def test_minilm_agrees_with_the_original_in_mixed_batches(minilm, encode, texts)
 
 
 def test_a_loaded_model_says_its_sizes_and_how_long_it_took(minilm):
-    assert (minilm.dense_dimension, minilm.max_length) == (384, 256)
+    assert (minilm.sizes, minilm.max_length) == ({"dense": 384}, 256)
     assert set(minilm.seconds) == {"read", "compile", "session", "warm_up"}
     assert all(seconds >= 0 for seconds in minilm.seconds.values())
 
@@ -56,7 +57,7 @@ def test_a_damaged_cache_is_rebuilt_on_load(golden, tmp_path):
     load(directory, tmp_path)
     (graph,) = tmp_path.glob("engines/*/model.onnx")
     graph.write_bytes(graph.read_bytes()[:100])
-    assert load(directory, tmp_path).dense_dimension == 48
+    assert load(directory, tmp_path).sizes == {"dense": 48}
 
 
 def test_weights_with_nan_are_refused(checkpoint_copy, tmp_path):
@@ -73,7 +74,7 @@ def test_a_model_that_answers_nan_is_refused(golden, tmp_path):
         name = "broken"
         streams = 1
 
-        def run(self, batch):
+        def run(self, batch, outputs=()):
             return {"dense": np.full((len(batch.lengths), 4), np.nan, dtype=np.float32)}
 
         def close(self):
@@ -81,7 +82,7 @@ def test_a_model_that_answers_nan_is_refused(golden, tmp_path):
 
     tokenizer = load(golden("bert_mean").directory, tmp_path).tokenizer
     with pytest.raises(CanaryError, match="broken: dense holds NaN"):
-        check_canary(tokenizer, Broken())
+        check_canary(tokenizer, Broken(), [Output.DENSE])
 
 
 def test_weights_whose_sums_overflow_are_refused(checkpoint_copy, tmp_path):

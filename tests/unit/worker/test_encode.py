@@ -1,0 +1,197 @@
+"""An Encode work item becomes the outputs it asks for, in the types it asks for."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from google.protobuf import json_format
+
+from servicekit.errors import SieError
+from sie.inference.v1.inference_service_pb2 import EncodeResponse
+from sie.inference.v1.tensor_pb2 import DataType
+from sie.registry.v1.model_pb2 import Model
+from sie.work.v1.work_item_pb2 import WorkItem
+from tests.unit.worker.goldens import COLBERT, HIDDEN, SPLADE, TEXTS, UNIT
+from worker.encode import EncodeJob
+from worker.engine import TokenBatch
+from worker.hosting import _load
+from worker.loading import load
+from worker.sources import SourceError
+
+BGE_M3 = next(golden for golden in TEXTS if golden.name == "bge_m3")
+SPLADE_BERT = next(golden for golden in TEXTS if golden.name == "splade_bert")
+MODEL = Model(model_id="m")
+
+
+class FakeDelivery:
+    """A delivery that remembers what it is answered with."""
+
+    max_fragment_bytes = 1_000_000
+
+    def __init__(self, texts, **params):
+        items = [{"id": str(index), "text": text} for index, text in enumerate(texts)]
+        request = {"encode": {"items": items, "params": params}}
+        self.item = json_format.ParseDict(request, WorkItem())
+        self.fragments = None
+
+    async def reply(self, _verb, fragments):
+        self.fragments = fragments
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    cache = tmp_path_factory.mktemp("cache")
+    goldens = [BGE_M3, SPLADE_BERT, COLBERT]
+    return {golden.name: load(golden.directory, cache, cores=1) for golden in goldens}
+
+
+async def answer(loaded, texts, *, model=MODEL, **params):
+    """Run a request through a job, and return its results."""
+    job = EncodeJob(FakeDelivery(texts, **params), model, loaded)
+    tokenized = job.tokenize()
+    chosen = job.accept(tokenized)
+    batch = TokenBatch.pack(
+        [tokenized[index].ids for index in chosen],
+        attended=[tokenized[index].attended for index in chosen],
+    )
+    outputs = loaded.engine.run(batch, sorted(job.outputs))
+    assert outputs.keys() == job.outputs
+    for row, index in enumerate(chosen):
+        job.put(index, outputs, row)
+    assert job.done
+    await job.finish()
+    return EncodeResponse.FromString(b"".join(job.delivery.fragments)).items
+
+
+async def test_one_pass_answers_with_every_output(models):
+    kinds = ["OUTPUT_TYPE_DENSE", "OUTPUT_TYPE_SPARSE", "OUTPUT_TYPE_MULTIVECTOR"]
+    texts, reference = BGE_M3.inputs["texts"], BGE_M3.reference
+    results = await answer(models["bge_m3"], texts, output_types=kinds)
+    for row, result in enumerate(results):
+        np.testing.assert_allclose(result.dense.values, reference["dense"][row], atol=UNIT, rtol=0)
+        sparse = np.zeros(result.sparse.dims, np.float32)
+        sparse[list(result.sparse.indices)] = result.sparse.values
+        np.testing.assert_allclose(sparse, reference["sparse"][row], atol=HIDDEN, rtol=0)
+        vectors = np.array(result.multivector.values).reshape(
+            result.multivector.num_tokens, result.multivector.token_dims
+        )
+        expected = reference["colbert"][row, : result.input_tokens - 1]
+        np.testing.assert_allclose(vectors, expected, atol=UNIT, rtol=0)
+
+
+async def test_no_output_named_means_the_models_first(models):
+    (result,) = await answer(models["bge_m3"], ["water"])
+    assert result.HasField("dense")
+    assert not result.HasField("sparse")
+    assert not result.HasField("multivector")
+
+
+async def test_the_profile_says_the_outputs_where_the_request_does_not(models):
+    profile = {
+        "default": {"output_types": ["OUTPUT_TYPE_SPARSE"], "output_dtype": "DATA_TYPE_INT8"}
+    }
+    model = json_format.ParseDict({"model_id": "m", "profiles": profile}, Model())
+    (result,) = await answer(models["bge_m3"], ["water"], model=model)
+    assert (result.HasField("dense"), result.HasField("sparse")) == (False, True)
+    assert result.sparse.dtype == DataType.DATA_TYPE_FLOAT32
+
+
+async def test_splade_answers_with_weights_over_the_vocabulary(models):
+    results = await answer(models["splade_bert"], SPLADE_BERT.inputs["texts"])
+    for row, result in enumerate(results):
+        assert list(result.sparse.indices) == sorted(set(result.sparse.indices))
+        sparse = np.zeros(result.sparse.dims, np.float32)
+        sparse[list(result.sparse.indices)] = result.sparse.values
+        expected = SPLADE_BERT.reference["sparse"][row]
+        np.testing.assert_allclose(sparse, expected, atol=SPLADE, rtol=0)
+
+
+@pytest.mark.parametrize("is_query", [True, False])
+async def test_colbert_answers_queries_and_documents_differently(models, is_query):
+    kind, texts = ("query", "queries") if is_query else ("doc", "documents")
+    results = await answer(models["colbert"], COLBERT.inputs[texts], is_query=is_query)
+    reference = COLBERT.reference[f"{kind}_vectors"]
+    for result, expected in zip(results, reference, strict=True):
+        vectors = np.array(result.multivector.values).reshape(
+            result.multivector.num_tokens, result.multivector.token_dims
+        )
+        kept = expected[np.abs(expected).any(axis=1)]
+        np.testing.assert_allclose(vectors, kept, atol=UNIT, rtol=0)
+
+
+async def test_the_end_is_kept_where_the_beginning_is_cut(models):
+    text = "How do I reset my password? " * 30
+    right, left, short = [
+        (await answer(models["bge_m3"], [given], truncate=cut))[0]
+        for given, cut in [
+            (text, "TRUNCATE_RIGHT"),
+            ("water " + text, "TRUNCATE_LEFT"),
+            (text, "TRUNCATE_LEFT"),
+        ]
+    ]
+    assert right.truncated
+    assert left.truncated
+    assert list(left.dense.values) == list(short.dense.values) != list(right.dense.values)
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({}, "default: water"),
+        ({"is_query": True}, "query: water"),
+        ({"is_query": False}, "passage: water"),
+        ({"is_query": True, "instruction": "Find: "}, "Find: water"),
+        ({"is_query": True, "profile": "p"}, "profile: water"),
+        ({"is_query": False, "profile": "p"}, "water"),
+    ],
+)
+def test_the_nearest_prompt_stands_before_the_text(params, expected):
+    asked = []
+    loaded = SimpleNamespace(
+        sizes={"dense": 4},
+        prompts={"query": "query: ", "passage": "passage: "},
+        default_prompt="default: ",
+        tokenizer=SimpleNamespace(encode=lambda texts, **_: asked.extend(texts)),
+    )
+    profile = {"p": {"query_prompt": "profile: ", "document_prompt": ""}}
+    model = json_format.ParseDict({"model_id": "m", "profiles": profile}, Model())
+    EncodeJob(FakeDelivery(["water"], **params), model, loaded).tokenize()
+    assert asked == [expected]
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "problem"),
+    [
+        ("colbert", {"output_types": ["OUTPUT_TYPE_DENSE"]}, "the model gives no dense vectors"),
+        ("bge_m3", {"output_types": ["OUTPUT_TYPE_UNSPECIFIED"]}, "the model gives no such"),
+        ("splade_bert", {"output_dtype": "DATA_TYPE_INT8"}, "sparse vectors are float32"),
+    ],
+)
+def test_what_the_model_does_not_give_is_refused(models, name, params, problem):
+    with pytest.raises(SieError, match=problem):
+        EncodeJob(FakeDelivery(["water"], **params), MODEL, models[name])
+
+
+@pytest.mark.parametrize(
+    ("declared", "problem"),
+    [
+        ({"sparse": {"dims": 941}, "dense": {"dims": 48}}, None),
+        ({"sparse": {"dims": 940}}, "940 dimensions of sparse, the checkpoint has 941"),
+        ({"multivector": {"dims": 128}}, "128 dimensions of multivector"),
+    ],
+)
+def test_the_registry_must_say_what_the_checkpoint_is(tmp_path, declared, problem):
+    model = json_format.ParseDict(
+        {
+            "model_id": "m",
+            "sources": [{"directory": str(BGE_M3.directory)}],
+            "tasks": {"encode": declared},
+        },
+        Model(),
+    )
+    if problem is None:
+        assert json.dumps(_load(model, tmp_path).sizes)
+        return
+    with pytest.raises(SourceError, match=problem):
+        _load(model, tmp_path)

@@ -1,0 +1,94 @@
+"""What a checkpoint answers with is told by its files."""
+
+import json
+
+import pytest
+
+from tests.unit.worker.goldens import ALL, COLBERT
+from worker.checkpoint import Checkpoint, CheckpointError
+from worker.heads import (
+    DenseHead,
+    MultivectorHead,
+    Output,
+    Pooling,
+    SequenceClassificationHead,
+    SpladeHead,
+    TokenClassificationHead,
+)
+
+
+def edit(path, **values):
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | values))
+
+
+@pytest.mark.parametrize("golden", [*ALL, COLBERT], ids=str)
+def test_the_outputs_of_golden_checkpoints(golden):
+    assert list(Checkpoint.open(golden.directory).outputs) == list(golden.outputs)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "head"),
+    [
+        ("BertModel", DenseHead(Pooling.MEAN)),
+        ("BertForMaskedLM", SpladeHead()),
+        ("BertForSequenceClassification", SequenceClassificationHead()),
+        ("BertForTokenClassification", TokenClassificationHead()),
+        ("HF_ColBERT", MultivectorHead()),
+    ],
+)
+def test_without_modules_the_architecture_decides(checkpoint_copy, architecture, head):
+    directory = checkpoint_copy("bert_mean")
+    (directory / "modules.json").unlink()
+    edit(directory / "config.json", architectures=[architecture])
+    assert Checkpoint.open(directory).heads == (head,)
+
+
+def test_with_modules_a_masked_language_model_is_what_they_say(checkpoint_copy):
+    directory = checkpoint_copy("bert_mean")
+    edit(directory / "config.json", architectures=["BertForMaskedLM"])
+    assert Checkpoint.open(directory).outputs == (Output.DENSE,)
+
+
+def test_both_heads_of_bge_m3_must_be_there(checkpoint_copy):
+    directory = checkpoint_copy("bge_m3")
+    (directory / "sparse_linear.pt").unlink()
+    assert Checkpoint.open(directory).outputs == (Output.DENSE,)
+
+
+@pytest.mark.parametrize(("name", "told"), [("bert_nli", True), ("bert_ner", False)])
+def test_only_pairs_are_told_apart(name, told, checkpoint_copy):
+    directory = checkpoint_copy(name)
+    assert Checkpoint.open(directory).reads_type_ids is told
+    edit(directory / "config.json", type_vocab_size=1)
+    assert Checkpoint.open(directory).reads_type_ids is False
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"pooling_strategy": "min"}, "relu with min pooling is not supported"),
+        ({"activation_function": "gelu"}, "gelu with max pooling is not supported"),
+    ],
+)
+def test_an_unknown_splade_pooling_is_refused(checkpoint_copy, values, problem):
+    directory = checkpoint_copy("splade_bert")
+    edit(directory / "1_SpladePooling/config.json", **values)
+    with pytest.raises(CheckpointError, match=problem):
+        Checkpoint.open(directory)
+
+
+def test_pooling_without_the_prompt_is_refused(checkpoint_copy):
+    directory = checkpoint_copy("bert_mean")
+    edit(directory / "1_Pooling/config.json", include_prompt=False)
+    with pytest.raises(CheckpointError, match="pooling without the prompt"):
+        Checkpoint.open(directory)
+
+
+def test_prompts_are_read(checkpoint_copy):
+    directory = checkpoint_copy("bert_mean")
+    (directory / "config_sentence_transformers.json").write_text(
+        json.dumps({"prompts": {"query": "q: ", "none": None}, "default_prompt_name": "query"})
+    )
+    checkpoint = Checkpoint.open(directory)
+    assert checkpoint.prompts == {"query": "q: ", "none": ""}
+    assert checkpoint.default_prompt == "q: "

@@ -1,0 +1,116 @@
+"""What a request, its profile and the checkpoint decide together about Encode."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+from servicekit.errors import invalid
+from sie.inference.v1.inference_service_pb2 import EncodeParams
+from sie.inference.v1.tensor_pb2 import DataType, OutputType
+from sie.registry.v1.model_pb2 import Model, Profile
+from worker.heads import Output
+from worker.loading import LoadedModel
+
+_ANSWERS = {
+    "dense": (Output.DENSE,),
+    "sparse": (Output.SPARSE, Output.TOKEN_WEIGHTS),
+    "multivector": (Output.MULTIVECTOR,),
+}
+_NAMES: dict[int, str] = {
+    OutputType.OUTPUT_TYPE_DENSE: "dense",
+    OutputType.OUTPUT_TYPE_SPARSE: "sparse",
+    OutputType.OUTPUT_TYPE_MULTIVECTOR: "multivector",
+}
+_SPARSE = frozenset(_ANSWERS["sparse"])
+_SPARSE_TYPES = {
+    DataType.DATA_TYPE_UNSPECIFIED,
+    DataType.DATA_TYPE_FLOAT32,
+    DataType.DATA_TYPE_FLOAT16,
+}
+
+
+class EncodeSettings(NamedTuple):
+    """How to encode the items of a request.
+
+    Attributes:
+        outputs: the engine's outputs that the answer is made from.
+        prompt: text before each item.
+        is_query: whether items are queries, for models that read them differently.
+        truncate: what happens to items that are too long, a Truncate.
+        dtype: element type, a DataType.
+        dimensions: leading components of a dense vector to keep; 0 for all.
+
+    """
+
+    outputs: frozenset[Output]
+    prompt: str
+    is_query: bool
+    truncate: int
+    dtype: int
+    dimensions: int
+
+
+def settings_of(params: EncodeParams, model: Model, loaded: LoadedModel) -> EncodeSettings:
+    """Merge a request's parameters over its profile's, and those over the checkpoint's.
+
+    Raises:
+        SieError: the request asks for what the model does not give.
+
+    """
+    profile = _profile(params.profile, model)
+    outputs = _outputs(params, profile, loaded)
+    if params.output_dtype not in _SPARSE_TYPES and outputs & _SPARSE:
+        raise invalid("params.output_dtype", "sparse vectors are float32 or float16")
+    return EncodeSettings(
+        outputs=outputs,
+        prompt=params.instruction or _prompt(params, profile, loaded),
+        is_query=params.is_query,
+        truncate=params.truncate or profile.truncate,
+        dtype=params.output_dtype or profile.output_dtype,
+        dimensions=params.dimensions,
+    )
+
+
+def output_for(name: str, given: Collection[Output]) -> Output | None:
+    """Return which of the outputs `given` answers `dense`, `sparse` or `multivector`."""
+    return next((output for output in _ANSWERS.get(name, ()) if output in given), None)
+
+
+def _outputs(params: EncodeParams, profile: Profile, loaded: LoadedModel) -> frozenset[Output]:
+    asked = params.output_types or profile.output_types
+    if not asked:
+        return frozenset([next(iter(loaded.sizes))])
+    return frozenset(_output(kind, loaded) for kind in asked)
+
+
+def _output(kind: int, loaded: LoadedModel) -> Output:
+    name = _NAMES.get(kind, "")
+    output = output_for(name, loaded.sizes)
+    if output is None:
+        raise invalid("params.output_types", f"the model gives no {name or 'such'} vectors")
+    return output
+
+
+def _profile(name: str, model: Model) -> Profile:
+    profiles = model.profiles
+    asked = profiles[name or "default"] if (name or "default") in profiles else Profile()
+    if not asked.extends:
+        return asked
+    merged = Profile()
+    merged.CopyFrom(profiles[asked.extends])
+    merged.MergeFrom(asked)
+    return merged
+
+
+def _prompt(params: EncodeParams, profile: Profile, loaded: LoadedModel) -> str:
+    if not params.HasField("is_query"):
+        return loaded.default_prompt
+    prompts = loaded.prompts
+    if params.is_query:
+        given = profile.HasField("query_prompt")
+        return profile.query_prompt if given else prompts.get("query", "")
+    given = profile.HasField("document_prompt")
+    # E5 and its kin say `passage` for what others call a document.
+    said = prompts.get("document", prompts.get("passage", ""))
+    return profile.document_prompt if given else said
