@@ -58,6 +58,8 @@ class Classifier:
         activation_entry: the entry of config.json that overrides `activation`.
         norm: a layer normalisation after the activation; empty where there is none.
         below_prefix: whether `dense` lies with the encoder, as a pooler does.
+        decoder: of a masked language model the weight of its last layer, which is the word
+            vectors' where the file has none.
 
     """
 
@@ -67,6 +69,7 @@ class Classifier:
     activation_entry: str = ""
     norm: str = ""
     below_prefix: bool = False
+    decoder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +82,7 @@ class Family:
         words: the token vectors, below the prefix.
         sequence: the head of ...ForSequenceClassification, if supported.
         token: the head of ...ForTokenClassification, if supported.
-        masked_lm: the head of ...ForMaskedLM, if supported; `out` is the bias of its decoder,
-            whose weight are the token vectors.
+        masked_lm: the head of ...ForMaskedLM, if supported; `out` is the bias of its decoder.
 
     """
 

@@ -126,7 +126,11 @@ def _word_logits(encoded: Encoded, states: str) -> tuple[str, int]:
         raise CheckpointError(encoded.config.path, "the family has no masked language model")
     transformed = _transformed(encoded, states, names)
     words = encoded.config.integer("vocab_size")
-    vectors = encoded.encoder.read(encoded.family.words, words, encoded.hidden.size)
+    tied = names.decoder not in encoded.parameters
+    own, name = (
+        (encoded.encoder, encoded.family.words) if tied else (encoded.parameters, names.decoder)
+    )
+    vectors = own.read(name, words, encoded.hidden.size)
     decoder = Linear(
         encoded.parameters.add("decoder.weight", vectors.T),
         encoded.parameters.add(names.out, encoded.parameters.read(names.out, words)),

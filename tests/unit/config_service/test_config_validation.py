@@ -8,11 +8,14 @@ from sie.registry.v1.bundle_pb2 import Bundle
 from sie.registry.v1.machine_profile_pb2 import MachineProfile
 from sie.registry.v1.model_pb2 import Model
 
-GOOD = """
+GOOD = f"""
 model_id: "org/name-1.0"
-sources { hugging_face { repo: "org/name" revision: "%s" } sha256 { key: "w.bin" value: "%s" } }
-tasks { encode { dense { dims: 4 } } }
-""" % ("a" * 40, "0" * 64)
+sources {{
+  hugging_face {{ repo: "org/name" revision: "{"a" * 40}" }}
+  sha256 {{ key: "w.bin" value: "{"0" * 64}" }}
+}}
+tasks {{ encode {{ dense {{ dims: 4 }} }} }}
+"""
 
 
 def problem_of(definition):
@@ -87,8 +90,11 @@ def test_a_source_names_one_place_that_can_be_read_safely(source, field):
             "model.profiles[default].extends",
         ),
         (
-            'profiles { key: "default" value {} } profiles { key: "b" value { extends: "default" } }'
-            ' profiles { key: "c" value { extends: "b" } }',
+            """
+            profiles { key: "default" value {} }
+            profiles { key: "b" value { extends: "default" } }
+            profiles { key: "c" value { extends: "b" } }
+            """,
             "model.profiles[c].extends",
         ),
         (

@@ -33,5 +33,4 @@ class _Handler(BaseHTTPRequestHandler):
 def serve(port_variable: str) -> None:
     if os.environ.get("STAND_IN_IGNORES_SIGTERM"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    print("stand-in is up", flush=True)
     ThreadingHTTPServer(("127.0.0.1", int(os.environ[port_variable])), _Handler).serve_forever()
