@@ -53,23 +53,22 @@ class Classifier:
 
     Attributes:
         out: the last linear layer.
+        decoder: that layer's weight in a masked language model whose word vectors do not serve.
         dense: a linear layer before it; empty where there is none.
         activation: what follows `dense`.
         activation_entry: the entry of config.json that overrides `activation`.
         norm: a layer normalisation after the activation; empty where there is none.
         below_prefix: whether `dense` lies with the encoder, as a pooler does.
-        decoder: of a masked language model the weight of its last layer, which is the word
-            vectors' where the file has none.
 
     """
 
     out: str
+    decoder: str = ""
     dense: str = ""
     activation: str = "tanh"
     activation_entry: str = ""
     norm: str = ""
     below_prefix: bool = False
-    decoder: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +81,8 @@ class Family:
         words: the token vectors, below the prefix.
         sequence: the head of ...ForSequenceClassification, if supported.
         token: the head of ...ForTokenClassification, if supported.
-        masked_lm: the head of ...ForMaskedLM, if supported; `out` is the bias of its decoder.
+        masked_lm: the head of ...ForMaskedLM, if supported; `out` is the bias of its decoder,
+            whose weight are the token vectors.
 
     """
 
