@@ -16,6 +16,7 @@ from gateway.cluster import Cluster
 from gateway.dispatch import Chunk, Dispatcher
 from servicekit.errors import SieError, from_proto
 from servicekit.subjects import Lane
+from sie.errors.v1.error_pb2 import Error
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.inference.v1.inference_service_pb2 import EncodeRequest, EncodeResponse
 from sie.inference.v1.result_pb2 import EncodeResult, Timing
@@ -96,7 +97,9 @@ def encode_fragment(result: Any, request: EncodeRequest) -> bytes:
     if result.WhichOneof("outcome") == "encode":
         return bytes(result.encode)
     items = request.items[result.first_item : result.first_item + result.item_count]
-    failed = [EncodeResult(id=item.id, error=result.error) for item in items]
+    # The result is a packed twin, whose messages are of classes of their own.
+    error = Error.FromString(result.error.SerializeToString())
+    failed = [EncodeResult(id=item.id, error=error) for item in items]
     return EncodeResponse(items=failed).SerializeToString()
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NamedTuple
 
-from servicekit.errors import invalid
+from servicekit.errors import SieError, invalid
+from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.inference.v1.inference_service_pb2 import EncodeParams
 from sie.inference.v1.tensor_pb2 import DataType, OutputType
 from sie.registry.v1.model_pb2 import Model, Profile
@@ -59,7 +60,7 @@ def settings_of(params: EncodeParams, model: Model, loaded: LoadedModel) -> Enco
 
     """
     profile = _profile(params.profile, model)
-    outputs = _outputs(params, profile, loaded)
+    outputs = _outputs(params, profile, model, loaded)
     if params.output_dtype not in _SPARSE_TYPES and outputs & _SPARSE:
         raise invalid("params.output_dtype", "sparse vectors are float32 or float16")
     return EncodeSettings(
@@ -77,19 +78,34 @@ def output_for(name: str, given: Collection[Output]) -> Output | None:
     return next((output for output in _ANSWERS.get(name, ()) if output in given), None)
 
 
-def _outputs(params: EncodeParams, profile: Profile, loaded: LoadedModel) -> frozenset[Output]:
-    asked = params.output_types or profile.output_types
-    if not asked:
-        return frozenset([next(iter(loaded.sizes))])
-    return frozenset(_output(kind, loaded) for kind in asked)
+def _outputs(
+    params: EncodeParams, profile: Profile, model: Model, loaded: LoadedModel
+) -> frozenset[Output]:
+    asked = [_NAMES.get(kind, "") for kind in params.output_types or profile.output_types]
+    return frozenset(_output(name, model, loaded) for name in asked or [_default(model, loaded)])
 
 
-def _output(kind: int, loaded: LoadedModel) -> Output:
-    name = _NAMES.get(kind, "")
+def _output(name: str, model: Model, loaded: LoadedModel) -> Output:
     output = output_for(name, loaded.sizes)
     if output is None:
-        raise invalid("params.output_types", f"the model gives no {name or 'such'} vectors")
+        raise SieError(
+            ErrorReason.ERROR_REASON_UNSUPPORTED_OUTPUT,
+            f"params.output_types: model '{model.model_id}' gives no {name or 'such'} vectors",
+            model=model.model_id,
+            field="params.output_types",
+            supported=",".join(_given(loaded)),
+        )
     return output
+
+
+def _default(model: Model, loaded: LoadedModel) -> str:
+    """Return the first output that the registry declares, else the checkpoint's first."""
+    declared = (name for name in _ANSWERS if model.tasks.encode.HasField(name))
+    return next(declared, next(iter(_given(loaded)), ""))
+
+
+def _given(loaded: LoadedModel) -> list[str]:
+    return [name for name in _ANSWERS if output_for(name, loaded.sizes) is not None]
 
 
 def _profile(name: str, model: Model) -> Profile:

@@ -25,7 +25,9 @@ from worker.content import ContentDigests, digest_of, digest_of_file
 from worker.weights import CheckpointError
 
 _MANIFEST = "manifest.json"
-_COMPILER = Path(__file__).parent / "compiler"
+_WORKER = Path(__file__).parent
+# What decides a graph beside the compiler itself: how its files are read.
+_READERS = ("config.py", "heads.py", "state_dict_pickle.py", "torch_file.py", "weights.py")
 
 
 class EngineCache:
@@ -100,7 +102,9 @@ def _sealed(file: Path) -> str:
 
 def _compiler_digest() -> str:
     """Digest the compiler's source, so that no change to it can meet an old graph."""
-    return digest_of(b"\0".join(path.read_bytes() for path in sorted(_COMPILER.glob("*.py"))))
+    readers = [_WORKER / name for name in _READERS]
+    sources = sorted((_WORKER / "compiler").glob("*.py")) + readers
+    return digest_of(b"\0".join(path.read_bytes() for path in sources))
 
 
 @contextmanager

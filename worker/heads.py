@@ -178,9 +178,12 @@ def read_modules(directory: Path) -> tuple[Module, ...]:
         )
     except (TypeError, KeyError, AttributeError):
         raise CheckpointError(path, "is not a list of modules with type and path") from None
-    unsupported = {module.kind for module in modules} - _KNOWN
+    kinds = [module.kind for module in modules]
+    unsupported = set(kinds) - _KNOWN
     if unsupported:
         raise CheckpointError(path, f"has unsupported modules: {', '.join(sorted(unsupported))}")
+    if "Normalize" in kinds[:-1]:
+        raise CheckpointError(path, "has modules after Normalize, which is not supported")
     return modules
 
 

@@ -131,35 +131,46 @@ class _Truncating:
         return [self._result(*both) for both in zip(texts, encodings, strict=True)]
 
     def encode_pairs(self, pairs: Sequence[tuple[str, str]]) -> list[TokenizedText]:
-        pieces = [(self._enough(first), self._enough(second)) for first, second in pairs]
-        encodings = self._rust.encode_batch_fast(pieces)
+        encodings = self._rust.encode_batch_fast([self._pair(*pair) for pair in pairs])
         return [
             self._tokenized(encoding, np.array(encoding.type_ids, dtype=np.int32))
             for encoding in encodings
         ]
 
     def _result(self, text: str, encoding: Encoding) -> TokenizedText:
-        if self._suffices(text, self._limit, encoding):
+        if self._suffices(text, self._limit, encoding, 0):
             return self._tokenized(encoding, None)
-        return self._tokenized(self._encode_enough(text)[1], None)
+        return self._tokenized(self._encode_enough(text, 0)[1], None)
 
-    def _enough(self, text: str) -> str:
-        """Return a piece of the text from which the model sees what it sees of the text."""
-        return text if len(text) <= self._limit else self._encode_enough(text)[0]
+    def _pair(self, first: str, second: str) -> tuple[str, str]:
+        """Replace the longer text by a piece of it, if that makes no difference to the model."""
+        if max(len(first), len(second)) <= self._limit:
+            return first, second
+        if len(first) > len(second):
+            return self._longer(first, second), second
+        return first, self._longer(second, first)
 
-    def _encode_enough(self, text: str) -> tuple[str, Encoding]:
+    def _longer(self, text: str, other: str) -> str:
+        # Which of the two has more tokens decides which of them loses an odd one, so the piece
+        # must have more than the other if the whole has.
+        tokens = _count(self._rust.encode_batch_fast([other])[0])
+        return self._encode_enough(text, tokens)[0]
+
+    def _encode_enough(self, text: str, tokens: int) -> tuple[str, Encoding]:
         limit = self._limit
         while True:
             piece = self._piece(text, limit)
             encoding = self._rust.encode_batch_fast([piece])[0]
-            if self._suffices(text, limit, encoding):
+            if self._suffices(text, limit, encoding, tokens):
                 return piece, encoding
             limit *= 4
 
-    def _suffices(self, text: str, limit: int, encoding: Encoding) -> bool:
+    def _suffices(self, text: str, limit: int, encoding: Encoding, tokens: int) -> bool:
         # Without spaces between words the cut can still change tokens next to it, so a piece
         # counts only where a further max_length of tokens lies between the input and the cut.
-        return len(text) <= limit or len(_overflow(encoding)) >= 2
+        if len(text) <= limit:
+            return True
+        return len(_overflow(encoding)) >= 2 and _count(encoding) - self._max_length > tokens
 
     def _tokenized(self, encoding: Encoding, type_ids: NDArray[np.int32] | None) -> TokenizedText:
         ids = np.array(encoding.ids, dtype=np.int32)
@@ -180,6 +191,11 @@ def _last_words(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     return next(iter(text[-limit:].split(maxsplit=1)[-1:]), "")
+
+
+def _count(encoding: Encoding) -> int:
+    """Return how many tokens the text has, with the special ones of each piece."""
+    return sum(len(piece.ids) for piece in [encoding, *_overflow(encoding)])
 
 
 def _overflow(encoding: Encoding) -> list[Encoding]:

@@ -85,6 +85,7 @@ BERT = Family(
         activation="gelu",
         activation_entry="hidden_act",
         norm="cls.predictions.transform.LayerNorm",
+        decoder="cls.predictions.decoder.weight",
     ),
 )
 
@@ -95,6 +96,10 @@ ROBERTA = Family(
     sequence=Classifier("classifier.out_proj", dense="classifier.dense"),
     token=Classifier("classifier"),
     masked_lm=Classifier(
-        "lm_head.bias", dense="lm_head.dense", activation="gelu", norm="lm_head.layer_norm"
+        "lm_head.bias",
+        dense="lm_head.dense",
+        activation="gelu",
+        norm="lm_head.layer_norm",
+        decoder="lm_head.decoder.weight",
     ),
 )

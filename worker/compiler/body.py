@@ -54,6 +54,7 @@ class Classifier:
 
     Attributes:
         out: the last linear layer.
+        decoder: that layer's weight in a masked language model whose word vectors do not serve.
         dense: a linear layer before it; empty where there is none.
         activation: what follows `dense`.
         activation_entry: the entry of config.json that overrides `activation`.
@@ -64,6 +65,7 @@ class Classifier:
     """
 
     out: str
+    decoder: str = ""
     dense: str = ""
     activation: str = "tanh"
     activation_entry: str = ""

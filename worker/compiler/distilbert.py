@@ -52,5 +52,6 @@ DISTILBERT = Family(
         activation="gelu",
         activation_entry="activation",
         norm="vocab_layer_norm",
+        decoder="vocab_projector.weight",
     ),
 )

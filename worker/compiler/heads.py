@@ -129,13 +129,15 @@ def _word_logits(encoded: Encoded, states: str) -> tuple[str, int]:
     if names is None:
         raise CheckpointError(encoded.config.path, "the family has no masked language model")
     transformed = _transformed(encoded, states, names)
-    words = encoded.config.integer("vocab_size")
-    vectors = encoded.encoder.read(encoded.family.words, words, encoded.hidden.size)
-    decoder = Linear(
-        encoded.parameters.add("decoder.weight", vectors.T),
-        encoded.parameters.add(names.out, encoded.parameters.read(names.out, words)),
-    )
-    return linear(encoded.graph, transformed, decoder), words
+    words, size = encoded.config.integer("vocab_size"), encoded.hidden.size
+    own = encoded.parameters
+    # Files leave the decoder out where it is tied to the word vectors.
+    if names.decoder in own:
+        vectors = own.read(names.decoder, words, size)
+    else:
+        vectors = encoded.encoder.read(encoded.family.words, words, size)
+    weight, bias = own.add("decoder.weight", vectors.T), own.vectors(names.out, words)
+    return linear(encoded.graph, transformed, Linear(weight, bias)), words
 
 
 def _sequence_classification(encoded: Encoded) -> tuple[str, Dims]:

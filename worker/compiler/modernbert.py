@@ -133,5 +133,5 @@ MODERNBERT = Family(
     words="embeddings.tok_embeddings.weight",
     sequence=_HEAD,
     token=_HEAD,
-    masked_lm=replace(_HEAD, out="decoder.bias"),
+    masked_lm=replace(_HEAD, out="decoder.bias", decoder="decoder.weight"),
 )

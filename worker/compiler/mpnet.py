@@ -83,6 +83,10 @@ MPNET = Family(
     sequence=Classifier("classifier.out_proj", dense="classifier.dense"),
     token=Classifier("classifier"),
     masked_lm=Classifier(
-        "lm_head.bias", dense="lm_head.dense", activation="gelu", norm="lm_head.layer_norm"
+        "lm_head.bias",
+        dense="lm_head.dense",
+        activation="gelu",
+        norm="lm_head.layer_norm",
+        decoder="lm_head.decoder.weight",
     ),
 )

@@ -68,9 +68,9 @@ class Parameters:
         """Add an array made from tensors below this prefix; return the constant's name."""
         return self.graph.constant(self.scope + self.prefix + name, array)
 
-    def vectors(self, name: str, count: int, size: int) -> str:
-        """Add a table of vectors, (count, size), as stored."""
-        return self.add(name, self.read(name, count, size))
+    def vectors(self, name: str, *shape: int) -> str:
+        """Add a tensor of that shape as stored, such as a table of vectors (count, size)."""
+        return self.add(name, self.read(name, *shape))
 
     def linear(self, name: str, inputs: int, outputs: int) -> Linear:
         return self.merged(name, [name], inputs, outputs)

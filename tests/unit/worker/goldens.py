@@ -1,5 +1,6 @@
 """The golden checkpoints: one table of what each answers with, and how it is read."""
 
+import functools
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,7 +48,12 @@ class Golden:
 
     @property
     def reference(self) -> dict[str, np.ndarray]:
-        return dict(np.load(self.directory / "reference.npz"))
+        return _arrays(self.directory / "reference.npz")
+
+
+@functools.cache
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    return dict(np.load(path))
 
 
 UNIT_DENSE = {"dense": ("embeddings", UNIT)}

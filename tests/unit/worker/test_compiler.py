@@ -101,6 +101,19 @@ def test_splade_pools_as_its_module_says(checkpoint_copy, compiled, pooling, fun
         np.testing.assert_allclose(sparse[row], values(weights), atol=5e-3, rtol=1e-4)
 
 
+def test_a_decoder_of_its_own_replaces_the_word_vectors(checkpoint_copy, compiled):
+    directory = checkpoint_copy("splade_bert")
+    batch = TokenBatch.pack([np.arange(9, dtype=np.int32)])
+    expected = compiled(directory).run(batch)["sparse"]
+    tensors = load_file(directory / "model.safetensors")
+    words = tensors["bert.embeddings.word_embeddings.weight"]
+    tensors["cls.predictions.decoder.weight"] = np.ascontiguousarray(words[::-1])
+    tensors["cls.predictions.bias"] = np.ascontiguousarray(tensors["cls.predictions.bias"][::-1])
+    save_file(tensors, directory / "model.safetensors")
+    sparse = compiled(directory).run(batch)["sparse"]
+    np.testing.assert_allclose(sparse[:, ::-1], expected, atol=2e-4, rtol=0)
+
+
 def test_a_pylate_checkpoint_is_a_colbert(checkpoint_copy, compiled, tmp_path):
     """PyLate keeps the projection in a module, and the settings in another file."""
     directory = checkpoint_copy("colbert")

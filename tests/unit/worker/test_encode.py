@@ -87,6 +87,13 @@ async def test_no_output_named_means_the_models_first(models):
     assert not result.HasField("multivector")
 
 
+async def test_the_first_output_is_the_registrys_where_it_declares_some(models):
+    tasks = {"encode": {"sparse": {"dims": 941}, "multivector": {"dims": 48}}}
+    model = json_format.ParseDict({"model_id": "m", "tasks": tasks}, Model())
+    (result,) = await answer(models["bge_m3"], ["water"], model=model)
+    assert (result.HasField("dense"), result.HasField("sparse")) == (False, True)
+
+
 async def test_the_profile_says_the_outputs_where_the_request_does_not(models):
     profile = {
         "default": {"output_types": ["OUTPUT_TYPE_SPARSE"], "output_dtype": "DATA_TYPE_INT8"}
@@ -163,8 +170,12 @@ def test_the_nearest_prompt_stands_before_the_text(params, expected):
 @pytest.mark.parametrize(
     ("name", "params", "problem"),
     [
-        ("colbert", {"output_types": ["OUTPUT_TYPE_DENSE"]}, "the model gives no dense vectors"),
-        ("bge_m3", {"output_types": ["OUTPUT_TYPE_UNSPECIFIED"]}, "the model gives no such"),
+        ("colbert", {"output_types": ["OUTPUT_TYPE_DENSE"]}, "model 'm' gives no dense vectors"),
+        (
+            "bge_m3",
+            {"output_types": ["OUTPUT_TYPE_UNSPECIFIED"]},
+            "model 'm' gives no such vectors",
+        ),
         ("splade_bert", {"output_dtype": "DATA_TYPE_INT8"}, "sparse vectors are float32"),
     ],
 )

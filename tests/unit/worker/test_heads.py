@@ -92,3 +92,12 @@ def test_prompts_are_read(checkpoint_copy):
     checkpoint = Checkpoint.open(directory)
     assert checkpoint.prompts == {"query": "q: ", "none": ""}
     assert checkpoint.default_prompt == "q: "
+
+
+def test_modules_after_normalize_are_refused(checkpoint_copy):
+    directory = checkpoint_copy("bert_mean")
+    modules = json.loads((directory / "modules.json").read_bytes())
+    modules.append({"type": "sentence_transformers.models.Dense", "path": "3_Dense"})
+    (directory / "modules.json").write_text(json.dumps(modules))
+    with pytest.raises(CheckpointError, match="modules after Normalize"):
+        Checkpoint.open(directory)

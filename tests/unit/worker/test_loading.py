@@ -13,7 +13,8 @@ from worker.heads import Output
 from worker.loading import CanaryError, check_canary, load
 from worker.weights import CheckpointError
 
-MINILM = Path(__file__).parents[2] / "golden" / "minilm"
+GOLDEN = Path(__file__).parents[2] / "golden"
+MINILM = GOLDEN / "minilm"
 TOLERANCE = 1e-5
 
 
@@ -39,6 +40,21 @@ def test_a_loaded_model_says_its_sizes_and_how_long_it_took(minilm):
     assert (minilm.sizes, minilm.max_length) == ({"dense": 384}, 256)
     assert set(minilm.seconds) == {"read", "compile", "session", "warm_up"}
     assert all(seconds >= 0 for seconds in minilm.seconds.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes", "verbs"),
+    [
+        ("bge_m3", {"dense": 48, "token_weights": 941, "multivector": 48}, {"encode", "score"}),
+        ("splade_bert", {"sparse": 760}, {"encode"}),
+        ("bert_nli", {"logits": 3}, {"score", "extract"}),
+        ("bert_ner", {"token_logits": 9}, {"extract"}),
+    ],
+)
+def test_a_loaded_model_says_what_it_answers(tmp_path, name, sizes, verbs):
+    model = load(GOLDEN / name, tmp_path, cores=1)
+    assert (model.sizes, model.verbs) == (sizes, verbs)
+    assert list(model.sizes) == list(sizes)
 
 
 def test_a_warm_start_neither_compiles_nor_imports_onnx(golden, tmp_path):

@@ -9,7 +9,7 @@ from worker.batcher import BatchLimits
 from worker.runner import Runner, Text
 from worker.tokenizer import TokenizedText
 
-LIMITS = BatchLimits(max_tokens=1024, max_rows=32, max_padding=0.9)
+LIMITS = BatchLimits(1024, 32, 99)
 
 
 class FakeEngine:

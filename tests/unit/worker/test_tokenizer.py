@@ -1,5 +1,6 @@
 """Token ids are those of the original implementation, and say when a text was cut."""
 
+import functools
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,12 +18,17 @@ GOLDEN = Path(__file__).parents[2] / "golden"
 NAMES = ["bert_mean", "bert_cls", "bert_xlmr_tokenizer", "roberta_mean"]
 
 
-def whole_length(name: str, text: str) -> int:
-    """Count the tokens of an uncut text with the plain library."""
+@functools.cache
+def uncut(name: str) -> RustTokenizer:
     rust = RustTokenizer.from_file(str(GOLDEN / name / "tokenizer.json"))
     rust.no_truncation()
     rust.no_padding()
-    return len(rust.encode(text).ids)
+    return rust
+
+
+def whole_length(name: str, text: str) -> int:
+    """Count the tokens of an uncut text with the plain library."""
+    return len(uncut(name).encode(text).ids)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -58,6 +64,12 @@ LONG_TEXTS = {
 }
 
 
+@functools.cache
+def ours(name: str) -> Tokenizer:
+    return Tokenizer.open(Checkpoint.open(GOLDEN / name))
+
+
+@functools.cache
 def plain(name: str, direction: str) -> RustTokenizer:
     """Open the plain library, which tokenises the whole of a text before it cuts."""
     checkpoint = Checkpoint.open(GOLDEN / name)
@@ -69,25 +81,23 @@ def plain(name: str, direction: str) -> RustTokenizer:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("direction", ["right", "left"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(**LONG_TEXTS)
 def test_long_texts_give_the_ids_of_the_whole_text(name, direction, words, repeats):
     """Only a piece of a long text is tokenised; nobody may be able to tell."""
     checkpoint = Checkpoint.open(GOLDEN / name)
     text = " ".join(words) * repeats
-    tokenizer = Tokenizer.open(checkpoint)
-    (tokens,) = tokenizer.encode([text], keep_end=direction == "left")
+    (tokens,) = ours(name).encode([text], keep_end=direction == "left")
     assert tokens.ids.tolist() == plain(name, direction).encode(text).ids
     assert tokens.truncated == (whole_length(name, text) > checkpoint.max_length)
 
 
 @pytest.mark.parametrize("direction", ["right", "left"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(**LONG_TEXTS, query=st.sampled_from(["", "water", "reset password " * 40]))
 def test_long_pairs_give_the_ids_of_the_whole_pair(direction, words, repeats, query):
     document = " ".join(words) * repeats
-    tokenizer = Tokenizer.open(Checkpoint.open(GOLDEN / "bert_mean"))
-    (tokens,) = tokenizer.encode_pairs([(query, document)], keep_end=direction == "left")
+    (tokens,) = ours("bert_mean").encode_pairs([(query, document)], keep_end=direction == "left")
     expected = plain("bert_mean", direction).encode(query, document)
     assert tokens.ids.tolist() == expected.ids
     assert tokens.type_ids.tolist() == expected.type_ids
