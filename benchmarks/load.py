@@ -14,6 +14,7 @@ import time
 from collections.abc import Awaitable, Callable
 
 import grpc
+import http_client
 import orjson
 import texts
 import uvloop
@@ -23,23 +24,6 @@ from sie.inference.v1.inference_service_pb2 import EncodeRequest
 _CORPUS = 512
 
 Send = Callable[[bytes], Awaitable[None]]
-
-
-async def http_client(address: str, model: str) -> Send:
-    """One keep-alive connection."""
-    host, port = address.split(":")
-    reader, writer = await asyncio.open_connection(host, int(port))
-    head = f"POST /v1/encode/{model} HTTP/1.1\r\nhost: {address}\r\ncontent-length: "
-
-    async def send(body: bytes) -> None:
-        writer.write(b"%b%d\r\n\r\n%b" % (head.encode(), len(body), body))
-        received = await reader.readuntil(b"\r\n\r\n")
-        status = received.split(b" ", 2)[1]
-        length = int(received.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-        reply = await reader.readexactly(length)
-        assert status == b"200", reply[:300]
-
-    return send
 
 
 async def grpc_client(address: str, _model: str) -> Send:
@@ -65,7 +49,7 @@ def bodies(face: str, model: str, per_request: int) -> list[bytes]:
 
 
 async def main(face: str, address: str, model: str, concurrency: int, rows: int, s: float) -> None:
-    connect = {"http": http_client, "grpc": grpc_client}[face]
+    connect = {"http": http_client.connect, "grpc": grpc_client}[face]
     requests = itertools.cycle(bodies(face, model, rows))
     finished: list[tuple[float, float]] = []
     start = time.perf_counter()

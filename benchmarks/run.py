@@ -1,55 +1,78 @@
 """`make bench`: the price of everything around the engine, in one table of one run.
 
-The engine alone, in this process, is the measure; then a whole cluster on loopback gets the
-same texts over HTTP and gRPC. Numbers of one machine and hour: compare ratios, not runs.
+The machine's speed drifts while a benchmark runs, so nothing is compared across time. Added
+latency is the median over pairs: each text goes through the engine alone and through the
+cluster, one right after the other. Throughput is the median over rounds of a slice of raw
+engine and a slice of cluster, one right after the other, on the same texts.
 """
 
 import argparse
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
 from pathlib import Path
+from typing import NamedTuple
 
+import grpc
+import http_client
 import raw
 import texts
 
 from cli.local_stack import DEFAULT_MODEL, LocalStack
+from sie.inference.v1.inference_service_pb2 import EncodeRequest
 from sie.registry.v1.model_pb2 import ModelSource, PythonPackage
 from worker.loading import LoadedModel, load
 from worker.sources import locate
 
 _HERE = Path(__file__).resolve().parent
 _CACHE = _HERE.parent / ".sie" / "cache"
-_CASES = [(1, 1), (8, 1), (32, 1), (64, 1), (1, 32), (4, 32)]
+_CASES = [(8, 1), (32, 1), (64, 1), (1, 32), (4, 32)]
+_FACES = ("http", "grpc")
+
+
+class Row(NamedTuple):
+    """Medians over the rounds of one case."""
+
+    face: str
+    clients: int
+    texts_per_request: int
+    texts_per_second: float
+    of_raw: float
+    p50_ms: float
+    p99_ms: float
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=6.0, help="for each measurement")
-    seconds = parser.parse_args().seconds
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, {_cpu_name()}")
+    parser.add_argument("--rounds", type=int, default=3, help="of each throughput case")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of a slice")
+    parser.add_argument("--pairs", type=int, default=150, help="of latencies")
+    options = parser.parse_args()
+    print(f"{platform.machine()}, {os.cpu_count()} cores, {_cpu_name()}", flush=True)
     model = _load()
-    corpus = texts.mixed(512)
-    print("raw engine ...", flush=True)
-    before = raw.measure(model, corpus, seconds)
+    corpus = texts.mixed(256)
+    engine = raw.best(model, corpus)
+    print(f"raw engine: {engine.rows} texts a batch are best", flush=True)
     with (
         tempfile.TemporaryDirectory(prefix="sie-bench-") as directory,
         LocalStack(Path(directory), cache_dir=_CACHE) as stack,
     ):
         stack.start()
+        latencies = _latencies(stack, engine, corpus[: options.pairs])
         rows = [
-            (face, *case, _load_of(stack, face, *case, seconds))
-            for face in ("http", "grpc")
+            _throughput(stack, engine, face, *case, options.rounds, options.seconds)
+            for face in _FACES
             for case in _CASES
         ]
         memory = {name: _resident_mb(p.pid) for name, p in stack.processes.items()}
         padding = _padding(stack)
-    after = raw.measure(model, corpus, seconds)
-    _print_table(before, after, rows, memory, padding)
+    _print(latencies, rows, memory, padding)
 
 
 def _load() -> LoadedModel:
@@ -57,15 +80,72 @@ def _load() -> LoadedModel:
     return load(locate([ModelSource(python_package=package)]), _CACHE)
 
 
-def _load_of(
-    stack: LocalStack, face: str, concurrency: int, per_request: int, seconds: float
+def _latencies(
+    stack: LocalStack, engine: raw.Raw, corpus: list[str]
+) -> dict[str, tuple[float, float]]:
+    """Median latency and median added latency in ms, by face, one client, one text."""
+    calls = {
+        "raw": engine.encode,
+        "http": http_client.blocking(stack.http_address, DEFAULT_MODEL),
+        "grpc": _grpc_call(stack.grpc_address),
+    }
+    took: dict[str, list[float]] = {name: [] for name in calls}
+    for text in corpus:
+        for name, call in calls.items():
+            started = time.perf_counter()
+            call(text)
+            took[name].append((time.perf_counter() - started) * 1e3)
+    pairs = {name: [a - b for a, b in zip(took[name], took["raw"], strict=True)] for name in took}
+    return {name: (statistics.median(took[name]), statistics.median(pairs[name])) for name in took}
+
+
+def _grpc_call(address: str):  # noqa: ANN202 - a function of a text
+    call = grpc.insecure_channel(address).unary_unary("/sie.inference.v1.InferenceService/Encode")
+    return lambda text: call(
+        EncodeRequest(model=DEFAULT_MODEL, items=[{"text": text}]).SerializeToString()
+    )
+
+
+def _throughput(
+    stack: LocalStack,
+    engine: raw.Raw,
+    face: str,
+    clients: int,
+    per_request: int,
+    rounds: int,
+    seconds: float,
+) -> Row:
+    print(f"{face}, {clients} clients, {per_request} texts a request", end=" ", flush=True)
+    results, ratios = [], []
+    before = engine.throughput()
+    for _ in range(rounds):
+        result = _slice(stack, face, clients, per_request, seconds)
+        after = engine.throughput()
+        ratios.append(result["texts_per_second"] / statistics.mean((before, after)))
+        results.append(result)
+        before = after
+        print(f"{ratios[-1]:.2f}", end=" ", flush=True)
+    print(flush=True)
+    medians = {key: statistics.median(r[key] for r in results) for key in results[0]}
+    return Row(
+        face,
+        clients,
+        per_request,
+        medians["texts_per_second"],
+        statistics.median(ratios),
+        medians["p50_ms"],
+        medians["p99_ms"],
+    )
+
+
+def _slice(
+    stack: LocalStack, face: str, clients: int, per_request: int, seconds: float
 ) -> dict[str, float]:
     address = stack.http_address if face == "http" else stack.grpc_address
-    print(f"{face}, {concurrency} clients, {per_request} texts a request ...", flush=True)
+    # Requests of many texts are few a second, and want more time to be counted.
+    seconds *= 1 if per_request == 1 else 2
     command = [sys.executable, str(_HERE / "load.py"), face, address, DEFAULT_MODEL]
-    # Requests of many texts are few a second, and want more of them to be counted.
-    seconds *= 1 if per_request == 1 else 3
-    arguments = [str(concurrency), str(per_request), str(seconds)]
+    arguments = [str(clients), str(per_request), str(seconds)]
     output = subprocess.run(command + arguments, stdout=subprocess.PIPE, text=True, check=True)
     result: dict[str, float] = json.loads(output.stdout)
     return result
@@ -81,42 +161,32 @@ def _padding(stack: LocalStack) -> float:
         for line in lines
         if line.startswith("sie_worker_batch_tokens") and "_created" not in line
     }
-    real, padded = (
-        value["sie_worker_batch_tokens_total"],
-        value["sie_worker_batch_tokens_padded_total"],
-    )
-    return 1 - real / padded
+    real = value["sie_worker_batch_tokens_total"]
+    return 1 - real / value["sie_worker_batch_tokens_padded_total"]
 
 
-def _print_table(
-    before: raw.Raw,
-    after: raw.Raw,
-    rows: list[tuple[str, int, int, dict[str, float]]],
+def _print(
+    latencies: dict[str, tuple[float, float]],
+    rows: list[Row],
     memory: dict[str, float],
     padding: float,
 ) -> None:
-    best = max(before, after)
-    lone = min(before.latency_ms, after.latency_ms)
+    print()
+    print("one client, one text, paired with the engine alone")
+    for face in _FACES:
+        median, added = latencies[face]
+        print(f"  {face}: p50 {median:.2f} ms, added {added:.2f} ms")
     print()
     print(_line("", "clients", "texts/req", "texts/s", "of raw", "p50 ms", "p99 ms"))
-    print(_line("raw", "", best.batch_rows, best.texts_per_second, 1.0, "", ""))
-    print(_line("raw", 1, 1, 1e3 / lone, "", lone, best.p99_ms))
-    for face, clients, texts_per_request, result in rows:
-        speed = result["texts_per_second"]
-        ratio = speed / best.texts_per_second
-        took = result["p50_ms"], result["p99_ms"]
-        print(_line(face, clients, texts_per_request, speed, ratio, *took))
-    for face, clients, texts_per_request, result in rows:
-        if clients == texts_per_request == 1:
-            print(f"{face}: added latency p50 {result['p50_ms'] - lone:.2f} ms")
-    print(f"raw before and after: {before.texts_per_second:.0f} and {after.texts_per_second:.0f}")
-    print(f"padding: raw {best.padding:.3f}, worker {padding:.3f}")
+    for row in rows:
+        print(_line(*row))
+    print(f"\npadding in the worker: {padding:.3f}")
     print("resident: " + ", ".join(f"{name} {mb:.0f} MB" for name, mb in memory.items()))
 
 
 def _line(*cells: str | float) -> str:
-    texts = [f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in cells]
-    return f"{texts[0]:6}" + "".join(f"{text:>11}" for text in texts[1:])
+    shown = [f"{cell:.2f}" if isinstance(cell, float) else str(cell) for cell in cells]
+    return f"{shown[0]:6}" + "".join(f"{text:>11}" for text in shown[1:])
 
 
 def _resident_mb(pid: int) -> float:
