@@ -11,6 +11,7 @@ Pool, profile and bundle ids are subject tokens as they are. Model ids hold `/` 
 `model_token` encodes them reversibly. Readers take ids from messages, never from subjects.
 """
 
+from functools import lru_cache
 from typing import NamedTuple
 
 WORK_PREFIX = "sie.work"
@@ -35,6 +36,7 @@ class Lane(NamedTuple):
         return f"{self.pool}/{self.machine_profile}/{self.bundle}"
 
 
+@lru_cache(maxsize=4096)
 def model_token(model_id: str) -> str:
     """A model id as one subject token: `_` and two hex digits for each byte that is not plain."""
     return "".join(
