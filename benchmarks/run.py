@@ -7,6 +7,7 @@ engine and a slice of cluster, one right after the other, on the same texts.
 """
 
 import argparse
+import asyncio
 import json
 import os
 import platform
@@ -19,6 +20,7 @@ import urllib.request
 from pathlib import Path
 from typing import NamedTuple
 
+import floor
 import grpc
 import http_client
 import raw
@@ -65,6 +67,9 @@ def main() -> None:
     ):
         stack.start()
         latencies = _latencies(stack, engine, corpus[: options.pairs])
+        bare = asyncio.run(
+            floor.round_trip_ms(stack.nats_url, corpus[: options.pairs], engine.encode)
+        )
         rows = [
             _throughput(stack, engine, face, *case, options.rounds, options.seconds)
             for face in _FACES
@@ -72,7 +77,7 @@ def main() -> None:
         ]
         memory = {name: _resident_mb(p.pid) for name, p in stack.processes.items()}
         padding = _padding(stack)
-    _print(latencies, rows, memory, padding)
+    _print(latencies, bare, rows, memory, padding)
 
 
 def _load() -> LoadedModel:
@@ -167,6 +172,7 @@ def _padding(stack: LocalStack) -> float:
 
 def _print(
     latencies: dict[str, tuple[float, float]],
+    bare: float,
     rows: list[Row],
     memory: dict[str, float],
     padding: float,
@@ -176,6 +182,7 @@ def _print(
     for face in _FACES:
         median, added = latencies[face]
         print(f"  {face}: p50 {median:.2f} ms, added {added:.2f} ms")
+    print(f"  a bare JetStream round trip in the same place: {bare:.2f} ms")
     print()
     print(_line("", "clients", "texts/req", "texts/s", "of raw", "p50 ms", "p99 ms"))
     for row in rows:
