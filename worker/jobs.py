@@ -9,8 +9,10 @@ from worker.delivery import Delivery
 from worker.encode import EncodeJob
 from worker.job import Job
 from worker.loading import LoadedModel
+from worker.scoring import score_job
 
 # By the field of the work item that holds the request.
 JOBS: Mapping[str, Callable[[Delivery, Model, LoadedModel], Job]] = {
     "encode": EncodeJob,
+    "score": score_job,
 }
