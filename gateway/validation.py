@@ -108,13 +108,6 @@ def outputs_of(model: Model) -> list[OutputType]:
     return [output for name, output in _OUTPUTS.items() if model.tasks.encode.HasField(name)]
 
 
-def scores(model: Model) -> bool:
-    """Whether the model ranks items: by itself, or by comparing vectors."""
-    tasks = model.tasks
-    compares = tasks.encode.HasField("dense") or tasks.encode.HasField("multivector")
-    return tasks.HasField("score") or compares
-
-
 def unsupported(model: Model, field: str, message: str, supported: Iterable[str]) -> SieError:
     return SieError(
         ErrorReason.ERROR_REASON_UNSUPPORTED_OUTPUT,

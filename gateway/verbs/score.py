@@ -15,7 +15,6 @@ from gateway.validation import (
     check_profile,
     lower,
     outputs_of,
-    scores,
     unsupported,
 )
 from gateway.verbs.fragments import error_of, item_range
@@ -29,13 +28,20 @@ from sie.registry.v1.model_pb2 import Model
 NAME = "score"
 
 
+def answers(model: Model) -> bool:
+    """Whether the model ranks items: by itself, or by comparing vectors."""
+    encode = model.tasks.encode
+    compares = encode.HasField("dense") or encode.HasField("multivector")
+    return model.tasks.HasField("score") or compares
+
+
 def check(request: ScoreRequest, model: Model, max_items: int) -> None:
     """Checks a request against the contract and against what the model can do.
 
     Raises:
         SieError: INVALID_INPUT or UNSUPPORTED_OUTPUT.
     """
-    if not scores(model):
+    if not answers(model):
         names = [lower(OutputType, output) for output in outputs_of(model)]
         message = f"model '{model.model_id}' does not score pairs"
         raise unsupported(model, "model", message, names)
