@@ -12,6 +12,7 @@ from sie.inference.v1.tensor_pb2 import DataType, OutputType
 from sie.registry.v1.model_pb2 import Model, Profile
 from worker.heads import Output
 from worker.loading import LoadedModel
+from worker.prompts import document_prompt, profile_of, query_prompt
 
 _ANSWERS = {
     "dense": (Output.DENSE,),
@@ -59,7 +60,7 @@ def settings_of(params: EncodeParams, model: Model, loaded: LoadedModel) -> Enco
         SieError: the request asks for what the model does not give.
 
     """
-    profile = _profile(params.profile, model)
+    profile = profile_of(params.profile, model)
     outputs = _outputs(params, profile, model, loaded)
     if params.output_dtype not in _SPARSE_TYPES and outputs & _SPARSE:
         raise invalid("params.output_dtype", "sparse vectors are float32 or float16")
@@ -108,25 +109,8 @@ def _given(loaded: LoadedModel) -> list[str]:
     return [name for name in _ANSWERS if output_for(name, loaded.sizes) is not None]
 
 
-def _profile(name: str, model: Model) -> Profile:
-    profiles = model.profiles
-    asked = profiles[name or "default"] if (name or "default") in profiles else Profile()
-    if not asked.extends:
-        return asked
-    merged = Profile()
-    merged.CopyFrom(profiles[asked.extends])
-    merged.MergeFrom(asked)
-    return merged
-
-
 def _prompt(params: EncodeParams, profile: Profile, loaded: LoadedModel) -> str:
     if not params.HasField("is_query"):
         return loaded.default_prompt
-    prompts = loaded.prompts
-    if params.is_query:
-        given = profile.HasField("query_prompt")
-        return profile.query_prompt if given else prompts.get("query", "")
-    given = profile.HasField("document_prompt")
-    # E5 and its kin say `passage` for what others call a document.
-    said = prompts.get("document", prompts.get("passage", ""))
-    return profile.document_prompt if given else said
+    side = query_prompt if params.is_query else document_prompt
+    return side(profile, loaded)
