@@ -1,28 +1,24 @@
 """InferenceService: validate, route, split, dispatch, join.
 
-A request's reply is never parsed here. Protobuf messages that are written one after the
-other merge, and repeated fields append: the reply is the workers' fragments in order,
-followed by a fragment of our own with the model and the timing.
+What differs between the verbs is in gateway/verbs, a module for each.
 """
 
-import logging
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from gateway import validation
 from gateway.api import Call, Reply
 from gateway.cluster import Cluster
 from gateway.dispatch import Chunk, Dispatcher
+from gateway.verbs import encode
+from gateway.verbs.verb import Verb
 from servicekit.errors import SieError, from_proto
 from servicekit.subjects import Lane
-from sie.errors.v1.error_pb2 import Error
 from sie.errors.v1.error_reason_pb2 import ErrorReason
-from sie.inference.v1.inference_service_pb2 import EncodeRequest, EncodeResponse
-from sie.inference.v1.result_pb2 import EncodeResult, Timing
+from sie.inference.v1.inference_service_pb2 import EncodeRequest
+from sie.inference.v1.item_pb2 import Item
+from sie.inference.v1.result_pb2 import Timing
 from sie.registry.v1.model_pb2 import Model
-
-log = logging.getLogger(__name__)
 
 # A chunk is small enough that a large request spreads over workers.
 CHUNK_ITEMS = 32
@@ -40,28 +36,28 @@ class InferenceService:
         self._max_items = max_items
 
     async def encode(self, request: EncodeRequest, call: Call) -> Reply:
+        return await self._answer(encode, request, call)
+
+    async def _answer(self, verb: Verb, request: Any, call: Call) -> Reply:
         model = self._cluster.model(request.model)
-        validation.check_encode(request, model, self._max_items)
+        verb.check(request, model, self._max_items)
         lane = self._cluster.route(model, call.metadata)
         self._cluster.ensure_hosted(model.model_id, lane)
-        chunks = list(split_encode(request))
-        results = await self._run("encode", lane, model, chunks, call)
-        fragments = [encode_fragment(result, request) for result in results]
+        results = await self._dispatch(lane, model, verb, request, call)
         _raise_if_all_failed(results)
         timing = _timing(results, call)
-        tail = EncodeResponse(model=model.model_id, timing=timing)
-        return Reply(b"".join([*fragments, tail.SerializeToString()]), _headers(results, timing))
+        return Reply(verb.join(request, results, timing), _headers(results, timing))
 
-    async def _run(
-        self, verb: str, lane: Lane, model: Model, chunks: Sequence[Chunk], call: Call
+    async def _dispatch(
+        self, lane: Lane, model: Model, verb: Verb, request: Any, call: Call
     ) -> list[Any]:
         try:
             return await self._dispatcher.run(
-                verb,
+                verb.NAME,
                 lane,
                 model.model_id,
                 self._cluster.revision,
-                chunks,
+                list(split(verb, request)),
                 call.request_id,
                 call.deadline,
             )
@@ -71,36 +67,23 @@ class InferenceService:
             raise
 
 
-def split_encode(request: EncodeRequest) -> Iterator[Chunk]:
+def split(verb: Verb, request: Any) -> Iterator[Chunk]:
     """Chunks of at most CHUNK_ITEMS items and about CHUNK_BYTES; an item is never split."""
-    for first, last in _runs(request):
-        if last - first == len(request.items):
-            part = request
-        else:
-            part = EncodeRequest(items=request.items[first:last], params=request.params)
+    for first, last in _runs(request.items):
+        whole = last - first == len(request.items)
+        part = request if whole else verb.part(request, first, last)
         yield Chunk(first, last - first, part.SerializeToString())
 
 
-def _runs(request: EncodeRequest) -> Iterator[tuple[int, int]]:
+def _runs(items: Sequence[Item]) -> Iterator[tuple[int, int]]:
     first, size = 0, 0
-    for index, item in enumerate(request.items):
+    for index, item in enumerate(items):
         bytes_of_item = item.ByteSize()
         if index > first and (index - first == CHUNK_ITEMS or size + bytes_of_item > CHUNK_BYTES):
             yield first, index
             first, size = index, 0
         size += bytes_of_item
-    yield first, len(request.items)
-
-
-def encode_fragment(result: Any, request: EncodeRequest) -> bytes:
-    """A worker's results as they are, or the chunk's one error for each of its items."""
-    if result.WhichOneof("outcome") == "encode":
-        return bytes(result.encode)
-    items = request.items[result.first_item : result.first_item + result.item_count]
-    # The result is a packed twin, whose messages are of classes of their own.
-    error = Error.FromString(result.error.SerializeToString())
-    failed = [EncodeResult(id=item.id, error=error) for item in items]
-    return EncodeResponse(items=failed).SerializeToString()
+    yield first, len(items)
 
 
 def _raise_if_all_failed(results: Sequence[Any]) -> None:

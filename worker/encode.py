@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from servicekit.errors import SieError, code_of, invalid, proto_of
+from servicekit.errors import SieError, invalid, proto_of
 from servicekit.packed import packed_twin
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.inference.v1.inference_service_pb2 import EncodeResponse, Truncate
 from sie.registry.v1.model_pb2 import Model
+from worker.answers import Answers
 from worker.delivery import Delivery
 from worker.encode_settings import settings_of
 from worker.heads import Output
@@ -32,17 +33,13 @@ class EncodeJob:
 
     """
 
-    verb = "encode"
-
     def __init__(self, delivery: Delivery, model: Model, loaded: LoadedModel) -> None:
         self.delivery = delivery
         self._loaded = loaded
         self._items = delivery.item.encode.items
         self._settings = settings_of(delivery.item.encode.params, model, loaded)
         self._tokenized: Sequence[TokenizedText] = ()
-        self._fragments = [b""] * len(self._items)
-        self._errors: list[SieError] = []
-        self._remaining = len(self._items)
+        self._answers = Answers(delivery, "encode", len(self._items))
 
     @property
     def outputs(self) -> frozenset[Output]:
@@ -50,32 +47,26 @@ class EncodeJob:
         return self._settings.outputs
 
     @property
-    def characters(self) -> int:
+    def size(self) -> int:
         """How much text there is to tokenise."""
         return sum(len(item.text) for item in self._items)
 
     @property
     def done(self) -> bool:
         """Whether every item has a result or an error."""
-        return self._remaining == 0
+        return self._answers.done
 
-    def tokenize(self) -> list[TokenizedText]:
-        """Tokenise the texts, one an item."""
-        return self._loaded.tokenizer.encode(
+    def prepare(self) -> list[tuple[int, TokenizedText]]:
+        """Tokenise the texts, one an item; those that may not be cut fail if they are too long."""
+        self._tokenized = self._loaded.tokenizer.encode(
             [self._settings.prompt + item.text for item in self._items],
             is_query=self._settings.is_query,
             keep_end=self._settings.truncate == Truncate.TRUNCATE_LEFT,
         )
-
-    def accept(self, tokenized: Sequence[TokenizedText]) -> list[int]:
-        """Take the tokenised texts, and return the indices of those to compute."""
-        self._tokenized = tokenized
-        if self._settings.truncate != Truncate.TRUNCATE_NONE:
-            return list(range(len(tokenized)))
-        for index, text in enumerate(tokenized):
-            if text.truncated:
+        for index, text in enumerate(self._tokenized):
+            if text.truncated and self._settings.truncate == Truncate.TRUNCATE_NONE:
                 self.fail(index, self._too_long(index, text.input_tokens))
-        return [index for index, text in enumerate(tokenized) if not text.truncated]
+        return [each for each in enumerate(self._tokenized) if each[0] not in self._answers]
 
     def put(self, index: int, outputs: Mapping[str, NDArray[np.float32]], row: int) -> None:
         """Set the result of one item from a row of the engine's outputs."""
@@ -93,23 +84,18 @@ class EncodeJob:
         if len(fragment) > limit:
             self.fail(index, _too_large(limit))
         else:
-            self._set(index, fragment)
+            self._answers.set(index, fragment)
 
     def fail(self, index: int, error: SieError) -> None:
         """Set the error of one item; the others keep their results."""
         response = PackedEncodeResponse()
         result = response.items.add(id=self._items[index].id)
         result.error.ParseFromString(proto_of(error).SerializeToString())
-        self._errors.append(error)
-        self._set(index, response.SerializeToString())
+        self._answers.fail(index, error, response.SerializeToString())
 
     async def finish(self) -> None:
-        """Reply and acknowledge. Items that all failed alike are one error."""
-        reasons = {code_of(error.reason) for error in self._errors}
-        if len(self._errors) == len(self._items) and len(reasons) == 1:
-            await self.delivery.fail(self._errors[0])
-        else:
-            await self.delivery.reply(self.verb, self._fragments)
+        """Reply and acknowledge."""
+        await self._answers.finish()
 
     def _write(
         self, result: Any, output: Output, values: NDArray[np.float32], text: TokenizedText
@@ -131,10 +117,6 @@ class EncodeJob:
                 vectors = values[: len(text.ids)]
                 kept = vectors if text.kept is None else vectors[text.kept]
                 write_multivector(result.multivector, kept, dtype)
-
-    def _set(self, index: int, fragment: bytes) -> None:
-        self._fragments[index] = fragment
-        self._remaining -= 1
 
     def _too_long(self, index: int, limit: int) -> SieError:
         position = self.delivery.item.first_item + index

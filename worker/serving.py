@@ -1,6 +1,6 @@
 """One model while it is served: messages in, tokens through the engine, replies out.
 
-PullConsumer ─► Delivery ─► Job ─► tokenise ─► Runner ─► Job.put ─► reply ─► ack
+PullConsumer ─► Delivery ─► Job ─► prepare ─► Runner ─► Job.put ─► reply ─► ack
                    │ past its deadline: acknowledged, not computed
                    └ cannot be read: terminated
 """
@@ -25,7 +25,8 @@ from worker import metrics
 from worker.batcher import BatchLimits
 from worker.consumer import PullConsumer
 from worker.delivery import Delivery, terminate
-from worker.encode import EncodeJob
+from worker.job import Job
+from worker.jobs import JOBS
 from worker.loading import LoadedModel
 from worker.prefetch import messages_wanted
 from worker.runner import Computed, Runner, Text
@@ -40,8 +41,8 @@ _INITIAL_TOKENS_PER_SECOND = 20_000.0
 _INITIAL_TOKENS_PER_MESSAGE = 64.0
 _SMOOTHING = 0.1
 
-# Below this a text is tokenised faster than a thread is woken.
-_INLINE_CHARACTERS = 4096
+# Below this an item is prepared faster than a thread is woken.
+_INLINE_SIZE = 4096
 
 _CANARY = "canary"
 _CANARY_DEADLINE_S = 30.0
@@ -155,14 +156,14 @@ class ServedModel:
         """Tokenise a work item and queue its texts."""
         job = self._job(delivery)
         started = time.perf_counter()
-        if job.characters <= _INLINE_CHARACTERS:
-            tokenized = job.tokenize()
+        if job.size <= _INLINE_SIZE:
+            inputs = job.prepare()
         else:
-            tokenized = await asyncio.to_thread(job.tokenize)
+            inputs = await asyncio.to_thread(job.prepare)
         delivery.timing.tokenization_ms = (time.perf_counter() - started) * 1000
         queued = [
-            Text(tokenized[index], job.outputs, delivery.deadline, job, index)
-            for index in job.accept(tokenized)
+            Text(tokenized, job.outputs, delivery.deadline, job, index)
+            for index, tokenized in inputs
         ]
         tokens = sum(text.tokens for text in queued)
         self._tokens_per_message += _SMOOTHING * (tokens - self._tokens_per_message)
@@ -171,10 +172,10 @@ class ServedModel:
             self._count("refused")
             await self._end(delivery, job.finish())
 
-    def _job(self, delivery: Delivery) -> EncodeJob:
+    def _job(self, delivery: Delivery) -> Job:
         verb = delivery.item.WhichOneof("request")
-        if verb == EncodeJob.verb and verb in self._loaded.verbs:
-            return EncodeJob(delivery, self._model, self._loaded)
+        if verb in JOBS and verb in self._loaded.verbs:
+            return JOBS[verb](delivery, self._model, self._loaded)
         raise SieError(
             ErrorReason.ERROR_REASON_NOT_IMPLEMENTED,
             f"this worker has no engine for '{verb}'",
@@ -187,7 +188,7 @@ class ServedModel:
         if computed.error is not None:
             log.error("engine failed: %s", computed.error)
         for row, text in enumerate(computed.texts):
-            job: EncodeJob | None = text.owner
+            job: Job | None = text.owner
             if job is None or job.delivery.closed:
                 continue
             began = time.perf_counter()

@@ -1,6 +1,6 @@
 """A chunk that failed as a whole is one error for each of its items."""
 
-from gateway.inference import encode_fragment
+from gateway.verbs.encode import fragment
 from servicekit.packed import packed_twin
 from sie.errors.v1.error_pb2 import Error
 from sie.errors.v1.error_reason_pb2 import ErrorReason
@@ -16,7 +16,7 @@ def test_a_failed_chunk_is_an_error_for_each_of_its_items():
     error = Error(reason=ErrorReason.ERROR_REASON_INVALID_INPUT, message="no", metadata={"a": "b"})
     sent = WorkResult(first_item=1, item_count=2, error=error)
     request = EncodeRequest(items=[Item(id=name) for name in "abcd"])
-    fragment = encode_fragment(PackedWorkResult.FromString(sent.SerializeToString()), request)
-    results = EncodeResponse.FromString(fragment).items
+    found = fragment(PackedWorkResult.FromString(sent.SerializeToString()), request)
+    results = EncodeResponse.FromString(found).items
     assert [result.id for result in results] == ["b", "c"]
     assert all(result.error == error for result in results)

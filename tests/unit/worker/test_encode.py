@@ -49,15 +49,13 @@ def models(tmp_path_factory):
 async def answer(loaded, texts, *, model=MODEL, **params):
     """Run a request through a job, and return its results."""
     job = EncodeJob(FakeDelivery(texts, **params), model, loaded)
-    tokenized = job.tokenize()
-    chosen = job.accept(tokenized)
+    inputs = job.prepare()
     batch = TokenBatch.pack(
-        [tokenized[index].ids for index in chosen],
-        attended=[tokenized[index].attended for index in chosen],
+        [text.ids for _, text in inputs], attended=[text.attended for _, text in inputs]
     )
     outputs = loaded.engine.run(batch, sorted(job.outputs))
     assert outputs.keys() == job.outputs
-    for row, index in enumerate(chosen):
+    for row, (index, _) in enumerate(inputs):
         job.put(index, outputs, row)
     assert job.done
     await job.finish()
@@ -159,11 +157,11 @@ def test_the_nearest_prompt_stands_before_the_text(params, expected):
         sizes={"dense": 4},
         prompts={"query": "query: ", "passage": "passage: "},
         default_prompt="default: ",
-        tokenizer=SimpleNamespace(encode=lambda texts, **_: asked.extend(texts)),
+        tokenizer=SimpleNamespace(encode=lambda texts, **_: asked.extend(texts) or []),
     )
     profile = {"p": {"query_prompt": "profile: ", "document_prompt": ""}}
     model = json_format.ParseDict({"model_id": "m", "profiles": profile}, Model())
-    EncodeJob(FakeDelivery(["water"], **params), model, loaded).tokenize()
+    EncodeJob(FakeDelivery(["water"], **params), model, loaded).prepare()
     assert asked == [expected]
 
 
