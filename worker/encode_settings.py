@@ -12,6 +12,7 @@ from sie.inference.v1.tensor_pb2 import DataType, OutputType
 from sie.registry.v1.model_pb2 import Model, Profile
 from worker.heads import Output
 from worker.loading import LoadedModel
+from worker.profiles import profile_of
 
 _ANSWERS = {
     "dense": (Output.DENSE,),
@@ -59,7 +60,7 @@ def settings_of(params: EncodeParams, model: Model, loaded: LoadedModel) -> Enco
         SieError: the request asks for what the model does not give.
 
     """
-    profile = _profile(params.profile, model)
+    profile = profile_of(params.profile, model)
     outputs = _outputs(params, profile, model, loaded)
     if params.output_dtype not in _SPARSE_TYPES and outputs & _SPARSE:
         raise invalid("params.output_dtype", "sparse vectors are float32 or float16")
@@ -106,17 +107,6 @@ def _default(model: Model, loaded: LoadedModel) -> str:
 
 def _given(loaded: LoadedModel) -> list[str]:
     return [name for name in _ANSWERS if output_for(name, loaded.sizes) is not None]
-
-
-def _profile(name: str, model: Model) -> Profile:
-    profiles = model.profiles
-    asked = profiles[name or "default"] if (name or "default") in profiles else Profile()
-    if not asked.extends:
-        return asked
-    merged = Profile()
-    merged.CopyFrom(profiles[asked.extends])
-    merged.MergeFrom(asked)
-    return merged
 
 
 def _prompt(params: EncodeParams, profile: Profile, loaded: LoadedModel) -> str:

@@ -24,7 +24,6 @@ from typing import Any, ClassVar, NamedTuple
 from worker.config import CheckpointError, Config, read_json
 from worker.weights import weight_files
 
-
 SPAN_CONFIG = "gliner_config.json"
 """What GLiNER checkpoints have for a config.json; their encoder's is an entry of it."""
 

@@ -21,7 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.batcher import BatchLimits, select
-from worker.engine import Engine, TokenBatch
+from worker.engine import Engine
+from worker.packing import packed
 from worker.tokenizer import TokenizedText
 
 log = logging.getLogger(__name__)
@@ -174,7 +175,7 @@ class Runner:
         outputs: Mapping[str, NDArray[np.float32]] = {}
         error = None
         try:
-            outputs = self._engine.run(_batch(texts), _wanted(texts))
+            outputs = self._engine.run(packed([text.tokenized for text in texts]), _wanted(texts))
             self._last_success = time.perf_counter()
         except Exception as caught:  # noqa: BLE001 - whatever an engine raises is the batch's
             error = caught
@@ -191,23 +192,6 @@ class Runner:
         middle = len(texts) // 2
         self._run(texts[:middle])
         self._run(texts[middle:])
-
-
-def _batch(texts: Sequence[Text]) -> TokenBatch:
-    tokenized = [text.tokenized for text in texts]
-    return TokenBatch.pack(
-        [text.ids for text in tokenized],
-        attended=[text.attended for text in tokenized],
-        type_ids=_type_ids(tokenized),
-    )
-
-
-def _type_ids(tokenized: Sequence[TokenizedText]) -> list[NDArray[np.int32]] | None:
-    if all(text.type_ids is None for text in tokenized):
-        return None
-    return [
-        np.zeros_like(text.ids) if text.type_ids is None else text.type_ids for text in tokenized
-    ]
 
 
 def _wanted(texts: Sequence[Text]) -> list[str]:
