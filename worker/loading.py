@@ -16,7 +16,7 @@ from worker.engine_cache import EngineCache
 from worker.engines.onnxruntime_cpu import NAME, OnnxRuntimeCpu
 from worker.heads import Output
 from worker.late_interaction import open_tokenizer
-from worker.packing import packed
+from worker.packing import pack_texts
 from worker.preprocessor import ImagePreprocessor
 from worker.special_tokens import special_tokens
 from worker.tokenizer import Tokenizer
@@ -135,7 +135,7 @@ def check_canary(
 
     """
     texts = tokenizer.encode(_CANARY_TEXTS)
-    return _checked(engine, packed(texts), len(texts), outputs)
+    return _checked(engine, pack_texts(texts), len(texts), outputs)
 
 
 def check_image_canary(vision: Vision, expected: tuple[int, ...]) -> None:

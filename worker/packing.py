@@ -11,7 +11,7 @@ from worker.engine import TokenBatch
 from worker.tokenizer import TokenizedText
 
 
-def packed(texts: Sequence[TokenizedText]) -> TokenBatch:
+def pack_texts(texts: Sequence[TokenizedText]) -> TokenBatch:
     """Pad texts to the longest of them."""
     ids = [text.ids for text in texts]
     return TokenBatch.pack(

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from worker.batcher import BatchLimits, select
 from worker.engine import Engine
-from worker.packing import packed
+from worker.packing import pack_texts
 from worker.tokenizer import TokenizedText
 
 log = logging.getLogger(__name__)
@@ -175,7 +175,9 @@ class Runner:
         outputs: Mapping[str, NDArray[np.float32]] = {}
         error = None
         try:
-            outputs = self._engine.run(packed([text.tokenized for text in texts]), _wanted(texts))
+            outputs = self._engine.run(
+                pack_texts([text.tokenized for text in texts]), _wanted(texts)
+            )
             self._last_success = time.perf_counter()
         except Exception as caught:  # noqa: BLE001 - whatever an engine raises is the batch's
             error = caught

@@ -6,7 +6,7 @@ from sie.inference.v1.inference_service_pb2 import ExtractResponse
 from sie.registry.v1.model_pb2 import Model
 from sie.work.v1.work_item_pb2 import WorkItem
 from worker.extract import ExtractJob
-from worker.packing import packed
+from worker.packing import pack_texts
 
 MODEL = Model(model_id="m")
 
@@ -36,7 +36,7 @@ async def answer(loaded, texts, *, model=MODEL, **params):
     inputs = list(job.prepare())
     for first in range(0, len(inputs), 5):
         batch = inputs[first : first + 5]
-        outputs = loaded.engine.run(packed([text for _, text in batch]), sorted(job.outputs))
+        outputs = loaded.engine.run(pack_texts([text for _, text in batch]), sorted(job.outputs))
         for row, (index, _) in enumerate(batch):
             job.put(index, outputs, row)
     assert job.done
