@@ -72,6 +72,22 @@ class GatewayClient:
         response: inference.ScoreResponse = self._call(stub.Score, request)
         return response
 
+    def extract(
+        self,
+        model: str,
+        texts: Sequence[str],
+        labels: Sequence[str] = (),
+        threshold: float | None = None,
+        profile: str = "",
+    ) -> inference.ExtractResponse:
+        """Looks for labels, or for those that the model knows; None is the model's threshold."""
+        params = inference.ExtractParams(labels=labels, threshold=threshold, profile=profile)
+        items = [item_pb2.Item(text=text) for text in texts]
+        request = inference.ExtractRequest(model=model, items=items, params=params)
+        stub = inference_service_pb2_grpc.InferenceServiceStub(self._channel)
+        response: inference.ExtractResponse = self._call(stub.Extract, request)
+        return response
+
     def list_models(self) -> list[models.ModelInfo]:
         """Every model, over all pages."""
         stub = model_service_pb2_grpc.ModelServiceStub(self._channel)

@@ -1,7 +1,7 @@
 """A checkpoint directory as sentence-transformers or transformers writes it.
 
     modules.json                        which modules follow each other (optional)
-    config.json                         the architecture and its sizes
+    config.json                         the architecture and its sizes, or gliner_config.json
     model.safetensors                   the weights, or an index and its shards, or
                                         pytorch_model.bin in either form
     tokenizer.json                      read by worker.tokenizer
@@ -21,13 +21,25 @@ from pathlib import Path
 from typing import Any
 
 from worker.config import CheckpointError, Config
-from worker.heads import Head, Output, Pooling, encoder_path, head_files, heads_of, read_modules
+from worker.heads import (
+    SPAN_CONFIG,
+    Head,
+    Output,
+    Pooling,
+    encoder_path,
+    head_files,
+    heads_of,
+    read_modules,
+)
 from worker.weights import Weights, weight_files
 
 __all__ = ["Checkpoint", "CheckpointError", "Config", "Pooling"]
 
 # Tokenizers without a limit of their own write this order of magnitude (int(1e30)).
 _UNLIMITED = 1_000_000_000
+
+# GLiNER checkpoints bound words; with labels and rare words there are about so many tokens.
+_SPAN_TOKENS_PER_WORD = 3
 
 _PAIR_OUTPUTS = {Output.LOGITS}
 
@@ -67,7 +79,7 @@ class Checkpoint:
         """
         modules = read_modules(root)
         directory = root / encoder_path(modules)
-        config = Config.read(directory / "config.json")
+        config = _config(directory)
         sentence = Config.read_optional(directory / "sentence_bert_config.json")
         prompts = Config.read_optional(root / "config_sentence_transformers.json")
         texts = prompts.below("prompts")
@@ -96,6 +108,12 @@ class Checkpoint:
     def outputs(self) -> tuple[Output, ...]:
         """What the model answers with; the first is its default."""
         return tuple(head.output for head in self.heads)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What the logits stand for, in their order; empty where config.json does not say."""
+        names = self.config.below("id2label").values
+        return tuple(str(names[number]) for number in sorted(names, key=int))
 
     @property
     def reads_type_ids(self) -> bool:
@@ -128,6 +146,12 @@ class Checkpoint:
         return weight_files(self.directory, "model")
 
 
+def _config(directory: Path) -> Config:
+    path = directory / "config.json"
+    spans = directory / SPAN_CONFIG
+    return Config.read(spans if spans.exists() and not path.exists() else path)
+
+
 def _max_length(sentence: Config, config: Config, directory: Path) -> int:
     chosen = sentence.positive("max_seq_length")
     if chosen is not None:
@@ -140,6 +164,8 @@ def _max_length(sentence: Config, config: Config, directory: Path) -> int:
         tokenizer.positive("model_max_length"),
     ]
     known = [limit for limit in limits if limit is not None and limit < _UNLIMITED]
+    if not known and config.path.name == SPAN_CONFIG:
+        return config.integer("max_len") * _SPAN_TOKENS_PER_WORD
     if not known:
         raise CheckpointError(config.path, "states no maximum length, nor do the files beside it")
     return min(known)

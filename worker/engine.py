@@ -24,12 +24,15 @@ class TokenBatch:
         lengths: (rows,) int32, how many tokens of each row are attended to, from 1 to tokens.
         type_ids: (rows, tokens) int32, which text of a pair each token belongs to; None for
             0 throughout, and for engines that do not read them.
+        marks: (rows, tokens) int32, for engines that score spans: n where the n-th word begins,
+            -n at the marker of the n-th label, counted from 1, else 0; None for others.
 
     """
 
     input_ids: NDArray[np.int32]
     lengths: NDArray[np.int32]
     type_ids: NDArray[np.int32] | None = None
+    marks: NDArray[np.int32] | None = None
 
     @classmethod
     def pack(
@@ -38,6 +41,7 @@ class TokenBatch:
         *,
         attended: Sequence[int] | None = None,
         type_ids: Sequence[NDArray[np.int32]] | None = None,
+        marks: Sequence[NDArray[np.int32]] | None = None,
     ) -> TokenBatch:
         """Pad rows to the longest of them.
 
@@ -45,6 +49,7 @@ class TokenBatch:
             rows: token ids, each (tokens,) int32.
             attended: lengths; by default those of the rows.
             type_ids: as long as the rows.
+            marks: as long as the rows.
 
         """
         lengths = [len(ids) for ids in rows] if attended is None else attended
@@ -52,6 +57,7 @@ class TokenBatch:
             _padded(rows),
             np.array(lengths, dtype=np.int32),
             None if type_ids is None else _padded(type_ids),
+            None if marks is None else _padded(marks),
         )
 
 

@@ -10,6 +10,7 @@ architecture ...ForSequenceClassification       logits
 architecture ...ForTokenClassification          token_logits
 architecture ...ForCausalLM, no modules.json    logits of no and yes (Qwen3-Reranker)
 architecture ...ForMaskedLM, no modules.json    sparse (SPLADE as first published)
+gliner_config.json for config.json              span_logits
 anything else                                   dense, by mean pooling
 """
 
@@ -22,6 +23,9 @@ from typing import Any, ClassVar, NamedTuple
 
 from worker.config import CheckpointError, Config, read_json
 from worker.weights import weight_files
+
+SPAN_CONFIG = "gliner_config.json"
+"""What GLiNER checkpoints have for a config.json; their encoder's is an entry of it."""
 
 
 class Output(StrEnum):
@@ -39,6 +43,9 @@ class Output(StrEnum):
     """(rows, labels)"""
     TOKEN_LOGITS = "token_logits"  # noqa: S105 - no password
     """(rows, tokens, labels)"""
+    SPAN_LOGITS = "span_logits"
+    """(rows, words, widths, labels): spans by first word and words less one, labels in the
+    order of the input; what runs past a row's words or labels means nothing"""
 
 
 class Pooling(StrEnum):
@@ -138,6 +145,13 @@ class TokenClassificationHead:
     output: ClassVar[Output] = Output.TOKEN_LOGITS
 
 
+@dataclass(frozen=True, slots=True)
+class SpanHead:
+    """Logits of spans of words against labels that the input brings (GLiNER)."""
+
+    output: ClassVar[Output] = Output.SPAN_LOGITS
+
+
 Head = (
     DenseHead
     | SpladeHead
@@ -146,6 +160,7 @@ Head = (
     | AnswerHead
     | SequenceClassificationHead
     | TokenClassificationHead
+    | SpanHead
 )
 
 
@@ -209,6 +224,8 @@ def heads_of(root: Path, modules: tuple[Module, ...], config: Config) -> tuple[H
     """
     paths = {module.kind: module.path for module in modules}
     architecture = architecture_of(config)
+    if config.path.name == SPAN_CONFIG:
+        return (SpanHead(),)
     if architecture == "HF_ColBERT":
         return (MultivectorHead(),)
     if "SpladePooling" in paths:

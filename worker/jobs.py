@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from sie.registry.v1.model_pb2 import Model
 from worker.delivery import Delivery
 from worker.encode import EncodeJob
+from worker.extract import ExtractJob
 from worker.job import Job
 from worker.loading import LoadedModel
 from worker.scoring import score_job
@@ -15,4 +16,5 @@ from worker.scoring import score_job
 JOBS: Mapping[str, Callable[[Delivery, Model, LoadedModel], Job]] = {
     "encode": EncodeJob,
     "score": score_job,
+    "extract": ExtractJob,
 }

@@ -20,7 +20,8 @@ from tokenizers import Tokenizer as RustTokenizer
 
 from worker.checkpoint import Checkpoint
 from worker.config import CheckpointError, Config
-from worker.heads import AnswerHead, MultivectorHead
+from worker.extraction.gliner_prompt import GlinerTokenizer
+from worker.heads import AnswerHead, MultivectorHead, SpanHead
 from worker.special_tokens import special_tokens
 from worker.templates import PromptTokenizer
 from worker.tokenizer import TokenizedText, Tokenizer, copy_of, open_rust
@@ -156,6 +157,8 @@ def open_tokenizer(checkpoint: Checkpoint) -> Tokenizer:
 
     """
     rust = open_rust(checkpoint)
+    if isinstance(checkpoint.heads[0], SpanHead):
+        return GlinerTokenizer(rust, checkpoint)
     if any(isinstance(head, AnswerHead) for head in checkpoint.heads):
         path = checkpoint.config.path
         return PromptTokenizer(rust, max_length=checkpoint.max_length, path=path)

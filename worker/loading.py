@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from worker.checkpoint import Checkpoint
-from worker.engine import Batch, Engine, EngineError, TokenBatch
+from worker.engine import Batch, Engine, EngineError
 from worker.engine_cache import EngineCache
 from worker.engines.onnxruntime_cpu import NAME, OnnxRuntimeCpu
 from worker.heads import Output
 from worker.late_interaction import open_tokenizer
-from worker.packing import pack_images
+from worker.packing import pack_images, pack_texts
 from worker.preprocessor import ImagePreprocessor
 from worker.relevance import Relevance, relevance_of
 from worker.special_tokens import special_tokens
@@ -34,6 +34,7 @@ _VERBS = {
     Output.MULTIVECTOR: ("encode", "score"),
     Output.LOGITS: ("score", "extract"),
     Output.TOKEN_LOGITS: ("extract",),
+    Output.SPAN_LOGITS: ("extract",),
 }
 
 
@@ -59,6 +60,7 @@ class LoadedModel:
         default_prompt: what is put before an input that is neither query nor document.
         weightless: ids that token weights are dropped for.
         seconds: how long each phase of loading took: read, compile, session, warm_up.
+        labels: what logits stand for, in their order; empty where the checkpoint does not say.
         vision: images to vectors, for a model that reads them too.
         relevance: how a pair's logits become a score, for a model that has such.
 
@@ -72,6 +74,7 @@ class LoadedModel:
     default_prompt: str
     weightless: frozenset[int]
     seconds: Mapping[str, float]
+    labels: tuple[str, ...] = ()
     vision: Vision | None = None
     relevance: Relevance | None = None
 
@@ -120,6 +123,7 @@ def load(directory: Path, cache_dir: Path, *, cores: int | None = None) -> Loade
         default_prompt=checkpoint.default_prompt,
         weightless=frozenset(tokenizer.token_ids(named[k] for k in _WEIGHTLESS if k in named)),
         seconds=seconds,
+        labels=checkpoint.labels,
         vision=vision,
         relevance=relevance_of(checkpoint, shapes.get(Output.LOGITS, (0,))[-1]),
     )
@@ -135,7 +139,7 @@ def check_canary(
 
     """
     texts = tokenizer.encode(_CANARY_TEXTS)
-    return _checked(engine, TokenBatch.pack([text.ids for text in texts]), len(texts), outputs)
+    return _checked(engine, pack_texts(texts), len(texts), outputs)
 
 
 def check_image_canary(vision: Vision, expected: tuple[int, ...]) -> None:

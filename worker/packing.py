@@ -37,10 +37,12 @@ Input = TokenizedText | PreparedImage
 
 def pack_texts(texts: Sequence[TokenizedText]) -> TokenBatch:
     """Pad texts to the longest of them."""
+    ids = [text.ids for text in texts]
     return TokenBatch.pack(
-        [text.ids for text in texts],
+        ids,
         attended=[text.attended for text in texts],
-        type_ids=_type_ids(texts),
+        type_ids=_beside(ids, [text.type_ids for text in texts]),
+        marks=_beside(ids, [text.marks for text in texts]),
     )
 
 
@@ -49,7 +51,13 @@ def pack_images(images: Sequence[PreparedImage]) -> ImageBatch:
     return ImageBatch.stack([image.pixel_values for image in images])
 
 
-def _type_ids(texts: Sequence[TokenizedText]) -> list[NDArray[np.int32]] | None:
-    if all(text.type_ids is None for text in texts):
+def _beside(
+    ids: Sequence[NDArray[np.int32]], given: Sequence[NDArray[np.int32] | None]
+) -> list[NDArray[np.int32]] | None:
+    """Put zeros where a text has none of what others have; None where no text has any."""
+    if all(values is None for values in given):
         return None
-    return [np.zeros_like(text.ids) if text.type_ids is None else text.type_ids for text in texts]
+    return [
+        np.zeros_like(row) if values is None else values
+        for row, values in zip(ids, given, strict=True)
+    ]

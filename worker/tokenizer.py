@@ -17,6 +17,7 @@ from tokenizers import Tokenizer as RustTokenizer
 
 from worker.checkpoint import Checkpoint
 from worker.vocabulary import read_tokenizer
+from worker.whole_texts import WholeTexts
 
 # Texts are some 4 characters a token; a longer piece than this is rarely needed to fill
 # max_length twice, and a whole book is then never tokenised for its first page.
@@ -34,6 +35,8 @@ class TokenizedText:
             the tokenizer tells them apart; None for a single text.
         unattended: tokens at the end that the others do not see.
         kept: (tokens,) bool, whose vectors a multivector has; None for all.
+        marks: (tokens,) int32, where words and labels begin, as TokenBatch has it; None for models
+            that do not score spans.
 
     """
 
@@ -42,6 +45,7 @@ class TokenizedText:
     type_ids: NDArray[np.int32] | None = None
     unattended: int = 0
     kept: NDArray[np.bool_] | None = None
+    marks: NDArray[np.int32] | None = None
 
     @property
     def input_tokens(self) -> int:
@@ -93,6 +97,11 @@ class Tokenizer:
         What is too much is taken from the longer text of a pair, until both are as long.
         """
         return (self._ends if keep_end else self._beginnings).encode_pairs(pairs)
+
+    @functools.cached_property
+    def whole(self) -> WholeTexts:
+        """For texts of any length, without truncation."""
+        return WholeTexts(copy_of(self._rust))
 
     @functools.cached_property
     def _ends(self) -> _Truncating:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gateway.verbs import encode, score
+from gateway.verbs import encode, extract, score
 from gateway.verbs.verb import Verb
 
-VERBS: Sequence[Verb] = (encode, score)
+VERBS: Sequence[Verb] = (encode, score, extract)

@@ -10,10 +10,11 @@ from worker.checkpoint import Checkpoint
 from worker.compiler.body import Family, Tokens
 from worker.compiler.dual import DUALS, compile_dual
 from worker.compiler.families import family_of
+from worker.compiler.gliner import compile_gliner
 from worker.compiler.graph import Graph
 from worker.compiler.heads import Encoded, add_head
 from worker.compiler.parameters import Parameters
-from worker.heads import architecture_of
+from worker.heads import SpanHead, architecture_of
 
 
 def compile_checkpoint(
@@ -36,6 +37,9 @@ def compile_checkpoint(
     dual = DUALS.get(architecture_of(checkpoint.config))
     if dual is not None:
         compile_dual(dual, checkpoint, directory)
+        return
+    if isinstance(checkpoint.heads[0], SpanHead):
+        compile_gliner(checkpoint, directory)
         return
     family = family_of(checkpoint.config)
     with checkpoint.weights() as weights, Graph("encoder", directory) as graph:

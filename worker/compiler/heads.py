@@ -22,6 +22,7 @@ from worker.heads import (
     Pooling,
     Projection,
     SequenceClassificationHead,
+    SpanHead,
     SpladeHead,
     TokenClassificationHead,
     TokenWeightsHead,
@@ -75,6 +76,8 @@ def add_head(encoded: Encoded, head: Head) -> None:
             value, dims = _sequence_classification(encoded)
         case TokenClassificationHead():
             value, dims = _token_classification(encoded)
+        case SpanHead():
+            raise CheckpointError(encoded.config.path, "spans are scored by a family of their own")
     encoded.graph.output(head.output, value, TensorProto.FLOAT, dims)
 
 

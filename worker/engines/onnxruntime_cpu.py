@@ -81,6 +81,8 @@ class OnnxRuntimeCpu:
         if "type_ids" in self._inputs:
             zeros = np.zeros_like(batch.input_ids)
             feeds["type_ids"] = zeros if batch.type_ids is None else batch.type_ids
+        if batch.marks is not None and "marks" in self._inputs:
+            feeds["marks"] = batch.marks
         return feeds
 
     @contextmanager

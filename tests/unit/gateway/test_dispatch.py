@@ -66,7 +66,7 @@ async def pull(client, count):
     )
     messages = []
     while len(messages) < count:
-        messages += await subscription.fetch(count - len(messages), timeout=2)
+        messages += await subscription.fetch(1, timeout=5)
     return [WorkItem.FromString(message.data) for message in messages]
 
 

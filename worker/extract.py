@@ -1,0 +1,123 @@
+"""Extract: from a work item's texts to the fragments of its reply.
+
+An item is read in one input of the engine or in many: a long text has windows, a text with
+classes of the request's own is judged once for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from servicekit.errors import SieError, proto_of
+from sie.errors.v1.error_reason_pb2 import ErrorReason
+from sie.inference.v1.inference_service_pb2 import ExtractResponse
+from sie.inference.v1.result_pb2 import ExtractResult
+from sie.registry.v1.model_pb2 import Model
+from worker.answers import Answers
+from worker.delivery import Delivery
+from worker.extraction.reader import reader_of
+from worker.extraction.reading import Reading
+from worker.extraction.settings import settings_of
+from worker.heads import Output
+from worker.loading import LoadedModel
+from worker.tokenizer import TokenizedText
+
+
+class ExtractJob:
+    """One Extract work item while it is computed.
+
+    Raises:
+        SieError: the request asks for what the model does not give.
+
+    """
+
+    def __init__(self, delivery: Delivery, model: Model, loaded: LoadedModel) -> None:
+        self.delivery = delivery
+        request = delivery.item.extract
+        self._items = request.items
+        self._reader = reader_of(loaded, settings_of(request.params, model), model.model_id)
+        self._readings: list[Reading] = []
+        # By index of an input: its item, and its place among the item's inputs.
+        self._places: list[tuple[int, int]] = []
+        self._missing: list[int] = []
+        self._answers = Answers(delivery, "extract", len(self._items))
+
+    @property
+    def outputs(self) -> frozenset[Output]:
+        """The engine's outputs that the results are made from."""
+        return frozenset({self._reader.output})
+
+    @property
+    def size(self) -> int:
+        """How much text there is to tokenise."""
+        return sum(len(item.text) for item in self._items)
+
+    @property
+    def done(self) -> bool:
+        """Whether every item has a result or an error."""
+        return self._answers.done
+
+    def prepare(self) -> list[tuple[int, TokenizedText]]:
+        """Tokenise the texts; those with nothing to read are answered at once."""
+        self._readings = list(self._reader.read([item.text for item in self._items]))
+        self._missing = [len(reading.inputs) for reading in self._readings]
+        inputs: list[TokenizedText] = []
+        for item, reading in enumerate(self._readings):
+            inputs += reading.inputs
+            self._places += [(item, place) for place in range(len(reading.inputs))]
+            if not reading.inputs:
+                self._answer(item)
+        return list(enumerate(inputs))
+
+    def put(self, index: int, outputs: Mapping[str, NDArray[np.float32]], row: int) -> None:
+        """Take the answer to one input; the last of an item's answers it."""
+        item, place = self._places[index]
+        if item in self._answers:
+            return
+        self._readings[item].take(place, outputs[self._reader.output][row])
+        self._missing[item] -= 1
+        if not self._missing[item]:
+            self._answer(item)
+
+    def fail(self, index: int, error: SieError) -> None:
+        """Set the error of an input's item; the others keep their results."""
+        self._fail_item(self._places[index][0], error)
+
+    async def finish(self) -> None:
+        """Reply and acknowledge."""
+        await self._answers.finish()
+
+    def _answer(self, item: int) -> None:
+        reading = self._readings[item]
+        result = ExtractResult(
+            id=self._id(item),
+            input_tokens=sum(tokens.input_tokens for tokens in reading.inputs),
+            truncated=any(tokens.truncated for tokens in reading.inputs),
+        )
+        reading.write(result)
+        fragment = ExtractResponse(items=[result]).SerializeToString()
+        limit = self.delivery.max_fragment_bytes
+        if len(fragment) > limit:
+            self._fail_item(item, _too_large(limit))
+        else:
+            self._answers.set(item, fragment)
+
+    def _fail_item(self, item: int, error: SieError) -> None:
+        if item not in self._answers:
+            result = ExtractResult(id=self._id(item), error=proto_of(error))
+            fragment = ExtractResponse(items=[result]).SerializeToString()
+            self._answers.fail(item, error, fragment)
+
+    def _id(self, item: int) -> str:
+        return self._items[item].id or f"item-{self.delivery.item.first_item + item}"
+
+
+def _too_large(limit: int) -> SieError:
+    return SieError(
+        ErrorReason.ERROR_REASON_RESULT_TOO_LARGE,
+        f"the result of one item is larger than {limit} bytes",
+        limit_bytes=limit,
+    )

@@ -1,0 +1,100 @@
+"""Tokens of texts of any length, with the characters they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from tokenizers import Encoding
+from tokenizers import Tokenizer as RustTokenizer
+
+
+class Pieces(NamedTuple):
+    """All tokens of a text, special ones left out.
+
+    Attributes:
+        ids: (tokens,) int32.
+        offsets: (tokens, 2) int64, first character and one past the last, in code points.
+        begins_word: (tokens,) bool, which tokens do not continue the word before.
+
+    """
+
+    ids: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    begins_word: NDArray[np.bool_]
+
+
+class WordPieces(NamedTuple):
+    """All tokens of a list of words.
+
+    Attributes:
+        ids: (tokens,) int32.
+        starts: (words + 1,) int64, the first token of each word, and one past the last token.
+
+    """
+
+    ids: NDArray[np.int32]
+    starts: NDArray[np.int64]
+
+
+class WholeTexts:
+    """Tokenises without cutting.
+
+    Attributes:
+        prefix: special ids that stand before a text, (tokens,) int32.
+        suffix: special ids that stand behind it, (tokens,) int32.
+
+    """
+
+    def __init__(self, rust: RustTokenizer) -> None:
+        """Take over a tokenizer, which nobody else may use any more."""
+        rust.no_truncation()
+        rust.no_padding()
+        self._rust = rust
+        self._continuing: str = getattr(rust.model, "continuing_subword_prefix", None) or ""
+        unknown = getattr(rust.model, "unk_token", None)
+        self._unknown = rust.token_to_id(unknown) if unknown else None
+        framed = rust.encode("a")
+        text = [place for place, special in enumerate(framed.special_tokens_mask) if not special]
+        self.prefix = np.array(framed.ids[: text[0]], dtype=np.int32)
+        self.suffix = np.array(framed.ids[text[-1] + 1 :], dtype=np.int32)
+
+    def encode(self, texts: Sequence[str]) -> list[Pieces]:
+        """Tokenise texts, in order."""
+        encodings = self._rust.encode_batch(texts, add_special_tokens=False)
+        return [self._pieces(*both) for both in zip(texts, encodings, strict=True)]
+
+    def encode_words(self, texts: Sequence[Sequence[str]]) -> list[WordPieces]:
+        """Tokenise texts that are divided into words already, in order."""
+        encodings = self._rust.encode_batch(texts, is_pretokenized=True, add_special_tokens=False)
+        return [_by_word(len(words), each) for words, each in zip(texts, encodings, strict=True)]
+
+    def framed(self, ids: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Put the special ids around those of a text."""
+        return np.concatenate([self.prefix, ids, self.suffix])
+
+    def _pieces(self, text: str, encoding: Encoding) -> Pieces:
+        ids = np.array(encoding.ids, dtype=np.int32)
+        offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
+        begins = [
+            self._begins_word(text, *each)
+            for each in zip(encoding.ids, encoding.tokens, encoding.offsets, strict=True)
+        ]
+        return Pieces(ids, offsets, np.array(begins, dtype=np.bool_))
+
+    def _begins_word(self, text: str, index: int, token: str, offsets: tuple[int, int]) -> bool:
+        """Tell as the token classification of `transformers` does."""
+        start, end = offsets
+        if index == self._unknown:
+            return True
+        if self._continuing:
+            return len(token) == end - start
+        return start == 0 or " " in text[start - 1 : start + 1]
+
+
+def _by_word(count: int, encoding: Encoding) -> WordPieces:
+    words = np.array(encoding.word_ids, dtype=np.int64)
+    starts = np.searchsorted(words, np.arange(count + 1))
+    return WordPieces(np.array(encoding.ids, dtype=np.int32), starts.astype(np.int64))
