@@ -8,7 +8,7 @@ from importlib import import_module
 
 import click
 
-_COMMANDS = ("up", "encode", "extract", "models", "status", "version")
+_COMMANDS = ("up", "encode", "score", "extract", "models", "status", "version")
 
 
 class _LazyGroup(click.Group):

@@ -52,6 +52,26 @@ class GatewayClient:
         response: inference.EncodeResponse = self._call(stub.Encode, request)
         return response
 
+    def score(
+        self,
+        model: str,
+        query: str,
+        documents: Sequence[str],
+        instruction: str = "",
+        profile: str = "",
+    ) -> inference.ScoreResponse:
+        """Ranks documents by their relevance to a query."""
+        request = inference.ScoreRequest(
+            model=model,
+            query=item_pb2.Item(text=query),
+            items=[item_pb2.Item(text=document) for document in documents],
+            instruction=instruction,
+            profile=profile,
+        )
+        stub = inference_service_pb2_grpc.InferenceServiceStub(self._channel)
+        response: inference.ScoreResponse = self._call(stub.Score, request)
+        return response
+
     def extract(
         self,
         model: str,

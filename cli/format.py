@@ -6,11 +6,20 @@ from typing import Any
 
 from google.protobuf import json_format
 
+from sie.inference.v1 import inference_service_pb2 as inference
 from sie.inference.v1 import model_service_pb2 as models
 from sie.inference.v1 import result_pb2, tensor_pb2
 
 _SHOWN = 5
 _LABEL_WIDTH = 32
+_ENUM_PREFIXES = (
+    "OUTPUT_TYPE_",
+    "INPUT_TYPE_",
+    "DATA_TYPE_",
+    "MODEL_STATE_",
+    "SCORE_KIND_",
+    "TASK_",
+)
 
 
 def numbers(values: Sequence[float], shown: int = _SHOWN) -> str:
@@ -47,6 +56,13 @@ def encoded(texts: Sequence[str], results: Sequence[result_pb2.EncodeResult]) ->
     return lines
 
 
+def ranking(documents: Sequence[str], response: inference.ScoreResponse) -> list[str]:
+    """A table of the documents, most relevant first."""
+    kind = lower_name(result_pb2.ScoreKind.Name(response.kind))
+    header = ("RANK", kind.upper(), "TOKENS", "DOCUMENT")
+    return table([header, *(_ranked(documents, entry) for entry in response.scores)])
+
+
 def similarities(texts: Sequence[str], vectors: Sequence[Sequence[float]]) -> list[str]:
     """Every text against every other, as rows of a table."""
     header = ["", *(str(number) for number in range(1, len(texts) + 1))]
@@ -67,7 +83,7 @@ def model_table(found: Sequence[models.ModelInfo]) -> list[str]:
     """A line for each model: what it gives, and where it stands."""
     if not found:
         return ["no models are registered"]
-    header = ("MODEL", "OUTPUTS", "TOKENS", "STATE", "WORKERS")
+    header = ("MODEL", "TASKS", "OUTPUTS", "TOKENS", "STATE", "WORKERS")
     return table([header, *(_model_row(model) for model in found)])
 
 
@@ -79,7 +95,7 @@ def as_json(message: Any) -> Any:
 
 def lower_name(value: str) -> str:
     """`OUTPUT_TYPE_DENSE` as `dense`."""
-    for prefix in ("OUTPUT_TYPE_", "INPUT_TYPE_", "DATA_TYPE_", "MODEL_STATE_"):
+    for prefix in _ENUM_PREFIXES:
         if value.startswith(prefix):
             return value.removeprefix(prefix).lower()
     return value
@@ -96,6 +112,14 @@ def _result(result: result_pb2.EncodeResult) -> Iterable[str]:
         yield f"sparse       {_sparse(result.sparse)}  ({tokens})"
     if result.HasField("multivector"):
         yield f"multivector  {_multivector(result.multivector)}  ({tokens})"
+
+
+def _ranked(documents: Sequence[str], entry: result_pb2.ScoreEntry) -> tuple[str, ...]:
+    document = shorten(documents[entry.index], 70)
+    if entry.HasField("error"):
+        return "-", "failed", "-", f"{document}: {entry.error.message}"
+    tokens = f"{entry.input_tokens}{', truncated' if entry.truncated else ''}"
+    return str(entry.rank + 1), f"{entry.score:.4f}", tokens, document
 
 
 def _sparse(vector: tensor_pb2.SparseVector) -> str:
@@ -118,7 +142,8 @@ def _model_row(model: models.ModelInfo) -> tuple[str, ...]:
     if model.HasField("last_error"):
         state += f" ({model.last_error.message})"
     tokens = str(model.max_sequence_length or "-")
-    return model.name, outputs or "-", tokens, state, ", ".join(model.workers) or "-"
+    tasks = ", ".join(lower_name(models.Task.Name(task)) for task in model.tasks)
+    return model.name, tasks or "-", outputs or "-", tokens, state, ", ".join(model.workers) or "-"
 
 
 def _lower_enums(value: Any) -> Any:

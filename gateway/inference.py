@@ -10,12 +10,12 @@ from typing import Any
 from gateway.api import Call, Reply
 from gateway.cluster import Cluster
 from gateway.dispatch import Chunk, Dispatcher
-from gateway.verbs import encode, extract
+from gateway.verbs import encode, extract, score
 from gateway.verbs.verb import Verb
 from servicekit.errors import SieError, from_proto
 from servicekit.subjects import Lane
 from sie.errors.v1.error_reason_pb2 import ErrorReason
-from sie.inference.v1.inference_service_pb2 import EncodeRequest, ExtractRequest
+from sie.inference.v1.inference_service_pb2 import EncodeRequest, ExtractRequest, ScoreRequest
 from sie.inference.v1.item_pb2 import Item
 from sie.inference.v1.result_pb2 import Timing
 from sie.registry.v1.model_pb2 import Model
@@ -28,7 +28,7 @@ _PHASES = ("queue_ms", "tokenization_ms", "inference_ms", "postprocessing_ms")
 
 
 class InferenceService:
-    """The three verbs. Those without an engine are left to the pipeline's NOT_IMPLEMENTED."""
+    """The three verbs."""
 
     def __init__(self, cluster: Cluster, dispatcher: Dispatcher, max_items: int) -> None:
         self._cluster = cluster
@@ -37,6 +37,9 @@ class InferenceService:
 
     async def encode(self, request: EncodeRequest, call: Call) -> Reply:
         return await self._answer(encode, request, call)
+
+    async def score(self, request: ScoreRequest, call: Call) -> Reply:
+        return await self._answer(score, request, call)
 
     async def extract(self, request: ExtractRequest, call: Call) -> Reply:
         return await self._answer(extract, request, call)

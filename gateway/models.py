@@ -5,6 +5,7 @@ from bisect import bisect_right
 from gateway import validation
 from gateway.api import Call
 from gateway.cluster import Cluster
+from gateway.verbs import VERBS
 from gateway.workers import best_state
 from servicekit.errors import invalid
 from sie.inference.v1.model_service_pb2 import (
@@ -62,6 +63,7 @@ class ModelService:
             worker_count=len(workers),
             workers=workers,
             bundles=self._cluster.bundles_of(model),
+            tasks=_tasks(model),
         )
         for name in {validation.DEFAULT_PROFILE, *model.profiles}:
             info.profiles[name].CopyFrom(
@@ -71,6 +73,10 @@ class ModelService:
             error = next(e.last_error for _, e in hosting if e.state == state)
             info.last_error.CopyFrom(error)
         return info
+
+
+def _tasks(model: Model) -> list[str]:
+    return [f"TASK_{verb.NAME.upper()}" for verb in VERBS if verb.answers(model)]
 
 
 def _dims(model: Model) -> dict[str, int]:

@@ -17,6 +17,8 @@ from sie.registry.v1.model_pb2 import Model
 MAX_ID_CHARACTERS = 256
 DEFAULT_PROFILE = "default"
 
+_IMAGE_FORMATS = frozenset({"", "png", "jpeg", "webp"})
+
 # By field of EncodeTask, in its order.
 _OUTPUTS = {
     "dense": OutputType.OUTPUT_TYPE_DENSE,
@@ -25,32 +27,60 @@ _OUTPUTS = {
 }
 
 
-def check_items(items: Sequence[Item], model: Model, max_items: int) -> None:
+def check_items(
+    items: Sequence[Item], model: Model, max_items: int, *, precomputed: bool = False
+) -> None:
+    """Checks how many items there are, and each of them as check_item does."""
     if not items:
         raise invalid("items", "at least one item is needed")
     if len(items) > max_items:
         raise invalid("items", f"at most {max_items} items are taken, got {len(items)}")
-    reads_text = InputType.INPUT_TYPE_TEXT in inputs_of(model)
     for index, item in enumerate(items):
-        if len(item.id) > MAX_ID_CHARACTERS:
-            raise invalid(f"items[{index}].id", f"longer than {MAX_ID_CHARACTERS} characters")
-        if not (item.HasField("text") and reads_text):
-            _check_content(item, f"items[{index}]", model)
+        check_item(item, f"items[{index}]", model, precomputed=precomputed)
 
 
-def _check_content(item: Item, path: str, model: Model) -> None:
+def check_item(item: Item, path: str, model: Model, *, precomputed: bool = False) -> None:
+    """Checks that an item holds what the model reads.
+
+    Args:
+        item: the item.
+        path: where it stands in the request.
+        model: the model.
+        precomputed: whether token vectors may stand for content.
+    """
+    if len(item.id) > MAX_ID_CHARACTERS:
+        raise invalid(f"{path}.id", f"longer than {MAX_ID_CHARACTERS} characters")
+    if precomputed and item.HasField("multivector"):
+        return
     content = {
         InputType.INPUT_TYPE_TEXT: item.HasField("text"),
         InputType.INPUT_TYPE_IMAGE: bool(item.images),
         InputType.INPUT_TYPE_DOCUMENT: item.HasField("document"),
     }
     read = inputs_of(model)
-    if any(content[kind] for kind in read):
-        return
-    names = " or ".join(lower(InputType, kind) for kind in read)
-    if any(content.values()):
-        raise invalid(path, f"model '{model.model_id}' reads {names}, which the item lacks")
-    raise invalid(f"{path}.{names.split(' ')[0]}", f"the item has no content; {names} is needed")
+    given = [kind for kind in content if content[kind]]
+    if not any(kind in read for kind in given):
+        raise _without_content(path, model, any_given=bool(given))
+    if len(given) > 1:
+        names = " and ".join(lower(InputType, kind) for kind in given)
+        raise invalid(path, f"holds {names}; an item is one input, so give each its own item")
+    if len(item.images) > 1:
+        raise invalid(f"{path}.images", "one image an item is read; give each its own item")
+    _check_image_formats(item, path)
+
+
+def _without_content(path: str, model: Model, *, any_given: bool) -> SieError:
+    names = " or ".join(lower(InputType, kind) for kind in inputs_of(model))
+    if any_given:
+        return invalid(path, f"model '{model.model_id}' reads {names}, which the item lacks")
+    return invalid(f"{path}.{names.split(' ')[0]}", f"the item has no content; {names} is needed")
+
+
+def _check_image_formats(item: Item, path: str) -> None:
+    for index, image in enumerate(item.images):
+        if image.format not in _IMAGE_FORMATS:
+            known = ", ".join(sorted(_IMAGE_FORMATS - {""}))
+            raise invalid(f"{path}.images[{index}].format", f"must be one of {known}")
 
 
 def check_profile(name: str, model: Model, field: str) -> None:
@@ -62,6 +92,11 @@ def check_profile(name: str, model: Model, field: str) -> None:
 def check_options(options: Struct, field: str) -> None:
     for key in options.fields:
         raise invalid(f"{field}.{key}", "the model has no such option")
+
+
+def check_enum(value: int, enum: Any, field: str) -> None:
+    if value not in enum.values():
+        raise invalid(field, f"unknown value {value}")
 
 
 def inputs_of(model: Model) -> Sequence[InputType]:

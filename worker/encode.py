@@ -1,8 +1,8 @@
-"""Encode: from a work item's texts to the fragments of its reply."""
+"""Encode: from a work item's texts and images to the fragments of its reply."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,13 @@ from worker.answers import Answers
 from worker.delivery import Delivery
 from worker.encode_settings import settings_of
 from worker.heads import Output
+from worker.late_interaction import kept_vectors
 from worker.loading import LoadedModel
+from worker.packing import Input, PreparedImage
 from worker.sparse import merged_weights, nonzero
 from worker.tokenizer import TokenizedText
 from worker.vectors import write_dense, write_multivector, write_sparse
+from worker.vision import read_image, size_of
 
 PackedEncodeResponse = packed_twin(EncodeResponse)
 
@@ -38,7 +41,7 @@ class EncodeJob:
         self._loaded = loaded
         self._items = delivery.item.encode.items
         self._settings = settings_of(delivery.item.encode.params, model, loaded)
-        self._tokenized: Sequence[TokenizedText] = ()
+        self._inputs: dict[int, Input] = {}
         self._answers = Answers(delivery, "encode", len(self._items))
 
     @property
@@ -48,37 +51,43 @@ class EncodeJob:
 
     @property
     def size(self) -> int:
-        """How much text there is to tokenise."""
-        return sum(len(item.text) for item in self._items)
+        """How much there is to prepare."""
+        return sum(size_of(item) for item in self._items)
 
     @property
     def done(self) -> bool:
         """Whether every item has a result or an error."""
         return self._answers.done
 
-    def prepare(self) -> list[tuple[int, TokenizedText]]:
-        """Tokenise the texts, one an item; those that may not be cut fail if they are too long."""
-        self._tokenized = self._loaded.tokenizer.encode(
-            [self._settings.prompt + item.text for item in self._items],
+    def prepare(self) -> list[tuple[int, Input]]:
+        """Tokenise texts and read images, one an item.
+
+        Texts that may not be cut fail if they are too long, and images if they are none.
+        """
+        texts = {index: item for index, item in enumerate(self._items) if not item.images}
+        tokenized = self._loaded.tokenizer.encode(
+            [self._settings.prompt + item.text for item in texts.values()],
             is_query=self._settings.is_query,
             keep_end=self._settings.truncate == Truncate.TRUNCATE_LEFT,
         )
-        for index, text in enumerate(self._tokenized):
-            if text.truncated and self._settings.truncate == Truncate.TRUNCATE_NONE:
-                self.fail(index, self._too_long(index, text.input_tokens))
-        return [each for each in enumerate(self._tokenized) if each[0] not in self._answers]
+        for index, text in zip(texts, tokenized, strict=True):
+            self._accept(index, text)
+        for index in range(len(self._items)):
+            if index not in texts:
+                self._read_image(index)
+        return list(self._inputs.items())
 
     def put(self, index: int, outputs: Mapping[str, NDArray[np.float32]], row: int) -> None:
         """Set the result of one item from a row of the engine's outputs."""
         response = PackedEncodeResponse()
-        tokenized = self._tokenized[index]
+        given = self._inputs[index]
         result = response.items.add(
             id=self._items[index].id,
-            input_tokens=tokenized.input_tokens,
-            truncated=tokenized.truncated,
+            input_tokens=given.input_tokens,
+            truncated=given.truncated,
         )
         for output in self.outputs:
-            self._write(result, output, outputs[output][row], tokenized)
+            self._write(result, output, outputs[output][row], given)
         fragment = response.SerializeToString()
         limit = self.delivery.max_fragment_bytes
         if len(fragment) > limit:
@@ -97,8 +106,24 @@ class EncodeJob:
         """Reply and acknowledge."""
         await self._answers.finish()
 
+    def _accept(self, index: int, text: TokenizedText) -> None:
+        if text.truncated and self._settings.truncate == Truncate.TRUNCATE_NONE:
+            limit = text.input_tokens
+            problem = f"longer than the {limit} tokens that the model reads"
+            self.fail(index, invalid(f"{self._path(index)}.text", problem))
+        else:
+            self._inputs[index] = text
+
+    def _read_image(self, index: int) -> None:
+        try:
+            self._inputs[index] = read_image(
+                self._loaded.vision, self._items[index], self._path(index)
+            )
+        except SieError as error:
+            self.fail(index, error)
+
     def _write(
-        self, result: Any, output: Output, values: NDArray[np.float32], text: TokenizedText
+        self, result: Any, output: Output, values: NDArray[np.float32], given: Input
     ) -> None:
         """Fill the field of a packed EncodeResult that an output answers.
 
@@ -108,21 +133,19 @@ class EncodeJob:
         match output:
             case Output.DENSE:
                 write_dense(result.dense, values, dtype, self._settings.dimensions)
+            case _ if isinstance(given, PreparedImage):
+                raise TypeError(f"images have no {output}")
             case Output.SPARSE:
                 write_sparse(result.sparse, *nonzero(values), dtype, len(values))
             case Output.TOKEN_WEIGHTS:
-                pairs = merged_weights(text.ids, values, self._loaded.weightless)
+                pairs = merged_weights(given.ids, values, self._loaded.weightless)
                 write_sparse(result.sparse, *pairs, dtype, self._loaded.sizes[output])
             case _:
-                vectors = values[: len(text.ids)]
-                kept = vectors if text.kept is None else vectors[text.kept]
+                kept = kept_vectors(values, given)
                 write_multivector(result.multivector, kept, dtype)
 
-    def _too_long(self, index: int, limit: int) -> SieError:
-        position = self.delivery.item.first_item + index
-        return invalid(
-            f"items[{position}].text", f"longer than the {limit} tokens that the model reads"
-        )
+    def _path(self, index: int) -> str:
+        return f"items[{self.delivery.item.first_item + index}]"
 
 
 def _too_large(limit: int) -> SieError:

@@ -12,7 +12,7 @@ from sie.inference.v1.tensor_pb2 import DataType, OutputType
 from sie.registry.v1.model_pb2 import Model, Profile
 from worker.heads import Output
 from worker.loading import LoadedModel
-from worker.profiles import profile_of
+from worker.prompts import document_prompt, profile_of, query_prompt
 
 _ANSWERS = {
     "dense": (Output.DENSE,),
@@ -112,11 +112,5 @@ def _given(loaded: LoadedModel) -> list[str]:
 def _prompt(params: EncodeParams, profile: Profile, loaded: LoadedModel) -> str:
     if not params.HasField("is_query"):
         return loaded.default_prompt
-    prompts = loaded.prompts
-    if params.is_query:
-        given = profile.HasField("query_prompt")
-        return profile.query_prompt if given else prompts.get("query", "")
-    given = profile.HasField("document_prompt")
-    # E5 and its kin say `passage` for what others call a document.
-    said = prompts.get("document", prompts.get("passage", ""))
-    return profile.document_prompt if given else said
+    side = query_prompt if params.is_query else document_prompt
+    return side(profile, loaded)

@@ -18,7 +18,7 @@ from nats.aio.client import Client
 from servicekit.errors import SieError, proto_of
 from servicekit.subjects import Lane
 from sie.errors.v1.error_reason_pb2 import ErrorReason
-from sie.inference.v1.model_service_pb2 import ModelState
+from sie.inference.v1.model_service_pb2 import InputType, ModelState
 from sie.registry.v1.model_pb2 import Model
 from sie.worker.v1.worker_status_pb2 import HostedModel
 from worker import metrics
@@ -132,7 +132,7 @@ class ModelHost:
         now = time.perf_counter()
         for served in self._served():
             await served.tick()
-            if now - served.runner.last_success > _CANARY_EVERY_S:
+            if now - served.last_success > _CANARY_EVERY_S:
                 served.submit_canary()
 
     def on_reconnect(self) -> None:
@@ -147,12 +147,12 @@ class ModelHost:
             f"model '{model_id}': no inference has succeeded for {silent:.0f} s"
             for model_id, hosted in self._hosted.items()
             if hosted.served is not None
-            and (silent := now - hosted.served.runner.last_success) > 3 * _CANARY_EVERY_S
+            and (silent := now - hosted.served.last_success) > 3 * _CANARY_EVERY_S
         ]
 
     def stuck(self) -> bool:
         """Whether a run will never end; only a new process can help."""
-        return any(served.runner.longest_run_s() > _STUCK_AFTER_S for served in self._served())
+        return any(served.longest_run_s() > _STUCK_AFTER_S for served in self._served())
 
     def describe(self) -> list[HostedModel]:
         """Entries of the heartbeat, ordered by id."""
@@ -167,8 +167,8 @@ class ModelHost:
             entry.last_error.CopyFrom(proto_of(hosted.error))
         if hosted.served is not None:
             entry.engine = hosted.served.engine_name
-            entry.queued_items = hosted.served.runner.waiting_texts
-            entry.queued_tokens = hosted.served.runner.waiting_tokens
+            entry.queued_items = hosted.served.waiting_inputs
+            entry.queued_tokens = hosted.served.waiting_tokens
             entry.tokens_per_second = hosted.served.tokens_per_second
         return entry
 
@@ -198,6 +198,8 @@ def _load(model: Model, cache_dir: Path) -> LoadedModel:
     for name in ("dense", "sparse", "multivector"):
         if encode.HasField(name):
             _check_size(name, getattr(encode, name).dims, loaded)
+    if InputType.INPUT_TYPE_IMAGE in model.inputs and loaded.vision is None:
+        raise SourceError("the registry says that the model reads images, the checkpoint does not")
     return loaded
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from servicekit.errors import SieError
 from worker.delivery import Delivery
 from worker.heads import Output
-from worker.tokenizer import TokenizedText
+from worker.packing import Input
 
 
 class Job(Protocol):
@@ -35,13 +35,13 @@ class Job(Protocol):
 
     @property
     def size(self) -> int:
-        """How much there is to prepare: characters of text, bytes of images."""
+        """How much there is to prepare, in characters of text or what takes as long."""
 
     @property
     def done(self) -> bool:
         """Whether every item has a result or an error."""
 
-    def prepare(self) -> Sequence[tuple[int, TokenizedText]]:
+    def prepare(self) -> Sequence[tuple[int, Input]]:
         """Turn the items into inputs of the engine, each with an index of the job's choosing.
 
         Runs in a thread if there is much to prepare, and nothing else touches the job

@@ -10,9 +10,11 @@ from worker.encode import EncodeJob
 from worker.extract import ExtractJob
 from worker.job import Job
 from worker.loading import LoadedModel
+from worker.scoring import score_job
 
 # By the field of the work item that holds the request.
 JOBS: Mapping[str, Callable[[Delivery, Model, LoadedModel], Job]] = {
     "encode": EncodeJob,
     "extract": ExtractJob,
+    "score": score_job,
 }

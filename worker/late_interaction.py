@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 from tokenizers import Tokenizer as RustTokenizer
 
 from worker.checkpoint import Checkpoint
@@ -140,6 +141,12 @@ class BgeM3Tokenizer(Tokenizer):
         """See Tokenizer.encode."""
         encoded = super().encode(texts, is_query=is_query, keep_end=keep_end)
         return [replace(text, kept=np.arange(len(text.ids)) > 0) for text in encoded]
+
+
+def kept_vectors(values: NDArray[np.float32], text: TokenizedText) -> NDArray[np.float32]:
+    """Return a text's multivector from its row of the output, which has padding at its end."""
+    vectors = values[: len(text.ids)]
+    return vectors if text.kept is None else vectors[text.kept]
 
 
 def open_tokenizer(checkpoint: Checkpoint) -> Tokenizer:

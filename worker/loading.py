@@ -16,8 +16,9 @@ from worker.engine_cache import EngineCache
 from worker.engines.onnxruntime_cpu import NAME, OnnxRuntimeCpu
 from worker.heads import Output
 from worker.late_interaction import open_tokenizer
-from worker.packing import pack_texts
+from worker.packing import pack_images, pack_texts
 from worker.preprocessor import ImagePreprocessor
+from worker.relevance import Relevance, relevance_of
 from worker.special_tokens import special_tokens
 from worker.tokenizer import Tokenizer
 from worker.vision import GRAPH, Vision, has_vision
@@ -27,7 +28,7 @@ _CANARY_TEXTS = ("canary", "The canary sang in the mine, and so the miners went 
 _PRECISION = "float32"
 
 _VERBS = {
-    Output.DENSE: ("encode",),
+    Output.DENSE: ("encode", "score"),
     Output.SPARSE: ("encode",),
     Output.TOKEN_WEIGHTS: ("encode",),
     Output.MULTIVECTOR: ("encode", "score"),
@@ -61,6 +62,7 @@ class LoadedModel:
         seconds: how long each phase of loading took: read, compile, session, warm_up.
         labels: what logits stand for, in their order; empty where the checkpoint does not say.
         vision: images to vectors, for a model that reads them too.
+        relevance: how a pair's logits become a score, for a model that has such.
 
     """
 
@@ -74,6 +76,7 @@ class LoadedModel:
     seconds: Mapping[str, float]
     labels: tuple[str, ...] = ()
     vision: Vision | None = None
+    relevance: Relevance | None = None
 
     @property
     def verbs(self) -> frozenset[str]:
@@ -122,6 +125,7 @@ def load(directory: Path, cache_dir: Path, *, cores: int | None = None) -> Loade
         seconds=seconds,
         labels=checkpoint.labels,
         vision=vision,
+        relevance=relevance_of(checkpoint, shapes.get(Output.LOGITS, (0,))[-1]),
     )
 
 
@@ -145,9 +149,9 @@ def check_image_canary(vision: Vision, expected: tuple[int, ...]) -> None:
         CanaryError: the answer is not a vector of finite numbers for each, as long as a text's.
 
     """
-    batch = vision.canary()
-    rows = len(batch.pixel_values)
-    shape = _checked(vision.engine, batch, rows, [Output.DENSE])[Output.DENSE]
+    images = vision.canary()
+    shapes = _checked(vision.engine, pack_images(images), len(images), [Output.DENSE])
+    shape = shapes[Output.DENSE]
     if shape[1:] != expected[1:]:
         raise CanaryError(f"images have vectors of {shape[-1]}, texts of {expected[-1]}")
 
@@ -176,7 +180,9 @@ def _vision(checkpoint: Checkpoint, compiled: Path, cores: int | None) -> Vision
     if not has_vision(compiled):
         return None
     preprocessor = ImagePreprocessor.open(checkpoint.directory)
-    return Vision(preprocessor, OnnxRuntimeCpu(compiled / GRAPH, cores=cores))
+    # Where it is left out, the size is that of most towers; it is only counted with.
+    patch_size = checkpoint.config.below("vision_config").positive("patch_size") or 16
+    return Vision(preprocessor, OnnxRuntimeCpu(compiled / GRAPH, cores=cores), patch_size)
 
 
 def _compile(cache: EngineCache, key: str, checkpoint: Checkpoint) -> Path:

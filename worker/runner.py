@@ -4,7 +4,7 @@
                                                                         (event loop)
 
 A stream that becomes free takes the best batch of what waits at that moment. Nothing waits
-for a batch to fill: under load batches fill by themselves, and a lone text goes at once.
+for a batch to fill: under load batches fill by themselves, and a lone input goes at once.
 """
 
 from __future__ import annotations
@@ -21,19 +21,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.batcher import BatchLimits, select
-from worker.engine import Engine
-from worker.packing import pack_texts
-from worker.tokenizer import TokenizedText
+from worker.engine import Batch, Engine
+from worker.packing import Input
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True, eq=False)
-class Text:
-    """One text that waits to be computed.
+class Waiting:
+    """One input that waits to be computed.
 
     Attributes:
-        tokenized: what the engine reads.
+        input: what the engine reads.
         outputs: names of the outputs that are wanted.
         deadline: seconds since 1970 UTC; past it nobody wants the result.
         owner: whoever submitted it; handed back with the result.
@@ -42,7 +41,7 @@ class Text:
 
     """
 
-    tokenized: TokenizedText
+    input: Input
     outputs: frozenset[str]
     deadline: float
     owner: Any
@@ -51,7 +50,7 @@ class Text:
 
     @property
     def tokens(self) -> int:
-        return self.tokenized.input_tokens
+        return self.input.input_tokens
 
 
 @dataclass(slots=True, eq=False)
@@ -59,8 +58,8 @@ class Computed:
     """A batch after its run.
 
     Attributes:
-        texts: what was in it.
-        outputs: by name, one row for each text, at least those that the texts want; empty if
+        inputs: what was in it.
+        outputs: by name, one row for each input, at least those that the inputs want; empty if
             the run failed.
         error: why it failed, or None.
         started: when the run began, seconds, monotonic.
@@ -68,7 +67,7 @@ class Computed:
 
     """
 
-    texts: Sequence[Text]
+    inputs: Sequence[Waiting]
     outputs: Mapping[str, NDArray[np.float32]]
     error: Exception | None
     started: float
@@ -80,26 +79,29 @@ class Runner:
 
     Args:
         engine: what computes.
+        pack: makes the engine's batch of inputs of one kind.
         limits: bounds of a batch.
         on_batch: called on the event loop after every run.
-        on_expired: called on the event loop with texts that were dropped unrun.
+        on_expired: called on the event loop with inputs that were dropped unrun.
 
     """
 
     def __init__(
         self,
         engine: Engine,
+        pack: Callable[[Sequence[Any]], Batch],
         limits: BatchLimits,
         on_batch: Callable[[Computed], None],
-        on_expired: Callable[[Sequence[Text]], None],
+        on_expired: Callable[[Sequence[Waiting]], None],
     ) -> None:
         self._engine = engine
+        self._pack = pack
         self._limits = limits
         self._on_batch = on_batch
         self._on_expired = on_expired
         self._loop = asyncio.get_running_loop()
         self._changed = threading.Condition()
-        self._waiting: list[Text] = []
+        self._waiting: list[Waiting] = []
         self._closed = False
         self._running_since: dict[int, float] = {}
         self._last_success = time.perf_counter()
@@ -111,13 +113,13 @@ class Runner:
             thread.start()
 
     @property
-    def waiting_texts(self) -> int:
+    def waiting_inputs(self) -> int:
         return len(self._waiting)
 
     @property
     def waiting_tokens(self) -> int:
         with self._changed:
-            return sum(text.tokens for text in self._waiting)
+            return sum(each.tokens for each in self._waiting)
 
     @property
     def last_success(self) -> float:
@@ -129,11 +131,11 @@ class Runner:
         running = list(self._running_since.values())
         return time.perf_counter() - min(running) if running else 0.0
 
-    def submit(self, texts: Sequence[Text]) -> None:
-        """Queue texts."""
+    def submit(self, inputs: Sequence[Waiting]) -> None:
+        """Queue inputs."""
         with self._changed:
-            self._waiting.extend(texts)
-            self._changed.notify(len(texts))
+            self._waiting.extend(inputs)
+            self._changed.notify(len(inputs))
 
     def close(self) -> None:
         """Let the streams end after what waits, and release the engine."""
@@ -145,10 +147,10 @@ class Runner:
         self._engine.close()
 
     def _stream(self) -> None:
-        while texts := self._next():
-            self._run(texts)
+        while inputs := self._next():
+            self._run(inputs)
 
-    def _next(self) -> list[Text]:
+    def _next(self) -> list[Waiting]:
         """Wait for the next batch; an empty one means the end."""
         with self._changed:
             while True:
@@ -156,7 +158,7 @@ class Runner:
                 if self._waiting:
                     batch = select(self._waiting, self._limits)
                     taken = set(map(id, batch))
-                    self._waiting = [text for text in self._waiting if id(text) not in taken]
+                    self._waiting = [each for each in self._waiting if id(each) not in taken]
                     return batch
                 if self._closed:
                     return []
@@ -164,38 +166,36 @@ class Runner:
 
     def _drop_expired(self) -> None:
         now = time.time()
-        expired = [text for text in self._waiting if text.deadline <= now]
+        expired = [each for each in self._waiting if each.deadline <= now]
         if expired:
-            self._waiting = [text for text in self._waiting if text.deadline > now]
+            self._waiting = [each for each in self._waiting if each.deadline > now]
             self._loop.call_soon_threadsafe(self._on_expired, expired)
 
-    def _run(self, texts: list[Text]) -> None:
+    def _run(self, inputs: list[Waiting]) -> None:
         started = time.perf_counter()
         self._running_since[threading.get_ident()] = started
         outputs: Mapping[str, NDArray[np.float32]] = {}
         error = None
         try:
-            outputs = self._engine.run(
-                pack_texts([text.tokenized for text in texts]), _wanted(texts)
-            )
+            outputs = self._engine.run(self._pack([each.input for each in inputs]), _wanted(inputs))
             self._last_success = time.perf_counter()
         except Exception as caught:  # noqa: BLE001 - whatever an engine raises is the batch's
             error = caught
         del self._running_since[threading.get_ident()]
-        if error is not None and len(texts) > 1:
-            self._bisect(texts, error)
+        if error is not None and len(inputs) > 1:
+            self._bisect(inputs, error)
             return
-        computed = Computed(texts, outputs, error, started, time.perf_counter() - started)
+        computed = Computed(inputs, outputs, error, started, time.perf_counter() - started)
         self._loop.call_soon_threadsafe(self._on_batch, computed)
 
-    def _bisect(self, texts: list[Text], error: Exception) -> None:
-        """Run the halves of a batch that failed, so that one bad text fails alone."""
-        log.warning("batch of %d failed, retrying its halves: %s", len(texts), error)
-        middle = len(texts) // 2
-        self._run(texts[:middle])
-        self._run(texts[middle:])
+    def _bisect(self, inputs: list[Waiting], error: Exception) -> None:
+        """Run the halves of a batch that failed, so that one bad input fails alone."""
+        log.warning("batch of %d failed, retrying its halves: %s", len(inputs), error)
+        middle = len(inputs) // 2
+        self._run(inputs[:middle])
+        self._run(inputs[middle:])
 
 
-def _wanted(texts: Sequence[Text]) -> list[str]:
-    """Return what any of the texts wants: neighbours may ask for different outputs."""
-    return sorted(frozenset[str]().union(*(text.outputs for text in texts)))
+def _wanted(inputs: Sequence[Waiting]) -> list[str]:
+    """Return what any of the inputs wants: neighbours may ask for different outputs."""
+    return sorted(frozenset[str]().union(*(each.outputs for each in inputs)))

@@ -1,4 +1,4 @@
-"""One model while it is served: messages in, tokens through the engine, replies out.
+"""One model while it is served: messages in, inputs through the engines, replies out.
 
 PullConsumer ─► Delivery ─► Job ─► prepare ─► Runner ─► Job.put ─► reply ─► ack
                    │ past its deadline: acknowledged, not computed
@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
 
 from google.protobuf.message import DecodeError
 from nats.aio.client import Client
@@ -25,11 +26,13 @@ from worker import metrics
 from worker.batcher import BatchLimits
 from worker.consumer import PullConsumer
 from worker.delivery import Delivery, terminate
+from worker.engine import Batch, Engine
 from worker.job import Job
 from worker.jobs import JOBS
 from worker.loading import LoadedModel
+from worker.packing import Input, PreparedImage, pack_images, pack_texts
 from worker.prefetch import messages_wanted
-from worker.runner import Computed, Runner, Text
+from worker.runner import Computed, Runner, Waiting
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +75,10 @@ class ServedModel:
         self._empty = asyncio.Event()
         self._tokens_per_second = _INITIAL_TOKENS_PER_SECOND
         self._tokens_per_message = _INITIAL_TOKENS_PER_MESSAGE
-        self.runner = Runner(loaded.engine, _LIMITS, self._on_batch, self._on_expired)
+        self._texts = self._runner(loaded.engine, pack_texts)
+        vision = loaded.vision
+        self._images = None if vision is None else self._runner(vision.engine, pack_images)
+        self._runners = [runner for runner in (self._texts, self._images) if runner is not None]
         self._consumer = PullConsumer(client, lane, model.model_id, self._on_message, self._want)
 
     @property
@@ -83,6 +89,25 @@ class ServedModel:
     def tokens_per_second(self) -> float:
         """Speed lately, over all streams."""
         return self._tokens_per_second
+
+    @property
+    def waiting_inputs(self) -> int:
+        """Texts and images in the queues of the engines."""
+        return sum(runner.waiting_inputs for runner in self._runners)
+
+    @property
+    def waiting_tokens(self) -> int:
+        """Their tokens, and the patches of images."""
+        return sum(runner.waiting_tokens for runner in self._runners)
+
+    @property
+    def last_success(self) -> float:
+        """Since when every engine has answered, seconds, monotonic."""
+        return min(runner.last_success for runner in self._runners)
+
+    def longest_run_s(self) -> float:
+        """How long the oldest run in flight has taken so far; 0 when none is."""
+        return max(runner.longest_run_s() for runner in self._runners)
 
     async def start(self) -> None:
         """Begin to pull."""
@@ -95,9 +120,8 @@ class ServedModel:
             self._empty.clear()
             await self._empty.wait()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await asyncio.to_thread(self.runner.close)
-        if self._loaded.vision is not None:
-            self._loaded.vision.engine.close()
+        for runner in self._runners:
+            await asyncio.to_thread(runner.close)
 
     async def tick(self) -> None:
         """Keep what is in hand from being delivered again; called every second or so."""
@@ -111,15 +135,27 @@ class ServedModel:
         self._consumer.redeclare()
 
     def submit_canary(self) -> None:
-        """Queue a text of our own, whose success shows in the runner's last_success."""
-        (tokenized,) = self._loaded.tokenizer.encode([_CANARY])
+        """Queue inputs of our own, whose success shows in last_success."""
+        inputs: list[Input] = [*self._loaded.tokenizer.encode([_CANARY])]
+        if self._loaded.vision is not None:
+            inputs += self._loaded.vision.canary()
         outputs = frozenset(list(self._loaded.sizes)[:1])
         deadline = time.time() + _CANARY_DEADLINE_S
-        self.runner.submit([Text(tokenized, outputs, deadline, None, 0)])
+        self._submit([Waiting(each, outputs, deadline, None, 0) for each in inputs])
+
+    def _runner(self, engine: Engine, pack: Callable[[Sequence[Any]], Batch]) -> Runner:
+        return Runner(engine, pack, _LIMITS, self._on_batch, self._on_expired)
+
+    def _submit(self, inputs: Sequence[Waiting]) -> None:
+        """Queue each input with the engine that reads its kind."""
+        images = [each for each in inputs if isinstance(each.input, PreparedImage)]
+        if images and self._images is not None:
+            self._images.submit(images)
+        self._texts.submit([each for each in inputs if not isinstance(each.input, PreparedImage)])
 
     def _want(self) -> int:
         return messages_wanted(
-            self._tokens_per_second, self.runner.waiting_tokens, self._tokens_per_message
+            self._tokens_per_second, self.waiting_tokens, self._tokens_per_message
         )
 
     async def _on_message(self, message: Msg) -> None:
@@ -153,7 +189,7 @@ class ServedModel:
             await self._end(delivery, delivery.fail(self._inference_error("the tokenizer")))
 
     async def _begin(self, delivery: Delivery) -> None:
-        """Tokenise a work item and queue its texts."""
+        """Prepare a work item and queue its inputs."""
         job = self._job(delivery)
         started = time.perf_counter()
         if job.size <= _INLINE_SIZE:
@@ -162,12 +198,12 @@ class ServedModel:
             inputs = await asyncio.to_thread(job.prepare)
         delivery.timing.tokenization_ms = (time.perf_counter() - started) * 1000
         queued = [
-            Text(tokenized, job.outputs, delivery.deadline, job, index)
-            for index, tokenized in inputs
+            Waiting(prepared, job.outputs, delivery.deadline, job, index)
+            for index, prepared in inputs
         ]
-        tokens = sum(text.tokens for text in queued)
+        tokens = sum(each.tokens for each in queued)
         self._tokens_per_message += _SMOOTHING * (tokens - self._tokens_per_message)
-        self.runner.submit(queued)
+        self._submit(queued)
         if job.done:
             self._count("refused")
             await self._end(delivery, job.finish())
@@ -187,18 +223,18 @@ class ServedModel:
         self._measure(computed)
         if computed.error is not None:
             log.error("engine failed: %s", computed.error)
-        for row, text in enumerate(computed.texts):
-            job: Job | None = text.owner
+        for row, waited in enumerate(computed.inputs):
+            job: Job | None = waited.owner
             if job is None or job.delivery.closed:
                 continue
             began = time.perf_counter()
             if computed.error is not None:
-                job.fail(text.index, self._inference_error("the engine"))
+                job.fail(waited.index, self._inference_error("the engine"))
             else:
-                job.put(text.index, computed.outputs, row)
+                job.put(waited.index, computed.outputs, row)
             timing = job.delivery.timing
             timing.inference_ms = max(timing.inference_ms, computed.seconds * 1000)
-            timing.queue_ms = max(timing.queue_ms, (computed.started - text.arrived) * 1000)
+            timing.queue_ms = max(timing.queue_ms, (computed.started - waited.arrived) * 1000)
             timing.postprocessing_ms += (time.perf_counter() - began) * 1000
             if job.done:
                 self._count("answered")
@@ -207,9 +243,9 @@ class ServedModel:
     def _measure(self, computed: Computed) -> None:
         if computed.error is not None:
             return
-        model_id, rows = self._model.model_id, len(computed.texts)
-        tokens = sum(text.tokens for text in computed.texts)
-        padded = rows * max(text.tokens for text in computed.texts)
+        model_id, rows = self._model.model_id, len(computed.inputs)
+        tokens = sum(each.tokens for each in computed.inputs)
+        padded = rows * max(each.tokens for each in computed.inputs)
         metrics.batch_tokens.labels(model_id).inc(tokens)
         metrics.batch_tokens_padded.labels(model_id).inc(padded)
         metrics.batch_rows.labels(model_id).observe(rows)
@@ -217,9 +253,9 @@ class ServedModel:
         speed = tokens / computed.seconds * self._loaded.engine.streams
         self._tokens_per_second += _SMOOTHING * (speed - self._tokens_per_second)
 
-    def _on_expired(self, texts: Sequence[Text]) -> None:
+    def _on_expired(self, inputs: Sequence[Waiting]) -> None:
         """Nobody waits for these any more: leave the queue without a reply."""
-        for job in {text.owner for text in texts} - {None}:
+        for job in {each.owner for each in inputs} - {None}:
             if not job.delivery.closed:
                 job.delivery.closed = True
                 self._count("expired")

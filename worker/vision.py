@@ -7,11 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-from worker.engine import Engine, ImageBatch
+from servicekit.errors import invalid
+from sie.inference.v1.item_pb2 import Item
+from worker.engine import Engine
+from worker.images import ImageError
+from worker.packing import PreparedImage
 from worker.preprocessor import ImagePreprocessor
 
 GRAPH = "vision.onnx"
 """The graph of the image tower, beside that of texts in a cache entry."""
+
+# Decoding takes milliseconds, which the event loop does not have.
+_CHARACTERS_PER_IMAGE = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,18 +28,47 @@ class Vision:
     Attributes:
         preprocessor: image files to pixel values; for threads, since it decodes.
         engine: pixel values, as an ImageBatch, to `dense`.
+        patch_size: side in pixels of the patches that the model cuts an image into.
 
     """
 
     preprocessor: ImagePreprocessor
     engine: Engine
+    patch_size: int
 
-    def canary(self) -> ImageBatch:
+    def prepare(self, content: bytes) -> PreparedImage:
+        """Raise ImageError if the bytes are no image that can be used."""
+        return PreparedImage(self.preprocessor.pixel_values(content), self._patches())
+
+    def canary(self) -> list[PreparedImage]:
         """Return two images of our own, one black and one grey."""
         width, height = self.preprocessor.size
-        pixels = np.zeros((2, 3, height, width), dtype=np.float32)
-        pixels[1] = 0.5
-        return ImageBatch(pixels)
+        shades = [np.full((3, height, width), shade, dtype=np.float32) for shade in (0.0, 0.5)]
+        return [PreparedImage(pixels, self._patches()) for pixels in shades]
+
+    def _patches(self) -> int:
+        width, height = self.preprocessor.size
+        return (width // self.patch_size) * (height // self.patch_size)
+
+
+def size_of(item: Item) -> int:
+    """Return how many characters take as long to tokenise as an item takes to prepare."""
+    return len(item.text) + _CHARACTERS_PER_IMAGE * len(item.images)
+
+
+def read_image(vision: Vision | None, item: Item, path: str) -> PreparedImage:
+    """Read the one image of an item.
+
+    Raises:
+        SieError: INVALID_INPUT, it is no image that can be used, or the model reads none.
+
+    """
+    if vision is None:
+        raise invalid(f"{path}.images", "the model reads no images")
+    try:
+        return vision.prepare(item.images[0].data)
+    except ImageError as error:
+        raise invalid(f"{path}.images[0]", str(error)) from None
 
 
 def has_vision(compiled: Path) -> bool:

@@ -26,6 +26,10 @@ from sie.registry.v1.model_pb2 import Model
 NAME = "encode"
 
 
+def answers(model: Model) -> bool:
+    return bool(outputs_of(model))
+
+
 def check(request: EncodeRequest, model: Model, max_items: int) -> None:
     """Checks a request against the contract and against what the model can do.
 

@@ -22,6 +22,10 @@ _AGGREGATIONS = ("simple", "first", "average", "max")
 _PLACEHOLDER = "{}"
 
 
+def answers(model: Model) -> bool:
+    return model.tasks.HasField("extract")
+
+
 def check(request: ExtractRequest, model: Model, max_items: int) -> None:
     """Checks a request against the contract and against what the model can do.
 
@@ -29,7 +33,7 @@ def check(request: ExtractRequest, model: Model, max_items: int) -> None:
         SieError: INVALID_INPUT or UNSUPPORTED_OUTPUT.
     """
     check_items(request.items, model, max_items)
-    if not model.tasks.HasField("extract"):
+    if not answers(model):
         raise unsupported(model, "model", f"model '{model.model_id}' does not extract", [])
     params = request.params
     check_profile(params.profile, model, "params.profile")

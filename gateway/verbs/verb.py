@@ -1,4 +1,4 @@
-"""What a verb brings to InferenceService: a module with these four names."""
+"""What a verb brings to InferenceService: a module with these names."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
@@ -19,6 +19,9 @@ class Verb(Protocol):
     @property
     def NAME(self) -> str:
         """Field of the work item and of the work result."""
+
+    def answers(self, model: Model) -> bool:
+        """Return whether the verb can be asked of a model."""
 
     def check(self, request: Any, model: Model, max_items: int) -> None:
         """Raise SieError unless the request is well formed and the model can answer it."""

@@ -1,4 +1,4 @@
-"""One cluster of real processes for all tests that do no harm to it."""
+"""Clusters of real processes for all tests that do no harm to them."""
 
 import http.client
 import json
@@ -11,6 +11,7 @@ import pytest
 
 from cli.local_stack import DEFAULT_MODEL, LocalStack
 from sie.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
+from tests.e2e.golden_models import MODELS, write_definitions
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "minilm"
 ENCODE = f"/v1/encode/{DEFAULT_MODEL}"
@@ -52,6 +53,27 @@ def stack(tmp_path_factory: pytest.TempPathFactory, engine_cache: Path) -> Itera
     with LocalStack(tmp_path_factory.mktemp("stack"), cache_dir=engine_cache) as stack:
         stack.start(workers=2)
         yield stack
+
+
+@pytest.fixture(scope="session")
+def golden_stack(
+    tmp_path_factory: pytest.TempPathFactory, engine_cache: Path
+) -> Iterator[LocalStack]:
+    """As `stack`, with small models of many kinds."""
+    directory = tmp_path_factory.mktemp("golden")
+    env = {
+        "SIE_MODELS_DIR": str(write_definitions(directory / "models")),
+        "SIE_PRELOAD_MODELS": ",".join(MODELS),
+    }
+    with LocalStack(directory / "stack", cache_dir=engine_cache, env=env) as stack:
+        stack.start(workers=2)
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def golden_stub(golden_stack: LocalStack) -> Iterator[InferenceServiceStub]:
+    with grpc.insecure_channel(golden_stack.grpc_address) as channel:
+        yield InferenceServiceStub(channel)
 
 
 @pytest.fixture(scope="session")

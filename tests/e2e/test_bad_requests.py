@@ -1,49 +1,90 @@
-"""One table of bad requests, each over HTTP and over gRPC (tests/cases/encode_errors.yaml)."""
+"""Tables of bad requests, each sent over HTTP and over gRPC (tests/cases/*_errors.yaml)."""
 
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
 import pytest
 import yaml
 from google.protobuf import json_format
+from google.protobuf.message import Message
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from cli.local_stack import DEFAULT_MODEL
-from sie.inference.v1.inference_service_pb2 import EncodeRequest
-from tests.e2e.conftest import ENCODE, ask
+from sie.inference.v1.inference_service_pb2 import EncodeRequest, ExtractRequest, ScoreRequest
+from tests.e2e.conftest import ask
 
-FILE = Path(__file__).parents[1] / "cases" / "encode_errors.yaml"
-CASES = yaml.safe_load(FILE.read_text())
+DIRECTORY = Path(__file__).parents[1] / "cases"
 WITHIN_S = 5.0
 
 
-def made(case) -> dict | None:
-    """The request of a case as JSON values, if it has one."""
-    if "make" not in case:
-        return case.get("request")
-    sizes = case["make"]
-    item = {"text": "a" * sizes.get("text", 1), "id": "i" * sizes.get("id", 0)}
-    return {"items": [item] * sizes["items"]}
+@dataclass(frozen=True)
+class Table:
+    """A file of cases for one rpc.
+
+    Attributes:
+        rpc: its name.
+        stack: fixture of the cluster that is asked.
+        model: that a case means where it names none.
+        request_class: of the rpc.
+        beside_items: what a request that is made has beside items.
+    """
+
+    rpc: str
+    stack: str
+    model: str
+    request_class: type[Message]
+    beside_items: dict = field(default_factory=dict)
+
+    @property
+    def verb(self) -> str:
+        return self.rpc.lower()
+
+    def cases(self, protocol):
+        cases = yaml.safe_load((DIRECTORY / f"{self.verb}_errors.yaml").read_text())
+        return [(self, case) for case in cases if protocol in case["expect"]]
+
+    def made(self, case) -> dict | None:
+        """The request of a case as JSON values, if it has one."""
+        if "make" not in case:
+            return case.get("request")
+        sizes = case["make"]
+        item = {"text": "a" * sizes.get("text", 1), "id": "i" * sizes.get("id", 0)}
+        made = {**self.beside_items, "items": [item] * sizes["items"]}
+        if "labels" in sizes:
+            made["params"] = {"labels": [f"label {n}" for n in range(sizes["labels"])]}
+        return made
 
 
-def http_cases():
-    return [case for case in CASES if "http" in case["expect"]]
+def named(value):
+    return value.rpc if isinstance(value, Table) else value["name"].replace(" ", "-")
 
 
-def grpc_cases():
-    return [case for case in CASES if "grpc" in case["expect"]]
+TABLES = [
+    Table("Encode", "stack", DEFAULT_MODEL, EncodeRequest),
+    Table(
+        "Score",
+        "golden_stack",
+        "golden/bert_cross_encoder",
+        ScoreRequest,
+        {"query": {"text": "a"}},
+    ),
+    Table("Extract", "golden_stack", "golden/gliner", ExtractRequest),
+]
 
 
-def named(case):
-    return case["name"].replace(" ", "-")
+def over(protocol):
+    cases = [each for table in TABLES for each in table.cases(protocol)]
+    return pytest.mark.parametrize(("table", "case"), cases, ids=named)
 
 
-@pytest.mark.parametrize("case", http_cases(), ids=named)
-def test_over_http(stack, case):
-    path = f"/v1/encode/{case.get('model', DEFAULT_MODEL)}"
-    body = made(case)
+@over("http")
+def test_over_http(request, table, case):
+    stack = request.getfixturevalue(table.stack)
+    path = f"/v1/{table.verb}/{case.get('model', table.model)}"
+    body = table.made(case)
     if "http" in case:
         body = case["http"].encode()
     elif "http_hex" in case:
@@ -61,17 +102,19 @@ def test_over_http(stack, case):
         assert expect["field"] in error["message"]
 
 
-@pytest.mark.parametrize("case", grpc_cases(), ids=named)
-def test_over_grpc(channel, case):
+@over("grpc")
+def test_over_grpc(request, table, case):
     if "grpc" in case:
         body = bytes.fromhex(case["grpc"])
     else:
-        request = json_format.ParseDict(made(case), EncodeRequest())
-        request.model = case.get("model", DEFAULT_MODEL)
-        body = request.SerializeToString()
-    call = channel.unary_unary("/sie.inference.v1.InferenceService/Encode")
-    with pytest.raises(grpc.RpcError) as caught:
-        call(body, timeout=case.get("timeout", WITHIN_S))
+        message = json_format.ParseDict(table.made(case), table.request_class())
+        message.model = case.get("model", table.model)
+        body = message.SerializeToString()
+    stack = request.getfixturevalue(table.stack)
+    with grpc.insecure_channel(stack.grpc_address) as channel:
+        call = channel.unary_unary(f"/sie.inference.v1.InferenceService/{table.rpc}")
+        with pytest.raises(grpc.RpcError) as caught:
+            call(body, timeout=case.get("timeout", WITHIN_S))
     expect = case["expect"]
     assert caught.value.code().name == expect["grpc"], caught.value.details()
     if expect["reason"] == "DEADLINE_EXCEEDED":
@@ -87,6 +130,9 @@ def test_over_grpc(channel, case):
         assert details["BadRequest"].field_violations[0].field == expect["field"]
 
 
-def test_the_next_request_is_served(stack):
-    reply = ask(stack.http_address, "POST", ENCODE, {"items": [{"text": "still here"}]})
+@pytest.mark.parametrize("table", TABLES, ids=named)
+def test_the_next_request_is_served(request, table):
+    stack = request.getfixturevalue(table.stack)
+    body = {**table.beside_items, "items": [{"text": "still here"}]}
+    reply = ask(stack.http_address, "POST", f"/v1/{table.verb}/{table.model}", body)
     assert reply.status == 200

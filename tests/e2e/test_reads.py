@@ -9,7 +9,6 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 
 from cli.local_stack import DEFAULT_MODEL
-from sie.inference.v1.inference_service_pb2 import ScoreRequest
 from tests.e2e.conftest import ENCODE, ask
 
 
@@ -18,6 +17,7 @@ def test_a_model_is_listed_with_what_it_can_do(stack):
     assert model == ask(stack.http_address, "GET", f"/v1/models/{DEFAULT_MODEL}").json()
     assert model["name"] == DEFAULT_MODEL
     assert (model["inputs"], model["outputs"]) == (["text"], ["dense"])
+    assert model["tasks"] == ["encode", "score"]
     assert (model["dims"], model["max_sequence_length"]) == ({"dense": 384}, 256)
     assert (model["state"], model["workers"]) == ("loaded", ["worker-1", "worker-2"])
 
@@ -67,15 +67,6 @@ def test_metrics_count_what_was_asked(stack):
     body = {"items": [{"text": "a"}]}
     ask(stack.http_address, "POST", ENCODE, body, {"x-sie-machine-profile": "cpu"})
     assert count() == before + 1
-
-
-def test_a_verb_without_an_engine_says_so_with_a_reason(stack, stub):
-    body = {"query": {"text": "a"}, "items": [{"text": "b"}]}
-    reply = ask(stack.http_address, "POST", f"/v1/score/{DEFAULT_MODEL}", body)
-    assert (reply.status, reply.json()["error"]["code"]) == (501, "NOT_IMPLEMENTED")
-    with pytest.raises(grpc.RpcError) as caught:
-        stub.Score(ScoreRequest(model=DEFAULT_MODEL, query={"text": "a"}, items=[{"text": "b"}]))
-    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_a_pool_that_does_not_exist_is_not_found(stack):

@@ -9,7 +9,7 @@ from google.protobuf import json_format
 from servicekit.errors import invalid
 from sie.inference.v1.inference_service_pb2 import ExtractParams
 from sie.registry.v1.model_pb2 import Model
-from worker.profiles import profile_of
+from worker.prompts import profile_of
 
 DEFAULT_TEMPLATE = "This example is {}."
 

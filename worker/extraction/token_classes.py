@@ -149,14 +149,15 @@ def _words(begins: NDArray[np.bool_]) -> Iterator[slice]:
 
 def _of_word(tokens: NDArray[np.float32], aggregation: str) -> NDArray[np.float32]:
     """Return the probabilities of a word (classes,), from those of its tokens."""
+    chosen: NDArray[np.float32]
     match aggregation:
         case Aggregation.AVERAGE:
-            mean: NDArray[np.float32] = tokens.mean(axis=0)
-            return mean
+            chosen = tokens.mean(axis=0)
         case Aggregation.MAX:
-            return tokens[tokens.max(axis=1).argmax()]
+            chosen = tokens[tokens.max(axis=1).argmax()]
         case _:
-            return tokens[0]
+            chosen = tokens[0]
+    return chosen
 
 
 def _groups(classes: Sequence[int], kinds: Sequence[str], begin: Sequence[bool]) -> Iterator[range]:

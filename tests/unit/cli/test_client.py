@@ -34,6 +34,13 @@ class Inference(inference_service_pb2_grpc.InferenceServiceServicer):
             result.dense.values.extend([len(item.text), 1.0])
         return inference.EncodeResponse(model=request.model, items=results)
 
+    def Score(self, request: inference.ScoreRequest, _context: Any) -> inference.ScoreResponse:
+        scores = [
+            result_pb2.ScoreEntry(index=index, rank=rank, score=-rank)
+            for rank, index in enumerate(reversed(range(len(request.items))))
+        ]
+        return inference.ScoreResponse(scores=scores, kind=result_pb2.SCORE_KIND_LOGIT)
+
 
 class Models(model_service_pb2_grpc.ModelServiceServicer):
     """Gives two models on two pages."""
@@ -72,6 +79,21 @@ def test_encode_prints_json(address: str) -> None:
     assert json.loads(result.output)["items"][0]["dense"]["values"] == [3.0, 1.0]
 
 
+def test_score_prints_the_documents_in_their_order_of_relevance(address: str) -> None:
+    result = run("score", "known", "a query", "first", "second", "--address", address)
+    assert result.exit_code == 0, result.output
+    assert [line.split()[-1] for line in result.output.splitlines()] == [
+        "DOCUMENT",
+        "second",
+        "first",
+    ]
+
+
+def test_score_prints_json(address: str) -> None:
+    result = run("score", "known", "a query", "first", "--json", "--address", address)
+    assert json.loads(result.output)["kind"] == "logit"
+
+
 def test_a_typed_error_is_a_sentence_with_its_reason(address: str) -> None:
     result = run("encode", "unknown", "abc", "--address", address)
     assert result.exit_code == 1
@@ -92,5 +114,5 @@ def test_models_are_read_over_all_pages(address: str) -> None:
 
 def test_version_and_help_name_every_command() -> None:
     assert run("version").output.startswith("sie ")
-    for name in ("up", "encode", "models", "status", "version"):
+    for name in ("up", "encode", "score", "models", "status", "version"):
         assert f"  {name} " in run("--help").output

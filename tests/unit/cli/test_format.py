@@ -73,11 +73,25 @@ def test_models_are_a_table() -> None:
         max_sequence_length=256,
         state=models.MODEL_STATE_LOADED,
         workers=["worker-1"],
+        tasks=[models.TASK_ENCODE, models.TASK_SCORE],
     )
     header, row = fmt.model_table([model])
-    assert header.split() == ["MODEL", "OUTPUTS", "TOKENS", "STATE", "WORKERS"]
-    assert row.split() == ["org/model", "dense", "384", "256", "loaded", "worker-1"]
+    assert header.split() == ["MODEL", "TASKS", "OUTPUTS", "TOKENS", "STATE", "WORKERS"]
+    assert row.split("  ")[1] == "encode, score"
+    assert row.split()[3:] == ["dense", "384", "256", "loaded", "worker-1"]
     assert fmt.model_table([]) == ["no models are registered"]
+
+
+def test_a_ranking_is_a_table_with_failures_last() -> None:
+    scores = [
+        result_pb2.ScoreEntry(index=1, score=0.75, input_tokens=5, truncated=True),
+        result_pb2.ScoreEntry(index=0, rank=1, error={"message": "no image"}),
+    ]
+    response = inference.ScoreResponse(scores=scores, kind=result_pb2.SCORE_KIND_PROBABILITY)
+    header, first, last = fmt.ranking(["a", "b"], response)
+    assert header.split() == ["RANK", "PROBABILITY", "TOKENS", "DOCUMENT"]
+    assert first.split() == ["1", "0.7500", "5,", "truncated", "b"]
+    assert last.split() == ["-", "failed", "-", "a:", "no", "image"]
 
 
 def test_json_speaks_the_words_of_the_http_face() -> None:

@@ -1,26 +1,31 @@
 """An Encode work item becomes the outputs it asks for, in the types it asks for."""
 
+import base64
+import io
 import json
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from google.protobuf import json_format
+from PIL import Image
 
 from servicekit.errors import SieError
 from sie.inference.v1.inference_service_pb2 import EncodeResponse
 from sie.inference.v1.tensor_pb2 import DataType
 from sie.registry.v1.model_pb2 import Model
 from sie.work.v1.work_item_pb2 import WorkItem
-from tests.unit.worker.goldens import COLBERT, HIDDEN, SPLADE, TEXTS, UNIT
+from tests.unit.worker.goldens import COLBERT, HIDDEN, SPLADE, TEXTS, UNIT, Golden
 from worker.encode import EncodeJob
-from worker.engine import TokenBatch
 from worker.hosting import _load
 from worker.loading import load
+from worker.packing import PreparedImage, pack_images, pack_texts
 from worker.sources import SourceError
+from worker.tokenizer import TokenizedText
 
 BGE_M3 = next(golden for golden in TEXTS if golden.name == "bge_m3")
 SPLADE_BERT = next(golden for golden in TEXTS if golden.name == "splade_bert")
+CLIP, SIGLIP = Golden("clip", {}), Golden("siglip", {})
 MODEL = Model(model_id="m")
 
 
@@ -30,7 +35,8 @@ class FakeDelivery:
     max_fragment_bytes = 1_000_000
 
     def __init__(self, texts, **params):
-        items = [{"id": str(index), "text": text} for index, text in enumerate(texts)]
+        given = [{"text": each} if isinstance(each, str) else each for each in texts]
+        items = [{"id": str(index), **each} for index, each in enumerate(given)]
         request = {"encode": {"items": items, "params": params}}
         self.item = json_format.ParseDict(request, WorkItem())
         self.fragments = None
@@ -42,21 +48,27 @@ class FakeDelivery:
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
     cache = tmp_path_factory.mktemp("cache")
-    goldens = [BGE_M3, SPLADE_BERT, COLBERT]
+    goldens = [BGE_M3, SPLADE_BERT, COLBERT, CLIP, SIGLIP]
     return {golden.name: load(golden.directory, cache, cores=1) for golden in goldens}
+
+
+def run(job, inputs, engine, pack):
+    outputs = engine.run(pack([given for _, given in inputs]), sorted(job.outputs))
+    assert outputs.keys() == job.outputs
+    for row, (index, _) in enumerate(inputs):
+        job.put(index, outputs, row)
 
 
 async def answer(loaded, texts, *, model=MODEL, **params):
     """Run a request through a job, and return its results."""
     job = EncodeJob(FakeDelivery(texts, **params), model, loaded)
     inputs = job.prepare()
-    batch = TokenBatch.pack(
-        [text.ids for _, text in inputs], attended=[text.attended for _, text in inputs]
-    )
-    outputs = loaded.engine.run(batch, sorted(job.outputs))
-    assert outputs.keys() == job.outputs
-    for row, (index, _) in enumerate(inputs):
-        job.put(index, outputs, row)
+    images = [each for each in inputs if isinstance(each[1], PreparedImage)]
+    read = [each for each in inputs if not isinstance(each[1], PreparedImage)]
+    if read:
+        run(job, read, loaded.engine, pack_texts)
+    if images:
+        run(job, images, loaded.vision.engine, pack_images)
     assert job.done
     await job.finish()
     return EncodeResponse.FromString(b"".join(job.delivery.fragments)).items
@@ -140,6 +152,41 @@ async def test_the_end_is_kept_where_the_beginning_is_cut(models):
     assert list(left.dense.values) == list(short.dense.values) != list(right.dense.values)
 
 
+def image(golden, number):
+    content = (golden.directory / golden.inputs["images"][number]).read_bytes()
+    return {"images": [{"data": base64.b64encode(content).decode()}]}
+
+
+@pytest.mark.parametrize("golden", [CLIP, SIGLIP], ids=str)
+async def test_texts_and_images_of_one_request_have_the_vectors_of_the_reference(models, golden):
+    texts, reference = golden.inputs["texts"][:5], golden.reference
+    mixed = [each for n, text in enumerate(texts) for each in (text, image(golden, n))]
+    results = await answer(models[golden.name], mixed)
+    assert [result.id for result in results] == [str(number) for number in range(10)]
+    for number in range(5):
+        text, picture = results[2 * number].dense.values, results[2 * number + 1].dense.values
+        for found, name in [(text, "text_embeds"), (picture, "image_embeds")]:
+            expected = reference[name][number]
+            np.testing.assert_allclose(found, expected, atol=HIDDEN, rtol=0)
+    assert results[1].input_tokens == 16
+
+
+async def test_what_is_no_image_fails_alone(models):
+    bad = {"images": [{"data": base64.b64encode(b"no image").decode()}]}
+    first, second, third = await answer(models["clip"], ["water", bad, image(CLIP, 0)])
+    assert second.error.metadata["field"] == "items[1].images[0]"
+    assert len(first.dense.values) == len(third.dense.values) == 24
+
+
+async def test_an_image_of_too_many_pixels_is_refused(models):
+    big = io.BytesIO()
+    Image.new("1", (10_000, 10_000)).save(big, "PNG")
+    bad = {"images": [{"data": base64.b64encode(big.getvalue()).decode()}]}
+    (_, result) = await answer(models["clip"], ["water", bad])
+    assert "50000000 are allowed" in result.error.message
+    assert result.error.metadata["field"] == "items[1].images[0]"
+
+
 @pytest.mark.parametrize(
     ("params", "expected"),
     [
@@ -153,11 +200,16 @@ async def test_the_end_is_kept_where_the_beginning_is_cut(models):
 )
 def test_the_nearest_prompt_stands_before_the_text(params, expected):
     asked = []
+
+    def encode(texts, **_):
+        asked.extend(texts)
+        return [TokenizedText(np.array([1], np.int32), truncated=False) for _ in texts]
+
     loaded = SimpleNamespace(
         sizes={"dense": 4},
         prompts={"query": "query: ", "passage": "passage: "},
         default_prompt="default: ",
-        tokenizer=SimpleNamespace(encode=lambda texts, **_: asked.extend(texts) or []),
+        tokenizer=SimpleNamespace(encode=encode),
     )
     profile = {"p": {"query_prompt": "profile: ", "document_prompt": ""}}
     model = json_format.ParseDict({"model_id": "m", "profiles": profile}, Model())

@@ -6,7 +6,8 @@ import time
 import numpy as np
 
 from worker.batcher import BatchLimits
-from worker.runner import Runner, Text
+from worker.packing import pack_texts
+from worker.runner import Runner, Waiting
 from worker.tokenizer import TokenizedText
 
 LIMITS = BatchLimits(1024, 32, 99)
@@ -31,13 +32,13 @@ class FakeEngine:
 
 def text(ids, outputs, **more):
     tokenized = TokenizedText(np.array(ids, np.int32), truncated=False, **more)
-    return Text(tokenized, frozenset(outputs), time.time() + 60, None, 0)
+    return Waiting(tokenized, frozenset(outputs), time.time() + 60, None, 0)
 
 
 async def run(texts):
     """Run texts that came at the same time; return the engine's runs."""
     engine, finished = FakeEngine(), asyncio.Event()
-    runner = Runner(engine, LIMITS, lambda _: finished.set(), lambda _: None)
+    runner = Runner(engine, pack_texts, LIMITS, lambda _: finished.set(), lambda _: None)
     runner.submit(texts)
     await asyncio.wait_for(finished.wait(), 10)
     await asyncio.to_thread(runner.close)

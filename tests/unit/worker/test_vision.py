@@ -9,6 +9,7 @@ from tests.unit.worker.graphs import GOLDEN, close, edit, reference
 from worker.engine import EngineError, ImageBatch, TokenBatch
 from worker.heads import Output
 from worker.loading import load
+from worker.packing import pack_images
 
 
 @pytest.fixture(scope="module", params=["clip", "siglip"])
@@ -42,7 +43,7 @@ def test_a_model_of_texts_alone_has_no_vision(minilm):
 def test_a_second_start_finds_both_graphs(tmp_path):
     first = load(GOLDEN / "clip", tmp_path)
     second = load(GOLDEN / "clip", tmp_path)
-    batch = first.vision.canary()
+    batch = pack_images(first.vision.canary())
     vectors = (model.vision.engine.run(batch)["dense"] for model in (first, second))
     np.testing.assert_array_equal(*vectors)
     assert len(list(tmp_path.glob("engines/*/vision.onnx"))) == 1

@@ -18,6 +18,13 @@ class InputType(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INPUT_TYPE_IMAGE: _ClassVar[InputType]
     INPUT_TYPE_DOCUMENT: _ClassVar[InputType]
 
+class Task(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    TASK_UNSPECIFIED: _ClassVar[Task]
+    TASK_ENCODE: _ClassVar[Task]
+    TASK_SCORE: _ClassVar[Task]
+    TASK_EXTRACT: _ClassVar[Task]
+
 class ModelState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     MODEL_STATE_UNSPECIFIED: _ClassVar[ModelState]
@@ -30,6 +37,10 @@ INPUT_TYPE_UNSPECIFIED: InputType
 INPUT_TYPE_TEXT: InputType
 INPUT_TYPE_IMAGE: InputType
 INPUT_TYPE_DOCUMENT: InputType
+TASK_UNSPECIFIED: Task
+TASK_ENCODE: Task
+TASK_SCORE: Task
+TASK_EXTRACT: Task
 MODEL_STATE_UNSPECIFIED: ModelState
 MODEL_STATE_AVAILABLE: ModelState
 MODEL_STATE_LOADING: ModelState
@@ -44,7 +55,7 @@ class ModelProfile(_message.Message):
     def __init__(self, is_default: _Optional[bool] = ...) -> None: ...
 
 class ModelInfo(_message.Message):
-    __slots__ = ("name", "inputs", "outputs", "dims", "max_sequence_length", "state", "loaded", "worker_count", "workers", "bundles", "profiles", "last_error")
+    __slots__ = ("name", "inputs", "outputs", "dims", "max_sequence_length", "state", "loaded", "worker_count", "workers", "bundles", "profiles", "last_error", "tasks")
     class DimsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -71,6 +82,7 @@ class ModelInfo(_message.Message):
     BUNDLES_FIELD_NUMBER: _ClassVar[int]
     PROFILES_FIELD_NUMBER: _ClassVar[int]
     LAST_ERROR_FIELD_NUMBER: _ClassVar[int]
+    TASKS_FIELD_NUMBER: _ClassVar[int]
     name: str
     inputs: _containers.RepeatedScalarFieldContainer[InputType]
     outputs: _containers.RepeatedScalarFieldContainer[_tensor_pb2.OutputType]
@@ -83,7 +95,8 @@ class ModelInfo(_message.Message):
     bundles: _containers.RepeatedScalarFieldContainer[str]
     profiles: _containers.MessageMap[str, ModelProfile]
     last_error: _error_pb2.Error
-    def __init__(self, name: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[InputType, str]]] = ..., outputs: _Optional[_Iterable[_Union[_tensor_pb2.OutputType, str]]] = ..., dims: _Optional[_Mapping[str, int]] = ..., max_sequence_length: _Optional[int] = ..., state: _Optional[_Union[ModelState, str]] = ..., loaded: _Optional[bool] = ..., worker_count: _Optional[int] = ..., workers: _Optional[_Iterable[str]] = ..., bundles: _Optional[_Iterable[str]] = ..., profiles: _Optional[_Mapping[str, ModelProfile]] = ..., last_error: _Optional[_Union[_error_pb2.Error, _Mapping]] = ...) -> None: ...
+    tasks: _containers.RepeatedScalarFieldContainer[Task]
+    def __init__(self, name: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[InputType, str]]] = ..., outputs: _Optional[_Iterable[_Union[_tensor_pb2.OutputType, str]]] = ..., dims: _Optional[_Mapping[str, int]] = ..., max_sequence_length: _Optional[int] = ..., state: _Optional[_Union[ModelState, str]] = ..., loaded: _Optional[bool] = ..., worker_count: _Optional[int] = ..., workers: _Optional[_Iterable[str]] = ..., bundles: _Optional[_Iterable[str]] = ..., profiles: _Optional[_Mapping[str, ModelProfile]] = ..., last_error: _Optional[_Union[_error_pb2.Error, _Mapping]] = ..., tasks: _Optional[_Iterable[_Union[Task, str]]] = ...) -> None: ...
 
 class ListModelsRequest(_message.Message):
     __slots__ = ("page_size", "page_token")

@@ -1,0 +1,39 @@
+import json
+
+import click
+
+from cli import format as fmt
+from cli.client import GatewayClient, default_address
+
+
+@click.command()
+@click.argument("model")
+@click.argument("query")
+@click.argument("documents", nargs=-1, required=True, metavar="DOCUMENT...")
+@click.option("--json", "json_output", is_flag=True, help="Print everything as JSON.")
+@click.option(
+    "--address",
+    default=default_address,
+    show_default="127.0.0.1:$SIE_GRPC_PORT",
+    help="host:port of the gateway's gRPC face.",
+)
+@click.option("--instruction", default="", help="What relevance means, for models that take one.")
+@click.option("--profile", default="", help="Profile of the model, when not its default.")
+def command(
+    model: str,
+    query: str,
+    documents: tuple[str, ...],
+    json_output: bool,
+    address: str,
+    instruction: str,
+    profile: str,
+) -> None:
+    """Rank documents by their relevance to a query."""
+    with GatewayClient(address) as gateway:
+        response = gateway.score(model, query, documents, instruction, profile)
+    if json_output:
+        click.echo(json.dumps(fmt.as_json(response)))
+    else:
+        click.echo("\n".join(fmt.ranking(documents, response)))
+    if any(entry.HasField("error") for entry in response.scores):
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,47 @@
+"""Which way a model scores, decided from its outputs and its declared tasks in this one place.
+
+logits of one label, or of no and yes     pairs
+token vectors, unless not declared        how near they are, by MaxSim
+a dense vector                            how near they are, by cosine
+"""
+
+from __future__ import annotations
+
+from servicekit.errors import SieError
+from sie.errors.v1.error_reason_pb2 import ErrorReason
+from sie.registry.v1.model_pb2 import Model
+from worker.delivery import Delivery
+from worker.heads import Output
+from worker.job import Job
+from worker.loading import LoadedModel
+from worker.score_pairs import PairScoreJob
+from worker.score_vectors import VectorScoreJob
+
+
+def score_job(delivery: Delivery, model: Model, loaded: LoadedModel) -> Job:
+    """Return the job for a Score work item.
+
+    Raises:
+        SieError: the model has no way to score, or the request asks for what it does not give.
+
+    """
+    if loaded.relevance is not None:
+        return PairScoreJob(delivery, model, loaded, loaded.relevance)
+    output = _compared(model, loaded)
+    if output is not None:
+        return VectorScoreJob(delivery, model, loaded, output)
+    raise SieError(
+        ErrorReason.ERROR_REASON_UNSUPPORTED_OUTPUT,
+        f"model '{model.model_id}' does not score pairs",
+        model=model.model_id,
+        field="model",
+        supported=",".join(loaded.sizes),
+    )
+
+
+def _compared(model: Model, loaded: LoadedModel) -> Output | None:
+    """Return the vectors to compare: token vectors before dense ones, declared ones only."""
+    encode = model.tasks.encode
+    given = [output for output in (Output.MULTIVECTOR, Output.DENSE) if output in loaded.sizes]
+    declared = [output for output in given if encode.HasField(output.value)]
+    return next(iter(declared or given), None)
