@@ -6,6 +6,7 @@ classes of the request's own is judged once for each.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 
 import numpy as np
@@ -25,6 +26,9 @@ from worker.heads import Output
 from worker.loading import LoadedModel
 from worker.tokenizer import TokenizedText
 
+# Windows of more inputs than these are merged in a thread: a book takes a second.
+_INLINE_INPUTS = 64
+
 
 class ExtractJob:
     """One Extract work item while it is computed.
@@ -42,7 +46,7 @@ class ExtractJob:
         self._readings: list[Reading] = []
         # By index of an input: its item, and its place among the item's inputs.
         self._places: list[tuple[int, int]] = []
-        self._missing: list[int] = []
+        self._outstanding = 0
         self._answers = Answers(delivery, "extract", len(self._items))
 
     @property
@@ -57,41 +61,45 @@ class ExtractJob:
 
     @property
     def done(self) -> bool:
-        """Whether every item has a result or an error."""
-        return self._answers.done
+        """Whether every input has been answered or has failed."""
+        return self._outstanding == 0
 
     def prepare(self) -> list[tuple[int, TokenizedText]]:
-        """Tokenise the texts; those with nothing to read are answered at once."""
+        """Tokenise the texts."""
         self._readings = list(self._reader.read([item.text for item in self._items]))
-        self._missing = [len(reading.inputs) for reading in self._readings]
         inputs: list[TokenizedText] = []
         for item, reading in enumerate(self._readings):
             inputs += reading.inputs
             self._places += [(item, place) for place in range(len(reading.inputs))]
-            if not reading.inputs:
-                self._answer(item)
+        self._outstanding = len(inputs)
         return list(enumerate(inputs))
 
     def put(self, index: int, outputs: Mapping[str, NDArray[np.float32]], row: int) -> None:
-        """Take the answer to one input; the last of an item's answers it."""
+        """Take the answer to one input."""
         item, place = self._places[index]
-        if item in self._answers:
-            return
-        self._readings[item].take(place, outputs[self._reader.output][row])
-        self._missing[item] -= 1
-        if not self._missing[item]:
-            self._answer(item)
+        self._outstanding -= 1
+        if item not in self._answers:
+            self._readings[item].take(place, outputs[self._reader.output][row])
 
     def fail(self, index: int, error: SieError) -> None:
         """Set the error of an input's item; the others keep their results."""
+        self._outstanding -= 1
         self._fail_item(self._places[index][0], error)
 
     async def finish(self) -> None:
-        """Reply and acknowledge."""
+        """Write the results, reply and acknowledge."""
+        if len(self._places) <= _INLINE_INPUTS:
+            self._write()
+        else:
+            await asyncio.to_thread(self._write)
         await self._answers.finish()
 
-    def _answer(self, item: int) -> None:
-        reading = self._readings[item]
+    def _write(self) -> None:
+        for item, reading in enumerate(self._readings):
+            if item not in self._answers:
+                self._write_item(item, reading)
+
+    def _write_item(self, item: int, reading: Reading) -> None:
         result = ExtractResult(
             id=self._id(item),
             input_tokens=sum(tokens.input_tokens for tokens in reading.inputs),

@@ -15,6 +15,6 @@ from worker.scoring import score_job
 # By the field of the work item that holds the request.
 JOBS: Mapping[str, Callable[[Delivery, Model, LoadedModel], Job]] = {
     "encode": EncodeJob,
-    "score": score_job,
     "extract": ExtractJob,
+    "score": score_job,
 }

@@ -17,7 +17,8 @@ class Pieces(NamedTuple):
     Attributes:
         ids: (tokens,) int32.
         offsets: (tokens, 2) int64, first character and one past the last, in code points.
-        begins_word: (tokens,) bool, which tokens do not continue the word before.
+        begins_word: (tokens,) bool, which tokens do not continue the word before, told as the token
+            classification of `transformers` does.
 
     """
 
@@ -78,20 +79,25 @@ class WholeTexts:
     def _pieces(self, text: str, encoding: Encoding) -> Pieces:
         ids = np.array(encoding.ids, dtype=np.int32)
         offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
-        begins = [
-            self._begins_word(text, *each)
-            for each in zip(encoding.ids, encoding.tokens, encoding.offsets, strict=True)
-        ]
-        return Pieces(ids, offsets, np.array(begins, dtype=np.bool_))
-
-    def _begins_word(self, text: str, index: int, token: str, offsets: tuple[int, int]) -> bool:
-        """Tell as the token classification of `transformers` does."""
-        start, end = offsets
-        if index == self._unknown:
-            return True
         if self._continuing:
-            return len(token) == end - start
-        return start == 0 or " " in text[start - 1 : start + 1]
+            lengths = np.fromiter(map(len, encoding.tokens), np.int64, len(ids))
+            begins = lengths == offsets[:, 1] - offsets[:, 0]
+        else:
+            begins = _behind_space(text, offsets[:, 0])
+        if self._unknown is not None:
+            begins |= ids == self._unknown
+        return Pieces(ids, offsets, begins)
+
+
+def _behind_space(text: str, starts: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Tell which tokens begin the text, or have a space before them or at their beginning."""
+    if not text:
+        return np.zeros(len(starts), dtype=np.bool_)
+    characters = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    spaces = characters == ord(" ")
+    at = np.minimum(starts, len(text) - 1)
+    begins: NDArray[np.bool_] = (starts == 0) | spaces[at] | spaces[np.maximum(at - 1, 0)]
+    return begins
 
 
 def _by_word(count: int, encoding: Encoding) -> WordPieces:

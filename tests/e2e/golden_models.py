@@ -13,6 +13,9 @@ _TASKS = {
     "colbert": {"encode": {"multivector": {"dims": 16}}},
     "splade_bert": {"encode": {"sparse": {"dims": 760}}},
     "clip": _DENSE,
+    "bert_ner": {"extract": {}},
+    "bert_nli": {"extract": {}},
+    "gliner": {"extract": {}},
 }
 _INPUTS = {"clip": ["text", "image"]}
 

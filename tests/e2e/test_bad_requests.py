@@ -13,7 +13,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from cli.local_stack import DEFAULT_MODEL
-from sie.inference.v1.inference_service_pb2 import EncodeRequest, ScoreRequest
+from sie.inference.v1.inference_service_pb2 import EncodeRequest, ExtractRequest, ScoreRequest
 from tests.e2e.conftest import ask
 
 DIRECTORY = Path(__file__).parents[1] / "cases"
@@ -52,7 +52,10 @@ class Table:
             return case.get("request")
         sizes = case["make"]
         item = {"text": "a" * sizes.get("text", 1), "id": "i" * sizes.get("id", 0)}
-        return {**self.beside_items, "items": [item] * sizes["items"]}
+        made = {**self.beside_items, "items": [item] * sizes["items"]}
+        if "labels" in sizes:
+            made["params"] = {"labels": [f"label {n}" for n in range(sizes["labels"])]}
+        return made
 
 
 def named(value):
@@ -68,6 +71,7 @@ TABLES = [
         ScoreRequest,
         {"query": {"text": "a"}},
     ),
+    Table("Extract", "golden_stack", "golden/gliner", ExtractRequest),
 ]
 
 

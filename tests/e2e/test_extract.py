@@ -2,69 +2,32 @@
 
 import itertools
 import json
-import time
-from collections.abc import Iterator
-from pathlib import Path
 
-import grpc
 import pytest
-import yaml
 from click.testing import CliRunner
 from google.protobuf import json_format
-from google.rpc import error_details_pb2
-from grpc_status import rpc_status
 
 from cli.__main__ import main
-from cli.local_stack import LocalStack
 from sie.inference.v1.inference_service_pb2 import ExtractRequest
-from sie.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
 from tests.e2e.conftest import ask
+from tests.e2e.golden_models import GOLDEN
 
-GOLDEN = Path(__file__).parents[1] / "golden"
-CASES = yaml.safe_load((GOLDEN.parent / "cases" / "extract_errors.yaml").read_text())
-EXTRACT, ENCODE = {"extract": {}}, {"encode": {"dense": {"dims": 48}}}
-TASKS = {"bert_ner": EXTRACT, "bert_nli": EXTRACT, "gliner": EXTRACT, "bert_mean": ENCODE}
 LABELS = ["person", "organization", "location", "date"]
 TOLERANCE = 1e-4
-WITHIN_S = 10.0
-
-
-@pytest.fixture(scope="module")
-def stack(tmp_path_factory, engine_cache) -> Iterator[LocalStack]:
-    """A cluster that serves golden checkpoints."""
-    models = tmp_path_factory.mktemp("models")
-    for name, tasks in TASKS.items():
-        source = {"directory": str(GOLDEN / name)}
-        definition = {"model_id": f"golden/{name}", "sources": [source], "tasks": tasks}
-        (models / f"{name}.yaml").write_text(yaml.safe_dump(definition))
-    with LocalStack(tmp_path_factory.mktemp("stack"), cache_dir=engine_cache) as stack:
-        stack.start_broker()
-        stack.start_config(SIE_MODELS_DIR=str(models))
-        stack.start_worker(SIE_PRELOAD_MODELS=",".join(f"golden/{name}" for name in TASKS))
-        stack.start_gateway()
-        for process in stack.processes.values():
-            process.wait_ready(60.0)
-        yield stack
-
-
-@pytest.fixture(scope="module")
-def channel(stack) -> Iterator[grpc.Channel]:
-    with grpc.insecure_channel(stack.grpc_address) as channel:
-        yield channel
 
 
 @pytest.fixture(params=["http", "grpc"])
-def extract(request, stack, channel):
+def extract(request, golden_stack, golden_stub):
     """Ask by either protocol; both give the same JSON values."""
 
     def by_http(model, body):
-        reply = ask(stack.http_address, "POST", f"/v1/extract/golden/{model}", body)
+        reply = ask(golden_stack.http_address, "POST", f"/v1/extract/golden/{model}", body)
         assert reply.status == 200, reply.body
         return reply.json()
 
     def by_grpc(model, body):
         message = json_format.ParseDict({"model": f"golden/{model}", **body}, ExtractRequest())
-        response = InferenceServiceStub(channel).Extract(message, timeout=60)
+        response = golden_stub.Extract(message, timeout=60)
         return json_format.MessageToDict(response, preserving_proto_field_name=True)
 
     return by_http if request.param == "http" else by_grpc
@@ -128,13 +91,18 @@ def test_many_items_return_in_order_with_their_ids(extract):
         ]
 
 
-@pytest.mark.parametrize(("model", "params"), [("bert_ner", {}), ("gliner", {"labels": LABELS})])
-def test_a_text_of_a_million_characters_is_read_to_its_end(stack, model, params):
+@pytest.mark.parametrize(
+    ("model", "params", "characters"),
+    [("bert_ner", {}, 1_000_000), ("gliner", {"labels": LABELS}, 100_000)],
+)
+def test_a_text_of_book_length_is_read_to_its_end(golden_stack, model, params, characters):
     sentence = inputs("bert_ner")["texts"][2] + " "
-    text = sentence * (1_000_000 // len(sentence))
+    text = sentence * (characters // len(sentence))
     body = {"items": [{"text": text}], "params": params}
     headers = {"x-request-timeout": "120"}
-    reply = ask(stack.http_address, "POST", f"/v1/extract/golden/{model}", body, headers, 130)
+    reply = ask(
+        golden_stack.http_address, "POST", f"/v1/extract/golden/{model}", body, headers, 130
+    )
     assert reply.status == 200, reply.body[:500]
     (result,) = reply.json()["items"]
     assert not result["truncated"]
@@ -146,46 +114,9 @@ def test_a_text_of_a_million_characters_is_read_to_its_end(stack, model, params)
         assert entity["text"] == text[entity["start"] : entity["end"]]
 
 
-def test_the_command_highlights_what_was_found(stack):
+def test_the_command_highlights_what_was_found(golden_stack):
     arguments = ["extract", "golden/gliner", "Angela Merkel met Emmanuel Macron in Berlin."]
     arguments += ["--label", "person", "--label", "place", "--threshold", "0.1"]
-    outcome = CliRunner().invoke(main, [*arguments, "--address", stack.grpc_address])
+    outcome = CliRunner().invoke(main, [*arguments, "--address", golden_stack.grpc_address])
     assert outcome.exit_code == 0, outcome.output
     assert "](p" in outcome.output
-
-
-def made(case):
-    """The request of a case as JSON values."""
-    request = case["request"]
-    if "labels" in case.get("make", {}):
-        labels = [f"label {number}" for number in range(case["make"]["labels"])]
-        request = {**request, "params": {"labels": labels}}
-    return request
-
-
-def named(case):
-    return case["name"].replace(" ", "-")
-
-
-@pytest.mark.parametrize("case", CASES, ids=named)
-def test_a_bad_request_over_http(stack, case):
-    started = time.monotonic()
-    path = f"/v1/extract/{case['model']}"
-    reply = ask(stack.http_address, "POST", path, made(case))
-    assert time.monotonic() - started < WITHIN_S
-    error, expect = reply.json()["error"], case["expect"]
-    assert (reply.status, error["code"]) == (expect["http"], expect["reason"]), error
-    assert error["metadata"]["field"] == expect["field"]
-
-
-@pytest.mark.parametrize("case", CASES, ids=named)
-def test_a_bad_request_over_grpc(channel, case):
-    message = json_format.ParseDict({"model": case["model"], **made(case)}, ExtractRequest())
-    with pytest.raises(grpc.RpcError) as caught:
-        InferenceServiceStub(channel).Extract(message, timeout=WITHIN_S)
-    expect = case["expect"]
-    assert caught.value.code().name == expect["grpc"], caught.value.details()
-    info = error_details_pb2.ErrorInfo()
-    details = rpc_status.from_call(caught.value).details
-    assert any(packed.Unpack(info) for packed in details)
-    assert (info.reason, info.metadata["field"]) == (expect["reason"], expect["field"])

@@ -9,7 +9,6 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 
 from cli.local_stack import DEFAULT_MODEL
-from sie.inference.v1.inference_service_pb2 import ExtractRequest
 from tests.e2e.conftest import ENCODE, ask
 
 
@@ -68,15 +67,6 @@ def test_metrics_count_what_was_asked(stack):
     body = {"items": [{"text": "a"}]}
     ask(stack.http_address, "POST", ENCODE, body, {"x-sie-machine-profile": "cpu"})
     assert count() == before + 1
-
-
-def test_a_verb_without_an_engine_says_so_with_a_reason(stack, stub):
-    body = {"items": [{"text": "b"}]}
-    reply = ask(stack.http_address, "POST", f"/v1/extract/{DEFAULT_MODEL}", body)
-    assert (reply.status, reply.json()["error"]["code"]) == (501, "NOT_IMPLEMENTED")
-    with pytest.raises(grpc.RpcError) as caught:
-        stub.Extract(ExtractRequest(model=DEFAULT_MODEL, items=[{"text": "b"}]))
-    assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_a_pool_that_does_not_exist_is_not_found(stack):

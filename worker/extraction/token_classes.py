@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -108,21 +109,37 @@ def entities(
         aggregation: an Aggregation.
 
     """
-    if aggregation == Aggregation.SIMPLE:
-        units = [slice(token, token + 1) for token in range(len(probabilities))]
-    else:
-        units = list(_words(window.begins_word))
-    chosen = [_chosen(probabilities[unit], aggregation) for unit in units]
-    names = [classes[number] for number, _ in chosen]
-    spans = []
-    for group in _groups(names):
-        kind = _kind(names[group.start])
+    units = _units(window, probabilities, aggregation)
+    kinds = [_kind(name) for name in classes]
+    begin = [name.startswith("B-") for name in classes]
+    found = []
+    for group in _groups(units.classes, kinds, begin):
+        kind = kinds[units.classes[group.start]]
         if kind != _OUTSIDE:
-            tokens = slice(units[group.start].start, units[group.stop - 1].stop)
-            start, end = window.offsets[tokens][0, 0], window.offsets[tokens][-1, 1]
-            score = float(np.mean([chosen[unit][1] for unit in group]))
-            spans.append(Span(int(start), int(end), kind, score))
-    return spans
+            start, end = units.starts[group.start], units.ends[group.stop - 1]
+            score = sum(units.scores[group.start : group.stop]) / len(group)
+            found.append(Span(start, end, kind, score))
+    return found
+
+
+class _Units(NamedTuple):
+    """What is grouped, by parallel lists: characters, class and probability of each."""
+
+    starts: list[int]
+    ends: list[int]
+    classes: list[int]
+    scores: list[float]
+
+
+def _units(window: Window, probabilities: NDArray[np.float32], aggregation: str) -> _Units:
+    starts, ends = window.offsets[:, 0], window.offsets[:, 1]
+    if aggregation != Aggregation.SIMPLE:
+        words = list(_words(window.begins_word))
+        starts = starts[[word.start for word in words]]
+        ends = ends[[word.stop - 1 for word in words]]
+        probabilities = np.stack([_of_word(probabilities[word], aggregation) for word in words])
+    best = probabilities.argmax(axis=1)
+    return _Units(starts.tolist(), ends.tolist(), best.tolist(), probabilities.max(axis=1).tolist())
 
 
 def _words(begins: NDArray[np.bool_]) -> Iterator[slice]:
@@ -130,24 +147,25 @@ def _words(begins: NDArray[np.bool_]) -> Iterator[slice]:
     return map(slice, starts, [*starts[1:], len(begins)])
 
 
-def _chosen(unit: NDArray[np.float32], aggregation: str) -> tuple[int, float]:
-    """Return class and probability of a unit, from those of its tokens (tokens, classes)."""
+def _of_word(tokens: NDArray[np.float32], aggregation: str) -> NDArray[np.float32]:
+    """Return the probabilities of a word (classes,), from those of its tokens."""
+    chosen: NDArray[np.float32]
     match aggregation:
         case Aggregation.AVERAGE:
-            scores = unit.mean(axis=0)
+            chosen = tokens.mean(axis=0)
         case Aggregation.MAX:
-            scores = unit[unit.max(axis=1).argmax()]
+            chosen = tokens[tokens.max(axis=1).argmax()]
         case _:
-            scores = unit[0]
-    best = int(scores.argmax())
-    return best, float(scores[best])
+            chosen = tokens[0]
+    return chosen
 
 
-def _groups(names: Sequence[str]) -> Iterator[range]:
+def _groups(classes: Sequence[int], kinds: Sequence[str], begin: Sequence[bool]) -> Iterator[range]:
+    """Yield runs of units of one kind; one whose class begins anew begins a run."""
     first = 0
-    for place in range(1, len(names) + 1):
-        ends = place == len(names) or names[place].startswith("B-")
-        if ends or _kind(names[place]) != _kind(names[first]):
+    for place in range(1, len(classes) + 1):
+        ends = place == len(classes) or begin[classes[place]]
+        if ends or kinds[classes[place]] != kinds[classes[first]]:
             yield range(first, place)
             first = place
 

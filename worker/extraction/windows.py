@@ -81,15 +81,26 @@ def merged(found: Sequence[Found], rules: Rules) -> list[Span]:
     Of spans from different windows that exclude each other, one that lies whole in its window
     wins over one that may be cut, then the better score; of cut ones the longer.
     """
-    kept: list[list[Span]] = [[] for _ in found]
+    kept: list[Span] = []
+    shared: list[list[Span]] = [[] for _ in found]
     for window, cut, span in sorted(_candidates(found), key=_rank):
-        # Windows overlap their neighbours only.
-        rivals = itertools.chain(*kept[max(0, window - 1) : window], *kept[window + 1 : window + 2])
-        if not any(
-            rules.exclude(span, other) or (cut and span.overlaps(other)) for other in rivals
-        ):
-            kept[window].append(span)
-    return sorted(itertools.chain(*kept), key=lambda span: span.start)
+        # Windows overlap their neighbours only, and most spans lie where they do not.
+        sides = [side for side in _neighbours(window, found) if _reaches(span, found[side])]
+        rivals = itertools.chain(*(shared[side] for side in sides))
+        if any(span.overlaps(other) and (cut or rules.exclude(span, other)) for other in rivals):
+            continue
+        kept.append(span)
+        if sides:
+            shared[window].append(span)
+    return sorted(kept, key=lambda span: span.start)
+
+
+def _neighbours(window: int, found: Sequence[Found]) -> Iterator[int]:
+    return (side for side in (window - 1, window + 1) if 0 <= side < len(found))
+
+
+def _reaches(span: Span, window: Found) -> bool:
+    return span.start < window.end and window.start < span.end
 
 
 def _candidates(found: Sequence[Found]) -> Iterator[_Candidate]:

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 from servicekit.errors import SieError
-from tests.unit.worker.extract_requests import answer
+from sie.errors.v1.error_reason_pb2 import ErrorReason
+from sie.inference.v1.inference_service_pb2 import ExtractResponse
+from tests.unit.worker.extract_requests import MODEL, FakeDelivery, answer
 from tests.unit.worker.goldens import HIDDEN, Golden
+from worker.extract import ExtractJob
 from worker.extraction.gliner_spans import spans
 from worker.extraction.probabilities import sigmoid, softmax
 from worker.extraction.settings import ExtractSettings
@@ -256,3 +259,38 @@ async def test_texts_without_words_are_answered_without_a_run(models):
         assert [len(result.entities) for result in results[:2]] == [0, 0]
         assert [result.id for result in results] == ["item-7", "item-8", "item-9"]
         assert results[0].input_tokens == 0 < results[2].input_tokens
+
+
+async def test_an_input_that_fails_is_its_items_error_alone(models):
+    """The job is done once every input is accounted for, and the others keep their results."""
+    text = NER.inputs["texts"][2]
+    job = ExtractJob(FakeDelivery([" ".join([text] * 5), text]), MODEL, models["bert_ner"])
+    inputs = list(job.prepare())
+    outputs = models["bert_ner"].engine.run(pack_texts([tokens for _, tokens in inputs]))
+    error = SieError(ErrorReason.ERROR_REASON_INFERENCE_ERROR, "failed")
+    for row, (index, _) in enumerate(inputs):
+        assert not job.done
+        if index in {1, 2}:
+            job.fail(index, error)
+        else:
+            job.put(index, outputs, row)
+    assert job.done
+    await job.finish()
+    first, second = ExtractResponse.FromString(b"".join(job.delivery.fragments)).items
+    assert (first.error.message, list(first.entities)) == ("failed", [])
+    assert second.entities
+    assert not second.HasField("error")
+
+
+async def test_a_result_too_large_for_a_message_is_an_error(models):
+    delivery = FakeDelivery([NER.inputs["texts"][2], "Warsaw"])
+    delivery.max_fragment_bytes = 100
+    job = ExtractJob(delivery, MODEL, models["bert_ner"])
+    inputs = list(job.prepare())
+    outputs = models["bert_ner"].engine.run(pack_texts([tokens for _, tokens in inputs]))
+    for row, (index, _) in enumerate(inputs):
+        job.put(index, outputs, row)
+    await job.finish()
+    large, small = ExtractResponse.FromString(b"".join(delivery.fragments)).items
+    assert large.error.reason == ErrorReason.ERROR_REASON_RESULT_TOO_LARGE
+    assert not small.HasField("error")
