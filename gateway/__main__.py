@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import uvloop
+from google.protobuf.descriptor import ServiceDescriptor
 from prometheus_client import REGISTRY
 
 from gateway import grpc_face
@@ -32,6 +33,7 @@ from servicekit.lifecycle import until_signal
 from servicekit.registry_view import RegistryView
 from servicekit.settings import describe, from_environment, setting
 from sie.inference.v1 import inference_service_pb2, model_service_pb2
+from sie.pool.v1 import pool_service_pb2
 
 log = logging.getLogger("gateway")
 
@@ -83,9 +85,12 @@ async def run(settings: Settings) -> None:
 
         inference = inference_service_pb2.DESCRIPTOR.services_by_name["InferenceService"]
         models = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
-        services = [
+        pools = pool_service_pb2.DESCRIPTOR.services_by_name["PoolService"]
+        services: list[tuple[ServiceDescriptor, object]] = [
             (inference, InferenceService(cluster, dispatcher, settings.max_items)),
             (models, ModelService(cluster)),
+            # In the contract and not provided yet: every rpc answers NOT_IMPLEMENTED.
+            (pools, object()),
         ]
         api = Api(
             services,

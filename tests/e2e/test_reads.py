@@ -88,3 +88,8 @@ def test_an_unknown_machine_profile_answers_503_with_those_that_exist(stack):
     assert (body["status"], body["gpu"]) == ("gpu_not_configured", "h100")
     assert body["configured_gpu_types"] == ["cpu"]
     assert json.dumps(body).count("h100") >= 2
+
+
+def test_pools_are_in_the_contract_and_say_that_they_are_not_provided(stack):
+    reply = ask(stack.http_address, "GET", "/v1/pools")
+    assert (reply.status, reply.json()["error"]["code"]) == (501, "NOT_IMPLEMENTED")
