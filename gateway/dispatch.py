@@ -14,7 +14,7 @@ import asyncio
 import itertools
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -41,6 +41,9 @@ PackedWorkResult = packed_twin(WorkResult, opaque=_VERBS)
 # The stream may be missing for a moment after a broker restart.
 _REPUBLISH_AFTER_S = 0.25
 _REPUBLISH_FOR_S = 5.0
+
+# Room for a message's headers beside its payload.
+_HEADER_BYTES = 1024
 
 # Left of the deadline for the reply itself.
 _REPLY_MARGIN_S = 0.002
@@ -146,7 +149,7 @@ class Dispatcher:
             WorkResults, packed twins, in the order of items, covering all of them.
 
         Raises:
-            SieError: QUEUE_FULL, QUEUE_UNAVAILABLE, DEADLINE_EXCEEDED.
+            SieError: PAYLOAD_TOO_LARGE, QUEUE_FULL, QUEUE_UNAVAILABLE, DEADLINE_EXCEEDED.
         """
         if not self._nats.is_connected:
             raise _queue_unavailable("the broker is not connected")
@@ -166,6 +169,7 @@ class Dispatcher:
             )
             for chunk in chunks
         }
+        self._check_sizes(items.values())
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         total = sum(chunk.item_count for chunk in chunks)
         pending = _Pending(lane, model_id, items, total, done)
@@ -194,6 +198,17 @@ class Dispatcher:
         """Publishes again what has no result yet: the broker may have lost it."""
         for token, pending in list(self._pending.items()):
             await self._publish(token, pending, pending.unanswered())
+
+    def _check_sizes(self, items: Iterable[Any]) -> None:
+        """Refuse what the broker would: it does not become smaller by trying again."""
+        limit = self._nats.max_payload - _HEADER_BYTES
+        for item in items:
+            if item.ByteSize() > limit:
+                raise SieError(
+                    ErrorReason.ERROR_REASON_PAYLOAD_TOO_LARGE,
+                    f"an item, with the query if there is one, is larger than {limit} bytes",
+                    limit_bytes=limit,
+                )
 
     async def _publish(self, token: str, pending: _Pending, items: Sequence[Any]) -> None:
         subject = subjects.work_subject(pending.lane, pending.model_id)

@@ -50,8 +50,11 @@ def check_item(item: Item, path: str, model: Model, *, precomputed: bool = False
     """
     if len(item.id) > MAX_ID_CHARACTERS:
         raise invalid(f"{path}.id", f"longer than {MAX_ID_CHARACTERS} characters")
-    if precomputed and item.HasField("multivector"):
-        return
+    if item.HasField("multivector"):
+        if precomputed:
+            return
+        problem = "token vectors are read by Score alone, for models that compare them"
+        raise invalid(f"{path}.multivector", problem)
     content = {
         InputType.INPUT_TYPE_TEXT: item.HasField("text"),
         InputType.INPUT_TYPE_IMAGE: bool(item.images),
@@ -61,6 +64,8 @@ def check_item(item: Item, path: str, model: Model, *, precomputed: bool = False
     given = [kind for kind in content if content[kind]]
     if not any(kind in read for kind in given):
         raise _without_content(path, model, any_given=bool(given))
+    if unread := [lower(InputType, kind) for kind in given if kind not in read]:
+        raise invalid(path, f"model '{model.model_id}' would ignore the {unread[0]}")
     if len(given) > 1:
         names = " and ".join(lower(InputType, kind) for kind in given)
         raise invalid(path, f"holds {names}; an item is one input, so give each its own item")

@@ -25,6 +25,7 @@ from worker import metrics
 from worker.checkpoint import CheckpointError
 from worker.encode_settings import output_for
 from worker.loading import LoadedModel, load
+from worker.scoring import can_score
 from worker.serving import ServedModel
 from worker.sources import SourceError, locate
 
@@ -198,8 +199,10 @@ def _load(model: Model, cache_dir: Path) -> LoadedModel:
     for name in ("dense", "sparse", "multivector"):
         if encode.HasField(name):
             _check_size(name, getattr(encode, name).dims, loaded)
+    if model.tasks.HasField("score") and not can_score(model, loaded):
+        raise SourceError("the registry says that the model scores, the checkpoint cannot")
     if InputType.INPUT_TYPE_IMAGE in model.inputs and loaded.vision is None:
-        raise SourceError("the registry says that the model reads images, the checkpoint does not")
+        raise SourceError("the registry says that the model reads images, the checkpoint cannot")
     return loaded
 
 

@@ -39,6 +39,11 @@ def score_job(delivery: Delivery, model: Model, loaded: LoadedModel) -> Job:
     )
 
 
+def can_score(model: Model, loaded: LoadedModel) -> bool:
+    """Return whether there is a way."""
+    return loaded.relevance is not None or _compared(model, loaded) is not None
+
+
 def _compared(model: Model, loaded: LoadedModel) -> Output | None:
     """Return the vectors to compare: token vectors before dense ones, declared ones only."""
     encode = model.tasks.encode

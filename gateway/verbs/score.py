@@ -97,10 +97,8 @@ def _relevance(entry: ScoreEntry) -> tuple[bool, float, int]:
 
 def _check_multivectors(request: ScoreRequest, model: Model) -> None:
     for path, item in _multivectors(request):
-        field = f"{path}.multivector"
-        if not model.tasks.encode.HasField("multivector"):
-            raise invalid(field, f"model '{model.model_id}' does not compare token vectors")
-        _check_multivector(item.multivector, model.tasks.encode.multivector.dims, field)
+        dims = model.tasks.encode.multivector.dims
+        _check_multivector(item.multivector, dims, f"{path}.multivector")
 
 
 def _multivectors(request: ScoreRequest) -> Iterator[tuple[str, Item]]:

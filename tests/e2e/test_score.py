@@ -94,6 +94,16 @@ def test_what_encode_gave_scores_as_the_text_it_came_from(golden_stack, golden_s
     np.testing.assert_allclose(scores, expected, atol=TOLERANCE, rtol=0)
 
 
+def test_over_http_too_what_encode_gave_can_be_scored(golden_stack):
+    given = inputs("colbert")
+    body = {"items": [as_item(text) for text in given["documents"]], "params": {"is_query": False}}
+    reply = ask(golden_stack.http_address, "POST", "/v1/encode/golden/colbert", body)
+    vectors = [{"multivector": item["multivector"]} for item in reply.json()["items"]]
+    ranking = score(golden_stack, "colbert", given["queries"][2], vectors).json()
+    expected = reference("colbert")["maxsim"][2]
+    np.testing.assert_allclose(in_order(ranking["scores"]), expected, atol=TOLERANCE, rtol=0)
+
+
 def image(name):
     content = (GOLDEN / "clip" / name).read_bytes()
     return {"images": [{"data": base64.b64encode(content).decode()}]}

@@ -107,6 +107,7 @@ CASES = [
             "workers": [],
             "bundles": [],
             "profiles": {},
+            "tasks": [],
         },
     ),
     (

@@ -15,9 +15,11 @@ from sie.registry.v1.model_pb2 import Model
 from sie.work.v1.work_item_pb2 import WorkItem
 from tests.unit.worker.goldens import COLBERT, GOLDEN, HIDDEN, Golden
 from worker.config import CheckpointError
+from worker.hosting import _load
 from worker.loading import load
 from worker.packing import PreparedImage, pack_images, pack_texts
 from worker.scoring import score_job
+from worker.sources import SourceError
 from worker.tokenizer import TokenizedText
 
 PAIRS = [
@@ -273,3 +275,19 @@ async def test_what_fails_in_the_engine_fails_its_own_items(models):
 def test_a_model_that_classifies_or_gives_sparse_vectors_does_not_score(models, name):
     with pytest.raises(SieError, match="does not score pairs"):
         score_job(FakeDelivery(query={"text": "a"}, items=texts("b")), MODEL, models[name])
+
+
+@pytest.mark.parametrize(
+    ("name", "declared", "problem"),
+    [
+        ("bert_nli", {"tasks": {"score": {}}}, "the model scores, the checkpoint cannot"),
+        ("bert_cross_encoder", {"inputs": ["INPUT_TYPE_IMAGE"]}, "reads images, the checkpoint"),
+    ],
+)
+def test_a_registry_that_promises_more_than_the_checkpoint_fails_at_load(
+    tmp_path, name, declared, problem
+):
+    source = {"sources": [{"directory": str(GOLDEN / name)}]}
+    model = json_format.ParseDict({"model_id": "m", **source, **declared}, Model())
+    with pytest.raises(SourceError, match=problem):
+        _load(model, tmp_path)
