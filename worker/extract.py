@@ -42,7 +42,8 @@ class ExtractJob:
         self.delivery = delivery
         request = delivery.item.extract
         self._items = request.items
-        self._reader = reader_of(loaded, settings_of(request.params, model), model.model_id)
+        self._settings = settings_of(request.params, model)
+        self._reader = reader_of(loaded, self._settings, model.model_id)
         self._readings: list[Reading] = []
         # By index of an input: its item, and its place among the item's inputs.
         self._places: list[tuple[int, int]] = []
@@ -56,8 +57,8 @@ class ExtractJob:
 
     @property
     def size(self) -> int:
-        """How much text there is to tokenise."""
-        return sum(len(item.text) for item in self._items)
+        """How much text there is to tokenise, which may be once for each label."""
+        return sum(len(item.text) for item in self._items) * max(1, len(self._settings.labels))
 
     @property
     def done(self) -> bool:

@@ -71,7 +71,13 @@ TABLES = [
         ScoreRequest,
         {"query": {"text": "a"}},
     ),
-    Table("Extract", "golden_stack", "golden/gliner", ExtractRequest),
+    Table(
+        "Extract",
+        "golden_stack",
+        "golden/gliner",
+        ExtractRequest,
+        {"params": {"labels": ["person"]}},
+    ),
 ]
 
 
