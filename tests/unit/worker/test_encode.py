@@ -1,6 +1,5 @@
 """An Encode work item becomes the outputs it asks for, in the types it asks for."""
 
-import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,9 +14,10 @@ from sie.work.v1.work_item_pb2 import WorkItem
 from tests.unit.worker.goldens import COLBERT, HIDDEN, SPLADE, TEXTS, UNIT
 from worker.encode import EncodeJob
 from worker.engine import TokenBatch
-from worker.hosting import _load
+from worker.failures import LoadError
+from worker.loader import check_sizes
 from worker.loading import load
-from worker.sources import SourceError
+from worker.overrides import overrides_of
 
 BGE_M3 = next(golden for golden in TEXTS if golden.name == "bge_m3")
 SPLADE_BERT = next(golden for golden in TEXTS if golden.name == "splade_bert")
@@ -201,8 +201,9 @@ def test_the_registry_must_say_what_the_checkpoint_is(tmp_path, declared, proble
         },
         Model(),
     )
+    loaded = load(BGE_M3.directory, tmp_path, overrides=overrides_of(model))
     if problem is None:
-        assert json.dumps(_load(model, tmp_path).sizes)
+        check_sizes(model, loaded)
         return
-    with pytest.raises(SourceError, match=problem):
-        _load(model, tmp_path)
+    with pytest.raises(LoadError, match=problem):
+        check_sizes(model, loaded)
