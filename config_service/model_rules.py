@@ -80,6 +80,8 @@ def _check_source(source: ModelSource, path: str) -> None:
                 raise invalid(
                     f"{path}.url", "must be a URL of s3, gs, https, http or file with a path"
                 )
+    if source.url.startswith("http") and not source.sha256:
+        raise invalid(f"{path}.sha256", "must name the files, which web servers do not list")
     _check_digests(source.sha256, f"{path}.sha256")
 
 

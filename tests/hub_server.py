@@ -1,8 +1,8 @@
 """A server on loopback that speaks the hub's paths, with faults on request.
 
-    /api/models/{repo}/revision/{commit}      the files of a commit
-    /{repo}/resolve/{commit}/{file}           small files as they are, large ones by a redirect
-    /storage/{file}                           where large files lie; wants no token
+/api/models/{repo}/revision/{commit}      the files of a commit
+/{repo}/resolve/{commit}/{file}           small files as they are, large ones by a redirect
+/storage/{file}                           where large files lie; wants no token
 """
 
 import contextlib

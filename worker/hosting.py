@@ -16,19 +16,19 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from nats.aio.client import Client
 
-from servicekit.errors import SieError, proto_of
 from servicekit.subjects import Lane
 from sie.inference.v1.model_service_pb2 import ModelState
 from sie.registry.v1.model_pb2 import Model
-from sie.worker.v1.worker_status_pb2 import HostedModel, LoadPhase, LoadProgress
+from sie.worker.v1.worker_status_pb2 import HostedModel, LoadPhase
 from worker import metrics
 from worker.device import Device
 from worker.failures import RETRY_AFTER_S, ErrorClass, LoadError, class_of, load_failed
+from worker.hosted import Hosted
 from worker.loader import Cost, Loader
 from worker.loading import LoadedModel
 from worker.memory import release_unused
@@ -45,7 +45,6 @@ _STUCK_AFTER_S = 60.0
 _ROOM_POLL_S = 0.25
 _RELIEF_TIMEOUT_S = 10.0
 
-_LOADING = ModelState.MODEL_STATE_LOADING
 _LOADED = ModelState.MODEL_STATE_LOADED
 _UNLOADING = ModelState.MODEL_STATE_UNLOADING
 _FAILED = ModelState.MODEL_STATE_FAILED
@@ -65,27 +64,6 @@ class Residence:
     limits: Limits
     pinned: frozenset[str] = frozenset()
     idle_evict_s: float = 0.0
-
-
-@dataclass(slots=True, eq=False)
-class _Hosted:
-    """A model on this worker."""
-
-    model: Model
-    progress: Progress
-    state: ModelState = _LOADING
-    phase: LoadPhase = LoadPhase.LOAD_PHASE_FETCHING
-    served: ServedModel | None = None
-    memory_bytes: int = 0
-    loaded_at: float = 0.0
-    error: SieError | None = None
-    retry_at: float | None = None
-    loading: asyncio.Task[None] | None = field(default=None)
-    unloading: asyncio.Task[None] | None = field(default=None)
-
-    @property
-    def model_id(self) -> str:
-        return str(self.model.model_id)
 
 
 class ModelHost:
@@ -119,7 +97,7 @@ class ModelHost:
         self._device = device
         self._residence = residence
         self._on_change = on_change
-        self._hosted: dict[str, _Hosted] = {}
+        self._hosted: dict[str, Hosted] = {}
         self._attempts: dict[str, tuple[Model, int]] = {}
         self._one_load = asyncio.Lock()
         self._loop = asyncio.get_running_loop()
@@ -128,9 +106,9 @@ class ModelHost:
     def adopt(self, model: Model) -> str:
         """Begin to load a model; return why not, or nothing if it is being loaded now."""
         hosted = self._hosted.get(model.model_id)
-        if hosted is not None and (reason := _why_not(hosted, model)):
+        if hosted is not None and (reason := hosted.why_not(model)):
             return reason
-        hosted = _Hosted(model, Progress(model.model_id))
+        hosted = Hosted(model, Progress(model.model_id))
         self._hosted[model.model_id] = hosted
         hosted.loading = self._spawn(self._bring_up(hosted))
         self._on_change()
@@ -170,6 +148,7 @@ class ModelHost:
             await served.tick()
             if now - served.runner.last_success > _CANARY_EVERY_S:
                 served.submit_canary()
+        self._measure_fetches()
         now = time.monotonic()
         for model_id in expired(self._residents(), now, self._residence.idle_evict_s):
             self._spawn(self.release(model_id, "idle"))
@@ -198,26 +177,23 @@ class ModelHost:
 
     def describe(self) -> list[HostedModel]:
         """Entries of the heartbeat, ordered by id."""
-        return [_describe(self._hosted[key]) for key in sorted(self._hosted)]
+        return [self._hosted[key].describe() for key in sorted(self._hosted)]
+
+    def _measure_fetches(self) -> None:
+        for model_id, hosted in self._hosted.items():
+            if hosted.progress.total_bytes:
+                done, total = hosted.progress.done_bytes, hosted.progress.total_bytes
+                metrics.model_fetched_bytes.labels(model_id).set(done)
+                metrics.model_fetch_total_bytes.labels(model_id).set(total)
 
     def _served(self) -> list[ServedModel]:
         return [h.served for h in self._hosted.values() if h.served is not None]
 
     def _residents(self) -> list[Resident]:
-        return [
-            Resident(
-                key,
-                hosted.memory_bytes,
-                hosted.loaded_at,
-                hosted.served.used_at,
-                hosted.served.in_use,
-                key in self._residence.pinned,
-            )
-            for key, hosted in self._hosted.items()
-            if hosted.served is not None
-        ]
+        residents = [hosted.resident(self._residence.pinned) for hosted in self._hosted.values()]
+        return [resident for resident in residents if resident is not None]
 
-    async def _bring_up(self, hosted: _Hosted) -> None:
+    async def _bring_up(self, hosted: Hosted) -> None:
         model = hosted.model
         try:
             directory = await self._loader.fetch(model, hosted.progress)
@@ -235,7 +211,7 @@ class ModelHost:
             self._fail(hosted, error)
         self._on_change()
 
-    async def _make_room(self, hosted: _Hosted, cost: Cost) -> None:
+    async def _make_room(self, hosted: Hosted, cost: Cost) -> None:
         """Evict others until the model fits, or wait until that may be done."""
         limits = self._residence.limits
         if limits.budget_bytes and cost.weights_bytes > limits.budget_bytes:
@@ -260,7 +236,7 @@ class ModelHost:
                         ErrorClass.OOM,
                     )
 
-    async def _open(self, hosted: _Hosted, directory: Path) -> LoadedModel:
+    async def _open(self, hosted: Hosted, directory: Path) -> LoadedModel:
         loaded, cost = await self._loader.load(hosted.model, directory)
         hosted.memory_bytes = cost.memory_bytes
         hosted.loaded_at = time.monotonic()
@@ -275,7 +251,7 @@ class ModelHost:
         )
         return loaded
 
-    async def _serve(self, hosted: _Hosted, loaded: LoadedModel) -> None:
+    async def _serve(self, hosted: Hosted, loaded: LoadedModel) -> None:
         assert hosted.served is not None
         await hosted.served.start()
         hosted.loaded_at = time.monotonic()
@@ -289,7 +265,7 @@ class ModelHost:
         fields = {"model": model_id, "memory_bytes": hosted.memory_bytes, **phases}
         log.info("model loaded", extra={"fields": fields})
 
-    async def _let_go(self, hosted: _Hosted, reason: str) -> None:
+    async def _let_go(self, hosted: Hosted, reason: str) -> None:
         hosted.progress.cancelled = True
         if hosted.loading is not None:
             await asyncio.wait([hosted.loading])
@@ -306,13 +282,13 @@ class ModelHost:
         del self._hosted[hosted.model_id]
         self._on_change()
 
-    async def _follow(self, hosted: _Hosted, registry: Mapping[str, Model]) -> None:
+    async def _follow(self, hosted: Hosted, registry: Mapping[str, Model]) -> None:
         await self.release(hosted.model_id, "changed")
         definition = registry.get(hosted.model_id)
         if definition is not None:
             self.adopt(definition)
 
-    def _fail(self, hosted: _Hosted, error: Exception) -> None:
+    def _fail(self, hosted: Hosted, error: Exception) -> None:
         model_id = hosted.model_id
         definition, attempts = self._attempts.get(model_id, (hosted.model, 0))
         attempts = attempts + 1 if definition == hosted.model else 1
@@ -324,7 +300,7 @@ class ModelHost:
         delay = RETRY_AFTER_S.get(error_class)
         hosted.retry_at = None if delay is None else time.monotonic() + delay
 
-    def _forget_failure(self, hosted: _Hosted) -> None:
+    def _forget_failure(self, hosted: Hosted) -> None:
         """Let the next request have the model tried again; nobody asks for pinned ones."""
         if self._hosted.get(hosted.model_id) is hosted and hosted.unloading is None:
             del self._hosted[hosted.model_id]
@@ -344,7 +320,7 @@ class ModelHost:
             await self.release(model_id, "out of memory")
         await asyncio.to_thread(release_unused)
 
-    def _enter(self, hosted: _Hosted, phase: LoadPhase) -> None:
+    def _enter(self, hosted: Hosted, phase: LoadPhase) -> None:
         hosted.phase = phase
         self._on_change()
 
@@ -353,32 +329,3 @@ class ModelHost:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-
-def _why_not(hosted: _Hosted, model: Model) -> str:
-    """Return why a model that is here in some state is not loaded now, or nothing."""
-    if hosted.unloading is not None:
-        return "the model is being unloaded"
-    if hosted.model == model:
-        return "the model could not be loaded" if hosted.state == _FAILED else "already here"
-    return "" if hosted.state == _FAILED else "another definition of the model is here"
-
-
-def _describe(hosted: _Hosted) -> HostedModel:
-    entry = HostedModel(model_id=hosted.model_id, state=hosted.state)
-    if hosted.state == _FAILED and hosted.error is not None:
-        entry.last_error.CopyFrom(proto_of(hosted.error))
-    if hosted.state == _LOADING:
-        fetched, total = hosted.progress.done_bytes, hosted.progress.total_bytes
-        entry.progress.CopyFrom(
-            LoadProgress(phase=hosted.phase, fetched_bytes=fetched, total_bytes=total)
-        )
-        metrics.model_fetched_bytes.labels(hosted.model_id).set(fetched)
-        metrics.model_fetch_total_bytes.labels(hosted.model_id).set(total)
-    if hosted.served is not None:
-        entry.engine = hosted.served.engine_name
-        entry.memory_bytes = hosted.memory_bytes
-        entry.queued_items = hosted.served.runner.waiting_texts
-        entry.queued_tokens = hosted.served.runner.waiting_tokens
-        entry.tokens_per_second = hosted.served.tokens_per_second
-    return entry

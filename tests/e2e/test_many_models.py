@@ -6,10 +6,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import grpc
 import numpy as np
 import pytest
 
 from cli.local_stack import LocalStack
+from sie.registry.v1.model_pb2 import Model
+from sie.registry.v1.registry_admin_service_pb2 import ApplyModelRequest, DeleteModelRequest
+from sie.registry.v1.registry_admin_service_pb2_grpc import RegistryAdminServiceStub
 from tests.e2e.conftest import ask
 from tests.e2e.test_faults import until
 
@@ -78,8 +82,7 @@ def small_stack(tmp_path: Path, models: Path, engine_cache: Path) -> Iterator[Lo
 def test_two_models_that_do_not_fit_together_take_turns(small_stack: LocalStack):
     small_stack._env["SIE_MEMORY_BYTES"] = TIGHT_BYTES
     small_stack.start()
-    goldens = {name: Golden(name.replace("bert", "bert_mean") if name == "bert" else name)
-               for name in ("bert", "distilbert")}
+    goldens = {"bert": Golden("bert_mean"), "distilbert": Golden("distilbert")}
     end, turn = time.monotonic() + 20, 0
     while time.monotonic() < end:
         for name, golden in goldens.items():
@@ -122,12 +125,6 @@ def test_a_broken_model_is_refused_at_once_and_another_serves(
 def test_a_definition_that_changes_or_goes_is_followed(
     small_stack: LocalStack, models: Path, tmp_path: Path
 ):
-    import grpc
-
-    from sie.registry.v1.model_pb2 import Model
-    from sie.registry.v1.registry_admin_service_pb2 import ApplyModelRequest, DeleteModelRequest
-    from sie.registry.v1.registry_admin_service_pb2_grpc import RegistryAdminServiceStub
-
     define(models, "changing", tmp_path / "nowhere")
     small_stack.start()
     assert encode(small_stack, "changing", "text").status == 502

@@ -46,9 +46,7 @@ def test_whatever_is_decided_is_right(residents, need):
             kept = [each for each in residents if settled(each) and each not in chosen]
             order = [(each.in_use, each.used_at) for each in chosen]
             assert order == sorted(order)
-            assert all(
-                each.pinned or (each.in_use, each.used_at) >= order[-1] for each in kept
-            )
+            assert all(each.pinned or (each.in_use, each.used_at) >= order[-1] for each in kept)
         case Wait(until):
             assert NOW < until <= NOW + LIMITS.min_residence_s
         case Refuse(free):

@@ -152,7 +152,7 @@ def test_the_next_source_is_taken_and_all_reasons_are_told(hub, tmp_path):
     nowhere = ModelSource(directory=str(tmp_path / "nowhere"))
     assert locator(hub, tmp_path).locate([nowhere, ModelSource(directory=str(BERT))]) == BERT
     hub.status = 503
-    with pytest.raises(SourceError, match="nowhere does not exist; .* 503") as caught:
+    with pytest.raises(SourceError, match=r"nowhere does not exist; .* 503") as caught:
         locator(hub, tmp_path / "other").locate([nowhere, source()])
     assert caught.value.error_class is ErrorClass.NETWORK
 
