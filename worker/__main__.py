@@ -31,10 +31,10 @@ from worker import metrics
 from worker.device import Device
 from worker.engines.onnxruntime_cpu import available_cores
 from worker.heartbeat import Heartbeat
-from worker.hosting import ModelHost, Residence
+from worker.hosting import ModelHost
 from worker.loader import Loader
 from worker.memory import HostMemory, default_budget
-from worker.placement import Limits
+from worker.placement import Limits, Residence
 from worker.sources import HubSettings, Locator
 
 log = logging.getLogger("worker")

@@ -53,6 +53,11 @@ class Hosted:
     def model_id(self) -> str:
         return str(self.model.model_id)
 
+    @property
+    def is_patient(self) -> bool:
+        """Whether its load waits for something that may never come, and can be given up."""
+        return self.phase == LoadPhase.LOAD_PHASE_WAITING or self.served is not None
+
     def why_not(self, model: Model) -> str:
         """Return why this definition is not to be loaded now, or nothing."""
         if self.unloading is not None:

@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Coroutine, Mapping
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from nats.aio.client import Client
@@ -27,12 +26,13 @@ from sie.registry.v1.model_pb2 import Model
 from sie.worker.v1.worker_status_pb2 import HostedModel, LoadPhase
 from worker import metrics
 from worker.device import Device
-from worker.failures import RETRY_AFTER_S, ErrorClass, LoadError, class_of, load_failed
+from worker.failures import RETRY_AFTER_S, class_of, load_failed
 from worker.hosted import Hosted
-from worker.loader import Cost, Loader
+from worker.loader import Loader
 from worker.loading import LoadedModel
 from worker.memory import release_unused
-from worker.placement import Evict, Fits, Limits, Refuse, Resident, Wait, expired, place, spare
+from worker.placement import Residence, Resident, expired
+from worker.room import Room
 from worker.serving import ServedModel
 from worker.sources import FetchCancelledError, Progress
 
@@ -42,28 +42,11 @@ log = logging.getLogger(__name__)
 _CANARY_EVERY_S = 5.0
 # A run that takes longer than this never ends.
 _STUCK_AFTER_S = 60.0
-_ROOM_POLL_S = 0.25
 _RELIEF_TIMEOUT_S = 10.0
 
 _LOADED = ModelState.MODEL_STATE_LOADED
 _UNLOADING = ModelState.MODEL_STATE_UNLOADING
 _FAILED = ModelState.MODEL_STATE_FAILED
-
-
-@dataclass(frozen=True, slots=True)
-class Residence:
-    """What decides which models stay.
-
-    Attributes:
-        limits: see worker.placement.
-        pinned: ids of models that are never evicted.
-        idle_evict_s: a model that nobody used for so long goes; 0: never.
-
-    """
-
-    limits: Limits
-    pinned: frozenset[str] = frozenset()
-    idle_evict_s: float = 0.0
 
 
 class ModelHost:
@@ -100,6 +83,7 @@ class ModelHost:
         self._hosted: dict[str, Hosted] = {}
         self._attempts: dict[str, tuple[Model, int]] = {}
         self._one_load = asyncio.Lock()
+        self._room = Room(residence.limits, self._residents, self.release)
         self._loop = asyncio.get_running_loop()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -200,7 +184,7 @@ class ModelHost:
             self._enter(hosted, LoadPhase.LOAD_PHASE_WAITING)
             async with self._one_load:
                 cost = await self._loader.cost(model, directory)
-                await self._make_room(hosted, cost)
+                await self._room.make(cost)
                 self._enter(hosted, LoadPhase.LOAD_PHASE_OPENING)
                 loaded = await self._open(hosted, directory)
             await self._serve(hosted, loaded)
@@ -211,35 +195,11 @@ class ModelHost:
             self._fail(hosted, error)
         self._on_change()
 
-    async def _make_room(self, hosted: Hosted, cost: Cost) -> None:
-        """Evict others until the model fits, or wait until that may be done."""
-        limits = self._residence.limits
-        if limits.budget_bytes and cost.weights_bytes > limits.budget_bytes:
-            raise LoadError(
-                f"its weights are {cost.weights_bytes} bytes, and models may take "
-                f"{limits.budget_bytes} on this worker",
-                ErrorClass.OOM,
-            )
-        while True:
-            hosted.progress.check()
-            decision = place(self._residents(), cost.memory_bytes, time.monotonic(), limits)
-            match decision:
-                case Fits():
-                    return
-                case Evict(model_ids):
-                    await asyncio.gather(*(self.release(key, "evicted") for key in model_ids))
-                case Wait(until):
-                    await asyncio.sleep(min(_ROOM_POLL_S, max(0.0, until - time.monotonic())))
-                case Refuse(free_bytes):
-                    raise LoadError(
-                        f"it takes {cost.memory_bytes} bytes, and pinned models leave {free_bytes}",
-                        ErrorClass.OOM,
-                    )
-
     async def _open(self, hosted: Hosted, directory: Path) -> LoadedModel:
         loaded, cost = await self._loader.load(hosted.model, directory)
         hosted.memory_bytes = cost.memory_bytes
         hosted.loaded_at = time.monotonic()
+        metrics.model_memory_bytes.labels(hosted.model_id).set(cost.memory_bytes)
         hosted.served = ServedModel(
             self._nats,
             self._lane,
@@ -258,7 +218,6 @@ class ModelHost:
         hosted.state = _LOADED
         model_id = hosted.model_id
         self._attempts.pop(model_id, None)
-        metrics.model_memory_bytes.labels(model_id).set(hosted.memory_bytes)
         for phase, seconds in loaded.seconds.items():
             metrics.model_load_seconds.labels(model_id, phase).set(seconds)
         phases = {f"{name}_s": round(s, 3) for name, s in loaded.seconds.items()}
@@ -268,6 +227,8 @@ class ModelHost:
     async def _let_go(self, hosted: Hosted, reason: str) -> None:
         hosted.progress.cancelled = True
         if hosted.loading is not None:
+            if hosted.is_patient:
+                hosted.loading.cancel()
             await asyncio.wait([hosted.loading])
         hosted.state = _UNLOADING
         self._on_change()
@@ -310,15 +271,9 @@ class ModelHost:
 
     def _relieve(self) -> None:
         """Give memory back to a run that has none; called on the run's thread."""
-        relief = asyncio.run_coroutine_threadsafe(self._evict_spare(), self._loop)
+        relief = asyncio.run_coroutine_threadsafe(self._room.relieve(), self._loop)
         with suppress(FutureTimeoutError):
             relief.result(_RELIEF_TIMEOUT_S)
-
-    async def _evict_spare(self) -> None:
-        model_id = spare(self._residents())
-        if model_id is not None:
-            await self.release(model_id, "out of memory")
-        await asyncio.to_thread(release_unused)
 
     def _enter(self, hosted: Hosted, phase: LoadPhase) -> None:
         hosted.phase = phase

@@ -86,9 +86,12 @@ class Loader:
 
     def _load(self, model: Model, directory: Path) -> tuple[LoadedModel, Cost]:
         before = self._memory.used_bytes()
-        loaded = load(directory, self._cache_dir, overrides=overrides_of(model))
-        check_sizes(model, loaded)
-        release_unused()
+        try:
+            loaded = load(directory, self._cache_dir, overrides=overrides_of(model))
+            check_sizes(model, loaded)
+        finally:
+            # What reading and compiling took is no cost of the model, nor of a failed load.
+            release_unused()
         weights = _weights_bytes(directory)
         # Pages that another model has left may serve this one, which then seems to cost
         # nothing: its weights are the least that can be true.

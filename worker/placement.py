@@ -56,6 +56,22 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Residence:
+    """What decides which models stay.
+
+    Attributes:
+        limits: bounds, in memory and in time.
+        pinned: ids of models that are never evicted.
+        idle_evict_s: a model that nobody used for so long goes; 0: never.
+
+    """
+
+    limits: Limits
+    pinned: frozenset[str] = frozenset()
+    idle_evict_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Fits:
     """There is room."""
 

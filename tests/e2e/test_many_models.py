@@ -14,6 +14,7 @@ from cli.local_stack import LocalStack
 from sie.registry.v1.model_pb2 import Model
 from sie.registry.v1.registry_admin_service_pb2 import ApplyModelRequest, DeleteModelRequest
 from sie.registry.v1.registry_admin_service_pb2_grpc import RegistryAdminServiceStub
+from tests import hub_server
 from tests.e2e.conftest import ask
 from tests.e2e.test_faults import until
 
@@ -120,6 +121,26 @@ def test_a_broken_model_is_refused_at_once_and_another_serves(
     assert states["bert"] == "loaded"
     told = next(model["last_error"] for model in found if model["name"] == "broken")
     assert "broken" in told["message"]
+
+
+def test_a_model_comes_from_the_hub_or_its_failure_tells(small_stack: LocalStack, models: Path):
+    source = {"repo": hub_server.REPO, "revision": hub_server.COMMIT}
+    with hub_server.running(hub_server.files_of(GOLDEN / "bert_mean")) as hub:
+        for name, repo in (("remote", source), ("absent", source | {"repo": "org/absent"})):
+            define(models, name, Path(), sources=[{"hugging_face": repo}])
+        hub.token = "secret"
+        small_stack._env |= {"HF_ENDPOINT": hub.url, "HF_TOKEN": "secret"}
+        small_stack.start()
+        check(small_stack, "remote", Golden("bert_mean"), 0)
+        error = encode(small_stack, "absent", "text").json()["error"]
+        assert error["metadata"]["error_class"] == "NOT_FOUND"
+        hub.token = "another"
+        small_stack.start_worker("worker-2").wait_ready(20)
+        worker = small_stack.processes["worker-1"]
+        worker.terminate()
+        worker.wait(15)
+        # What was fetched serves the next worker, whoever may read it now.
+        until(lambda: encode(small_stack, "remote", "text").status == 200)
 
 
 def test_a_definition_that_changes_or_goes_is_followed(

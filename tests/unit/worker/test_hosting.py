@@ -17,9 +17,9 @@ from worker.config import CheckpointError
 from worker.device import Device
 from worker.engine import engine_error
 from worker.failures import RETRY_AFTER_S, ErrorClass, class_of
-from worker.hosting import ModelHost, Residence
+from worker.hosting import ModelHost
 from worker.loader import Cost
-from worker.placement import Limits
+from worker.placement import Limits, Residence
 from worker.sources import SourceError
 
 LOADED = ModelState.MODEL_STATE_LOADED
@@ -168,6 +168,15 @@ async def test_a_model_that_goes_while_it_is_fetched_is_given_up(loader):
         await asyncio.sleep(0)
         await asyncio.wait_for(host.reconcile({}), 5)
         assert (states(host), loader.loads) == ({}, [])
+
+
+async def test_a_model_that_goes_while_it_waits_for_room_is_given_up(loader):
+    async with host_of(loader, budget=100, residence_s=60.0) as host:
+        await bring(host, "a")
+        host.adopt(model("b"))
+        await asyncio.sleep(0.05)
+        await asyncio.wait_for(host.reconcile({"a": model("a")}), 1)
+        assert states(host) == {"a": LOADED}
 
 
 async def test_a_changed_definition_is_tried_anew(loader):
