@@ -42,10 +42,8 @@ def cold_latencies(address: str, seconds: float) -> list[float]:
 
 
 def show(label: str, found: list[float]) -> None:
-    cuts = statistics.quantiles(found, n=100)
-    print(
-        f"{label:<14} {len(found):4} requests  p50 {cuts[49] * 1e3:6.1f}  p99 {cuts[98] * 1e3:6.1f} ms"
-    )
+    cuts = [cut * 1e3 for cut in statistics.quantiles(found, n=100)]
+    print(f"{label:<12} {len(found):4} requests  p50 {cuts[49]:6.1f}  p99 {cuts[98]:6.1f} ms")
 
 
 def main() -> None:

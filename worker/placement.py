@@ -52,7 +52,7 @@ class Limits:
 
     budget_bytes: int
     min_residence_s: float = 10.0
-    unused_s: float = 5.0
+    unused_s: float = 6.0
 
 
 @dataclass(frozen=True, slots=True)

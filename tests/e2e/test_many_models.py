@@ -20,8 +20,8 @@ from tests.e2e.test_faults import until
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 TOLERANCE = 1e-4
-# More than either model's weights, less than what the two take together.
-TIGHT_BYTES = "2000000"
+# More than either model's weights, less than those of both.
+TIGHT_BYTES = "500000"
 
 
 def define(models: Path, name: str, directory: Path, **more: object) -> None:
@@ -84,14 +84,14 @@ def test_two_models_that_do_not_fit_together_take_turns(small_stack: LocalStack)
     small_stack._env["SIE_MEMORY_BYTES"] = TIGHT_BYTES
     small_stack.start()
     goldens = {"bert": Golden("bert_mean"), "distilbert": Golden("distilbert")}
-    end, turn = time.monotonic() + 20, 0
-    while time.monotonic() < end:
+    started, turn = time.monotonic(), 0
+    while time.monotonic() - started < 20:
         for name, golden in goldens.items():
             check(small_stack, name, golden, turn)
         turn += 1
     evictions = metric(small_stack, "sie_worker_model_evictions_total")
-    assert 1 <= evictions <= 4
-    assert turn >= 1
+    elapsed = time.monotonic() - started
+    assert 1 <= evictions < elapsed / 5
 
 
 def test_a_broken_model_is_refused_at_once_and_another_serves(

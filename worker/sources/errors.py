@@ -13,7 +13,7 @@ class SourceError(LoadError):
 
 
 # What is told when several sources fail: first what may pass, then what somebody can mend.
-_WORST_LAST = (
+_TOLD_FIRST = (
     ErrorClass.NETWORK,
     ErrorClass.GATED,
     ErrorClass.CHECKPOINT,
@@ -27,5 +27,5 @@ def joined(errors: list[SourceError]) -> SourceError:
     if not errors:
         return SourceError("the model names no source")
     classes = {error.error_class for error in errors}
-    told = next(each for each in (*_WORST_LAST, *classes) if each in classes)
+    told = next(each for each in (*_TOLD_FIRST, *classes) if each in classes)
     return SourceError("; ".join(map(str, errors)), told)

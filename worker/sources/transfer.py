@@ -115,7 +115,10 @@ def _complete(file: RemoteFile, part: Path, progress: Progress) -> str:
 
 def _append(file: RemoteFile, part: Path, progress: Progress) -> str:
     have = part.stat().st_size if part.exists() else 0
-    with file.open(have) as stream, part.open("r+b" if have else "wb") as out:
+    if have and have == file.size:
+        return ""  # Only its name was missing, and servers refuse a range behind the end.
+    offset = have if file.size is not None and have < file.size else 0
+    with file.open(offset) as stream, part.open("r+b" if have else "wb") as out:
         progress.add(stream.offset - have)
         out.truncate(stream.offset)
         out.seek(stream.offset)

@@ -64,6 +64,18 @@ def test_what_another_process_has_fetched_in_part_is_not_fetched_again(hub, tmp_
     assert [headers["Range"] for headers in hub.asked(WEIGHTS)] == ["bytes=200000-"]
 
 
+@pytest.mark.parametrize("extra", [b"", b"too much"])
+def test_a_part_that_is_whole_or_more_than_that_is_no_trouble(hub, tmp_path, extra):
+    partial = tmp_path / "checkpoints" / f"hub--org--model--{COMMIT}.partial"
+    partial.mkdir(parents=True)
+    (partial / f"{WEIGHTS}.part").write_bytes((BERT / WEIGHTS).read_bytes() + extra)
+    progress = Progress()
+    found = locator(hub, tmp_path).locate([source()], progress)
+    assert (found / WEIGHTS).read_bytes() == (BERT / WEIGHTS).read_bytes()
+    assert len(hub.asked(WEIGHTS)) == bool(extra)
+    assert progress.done_bytes == progress.total_bytes
+
+
 @pytest.mark.parametrize("name", [WEIGHTS, "config.json"])
 def test_bytes_that_are_not_what_the_hub_states_are_refused_and_not_kept(hub, tmp_path, name):
     hub.tamper = name
