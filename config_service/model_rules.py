@@ -27,7 +27,7 @@ _PACKAGE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _REPO = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_URL = re.compile(r"(s3|gs)://[A-Za-z0-9][A-Za-z0-9._-]*/\S+")
+_URL = re.compile(r"((s3|gs)://[A-Za-z0-9][A-Za-z0-9._-]*|https?://[^\s/?#@]+|file://)/[^\s?#]+")
 
 
 def check_model(model: Model, bundles: Collection[str]) -> None:
@@ -77,7 +77,11 @@ def _check_source(source: ModelSource, path: str) -> None:
                 raise invalid(f"{path}.directory", "must be an absolute path without '..'")
         case url:
             if not _URL.fullmatch(url):
-                raise invalid(f"{path}.url", "must be s3://bucket/prefix or gs://bucket/prefix")
+                raise invalid(
+                    f"{path}.url", "must be a URL of s3, gs, https, http or file with a path"
+                )
+    if source.url.startswith("http") and not source.sha256:
+        raise invalid(f"{path}.sha256", "must name the files, which web servers do not list")
     _check_digests(source.sha256, f"{path}.sha256")
 
 

@@ -82,6 +82,7 @@ async def run(settings: Settings) -> None:
         cluster = Cluster(view, workers, demand, client)
         dispatcher = Dispatcher(client, gateway_id)
         workers.subscribe(partial(fail_unloadable, dispatcher))
+        workers.subscribe(partial(cluster.offer_waiting, dispatcher))
 
         inference = inference_service_pb2.DESCRIPTOR.services_by_name["InferenceService"]
         models = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]

@@ -112,12 +112,28 @@ class Cluster:
         Raises:
             SieError: what a worker reported, if the model cannot be loaded.
         """
-        entries = [entry for _, entry in self._workers.hosting(model_id, lane)]
-        if any(entry.state in _HOSTED for entry in entries):
+        if self._is_hosted(model_id, lane):
             return
-        for entry in entries:
+        for _, entry in self._workers.hosting(model_id, lane):
             if entry.state == ModelState.MODEL_STATE_FAILED:
                 raise from_proto(entry.last_error)
+        self._offer_once(model_id, lane)
+
+    def offer_waiting(self, dispatcher: Dispatcher, worker: WorkerStatus) -> None:
+        """Offers a worker's lane the models that requests wait for and nobody hosts.
+
+        A model may be evicted, or its worker lost, while work for it is in the queue.
+        """
+        lane = lane_of(worker)
+        for model_id in dispatcher.waiting(lane):
+            if not self._is_hosted(model_id, lane):
+                self._offer_once(model_id, lane)
+
+    def _is_hosted(self, model_id: str, lane: Lane) -> bool:
+        entries = self._workers.hosting(model_id, lane)
+        return any(entry.state in _HOSTED for _, entry in entries)
+
+    def _offer_once(self, model_id: str, lane: Lane) -> None:
         key = (lane, model_id)
         if key not in self._offers:
             self._offers[key] = asyncio.create_task(self._offer(lane, model_id))

@@ -194,6 +194,10 @@ class Dispatcher:
             if pending.lane == lane and pending.model_id == model_id:
                 pending.fail(error)
 
+    def waiting(self, lane: Lane) -> set[str]:
+        """Ids of the models that requests of a lane wait for."""
+        return {each.model_id for each in self._pending.values() if each.lane == lane}
+
     async def republish(self) -> None:
         """Publishes again what has no result yet: the broker may have lost it."""
         for token, pending in list(self._pending.items()):

@@ -10,7 +10,7 @@ import contextlib
 import logging
 import os
 import socket
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -28,8 +28,15 @@ from servicekit.settings import describe, from_environment, setting
 from servicekit.subjects import Lane
 from sie.worker.v1.adoption_pb2 import AdoptionAnswer, AdoptionOffer
 from sie.worker.v1.worker_status_pb2 import WorkerState
+from worker import metrics
+from worker.device import Device
+from worker.engines.onnxruntime_cpu import available_cores
 from worker.heartbeat import Heartbeat
 from worker.hosting import ModelHost
+from worker.loader import Loader
+from worker.memory import HostMemory, default_budget
+from worker.placement import Limits, Residence
+from worker.sources import HubSettings, Locator
 
 log = logging.getLogger("worker")
 
@@ -49,6 +56,15 @@ class Settings:
     bundle: str = setting("SIE_BUNDLE", "default")
     preload_models: tuple[str, ...] = setting("SIE_PRELOAD_MODELS", ())
     cache_dir: Path = setting("SIE_CACHE_DIR", Path("~/.cache/sie").expanduser())
+    # What all models together may take. 0: a share of what is available.
+    memory_bytes: int = setting("SIE_MEMORY_BYTES", 0)
+    # A model in demand is not evicted earlier.
+    min_residence_s: float = setting("SIE_MIN_RESIDENCE_S", 10.0)
+    # A model that nobody used for so long is let go. 0: never.
+    idle_evict_s: float = setting("SIE_IDLE_EVICT_S", 0.0)
+    hub_endpoint: str = setting("HF_ENDPOINT", "https://huggingface.co")
+    hub_token: str = setting("HF_TOKEN", "", secret=True)
+    hub_offline: bool = setting("HF_HUB_OFFLINE", False)
     state_dir: Path = setting("SIE_STATE_DIR", Path("~/.cache/sie/state").expanduser())
     host: str = setting("SIE_HOST", "127.0.0.1")
     http_port: int = setting("SIE_WORKER_HTTP_PORT", 9100)
@@ -73,7 +89,7 @@ async def run(settings: Settings) -> None:
             )
         )
         changed = asyncio.Event()
-        host = ModelHost(client, lane, settings.worker_id, settings.cache_dir, changed.set)
+        host = _host(settings, client, lane, changed.set)
         heartbeat = Heartbeat(
             client,
             lane,
@@ -114,6 +130,28 @@ async def run(settings: Settings) -> None:
         await host.close()
 
 
+def _host(
+    settings: Settings, client: Client, lane: Lane, on_change: Callable[[], None]
+) -> ModelHost:
+    memory = HostMemory()
+    budget = settings.memory_bytes or default_budget(memory)
+    metrics.memory_budget_bytes.set(budget)
+    hub = HubSettings(settings.hub_endpoint.rstrip("/"), settings.hub_token, settings.hub_offline)
+    return ModelHost(
+        client,
+        lane,
+        settings.worker_id,
+        Loader(settings.cache_dir, Locator(settings.cache_dir, hub), memory),
+        Device(available_cores()),
+        Residence(
+            Limits(budget, settings.min_residence_s),
+            frozenset(settings.preload_models),
+            settings.idle_evict_s,
+        ),
+        on_change,
+    )
+
+
 async def _background(stack: contextlib.AsyncExitStack, work: Coroutine[None, None, None]) -> None:
     task = asyncio.create_task(work)
 
@@ -130,7 +168,7 @@ async def _preload(host: ModelHost, view: RegistryView, model_ids: tuple[str, ..
             log.warning("cannot preload an unknown model", extra={"fields": {"model": model_id}})
             continue
         host.adopt(view.models[model_id])
-        await host.wait_for(model_id)
+    await asyncio.gather(*map(host.wait_for, model_ids))
 
 
 async def _answer_offers(

@@ -1,4 +1,7 @@
-"""Digests of large files, remembered so that an unchanged file is not read again."""
+"""Digests of large files, remembered so that an unchanged file is not read again.
+
+SHA-256 throughout: it is what registries and hubs state, so one reading serves every check.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-_DIGEST_BYTES = 32
-
 
 class ContentDigests:
     """Digests by path, valid while the file's size and modification time stay the same."""
@@ -20,7 +21,7 @@ class ContentDigests:
         self._directory = directory
 
     def of(self, path: Path) -> str:
-        """Return the BLAKE2b digest of a file, in hex; raise OSError if it cannot be read."""
+        """Return the SHA-256 digest of a file, in hex; raise OSError if it cannot be read."""
         record = self._record(path)
         state = _state(path)
         with suppress(OSError, ValueError, KeyError, TypeError):
@@ -41,14 +42,12 @@ class ContentDigests:
 
 
 def digest_of(content: bytes) -> str:
-    return hashlib.blake2b(content, digest_size=_DIGEST_BYTES).hexdigest()
+    return hashlib.sha256(content).hexdigest()
 
 
 def digest_of_file(path: Path) -> str:
     with path.open("rb") as file:
-        return hashlib.file_digest(
-            file, lambda: hashlib.blake2b(digest_size=_DIGEST_BYTES)
-        ).hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -14,6 +14,34 @@ class EngineError(Exception):
     """An engine could not be opened, or a run failed inside it."""
 
 
+class OutOfMemoryError(EngineError):
+    """A run needed more memory than the device has left; a smaller batch may do."""
+
+
+# As ONNX Runtime, its CUDA provider and the C++ library say it.
+_OUT_OF_MEMORY = (
+    "failed to allocate memory",
+    "bad_alloc",
+    "out of memory",
+    "out_of_memory",
+    "available memory of",
+    "cudnn_status_alloc_failed",
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a library's failure means that memory ran out."""
+    text = str(error).lower()
+    known = isinstance(error, MemoryError | OutOfMemoryError)
+    return known or any(words in text for words in _OUT_OF_MEMORY)
+
+
+def engine_error(context: object, error: BaseException) -> EngineError:
+    """Return the EngineError for what a library raised."""
+    kind = OutOfMemoryError if is_out_of_memory(error) else EngineError
+    return kind(f"{context}: {error}")
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class TokenBatch:
     """Tokenised texts that are computed together.

@@ -1,7 +1,11 @@
 """The models of one worker: adopted, loaded, served, let go.
 
-adopt ─► loading ─┬─► loaded ─► unloading
-                  └─► failed   the error stays until the model's definition changes
+adopt ─► fetching ─► waiting ─► opening ─┬─► loaded ─► unloading ─► gone
+         └──────── loading ──────────────┤             evicted, idle, changed or deleted
+                                         └─► failed ─► gone, if trying again may help
+                                             └ else until the model's definition changes
+
+Fetches run side by side. Loads run one at a time, each after room was made for it.
 """
 
 from __future__ import annotations
@@ -9,25 +13,28 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from contextlib import suppress
 from pathlib import Path
 
 from nats.aio.client import Client
 
-from servicekit.errors import SieError, proto_of
 from servicekit.subjects import Lane
-from sie.errors.v1.error_reason_pb2 import ErrorReason
-from sie.inference.v1.model_service_pb2 import InputType, ModelState
+from sie.inference.v1.model_service_pb2 import ModelState
 from sie.registry.v1.model_pb2 import Model
-from sie.worker.v1.worker_status_pb2 import HostedModel
+from sie.worker.v1.worker_status_pb2 import HostedModel, LoadPhase
 from worker import metrics
-from worker.checkpoint import CheckpointError
-from worker.encode_settings import output_for
-from worker.loading import LoadedModel, load
-from worker.scoring import can_score
+from worker.device import Device
+from worker.failures import RETRY_AFTER_S, class_of, load_failed
+from worker.hosted import Hosted
+from worker.loader import Loader
+from worker.loading import LoadedModel
+from worker.memory import release_unused
+from worker.placement import Residence, Resident, expired
+from worker.room import Room
 from worker.serving import ServedModel
-from worker.sources import SourceError, locate
+from worker.sources import FetchCancelledError, Progress
 
 log = logging.getLogger(__name__)
 
@@ -35,23 +42,11 @@ log = logging.getLogger(__name__)
 _CANARY_EVERY_S = 5.0
 # A run that takes longer than this never ends.
 _STUCK_AFTER_S = 60.0
+_RELIEF_TIMEOUT_S = 10.0
 
-_LOADING = ModelState.MODEL_STATE_LOADING
 _LOADED = ModelState.MODEL_STATE_LOADED
 _UNLOADING = ModelState.MODEL_STATE_UNLOADING
 _FAILED = ModelState.MODEL_STATE_FAILED
-
-
-@dataclass(slots=True)
-class _Hosted:
-    """A model on this worker."""
-
-    model: Model
-    state: ModelState
-    served: ServedModel | None = None
-    error: SieError | None = None
-    attempts: int = 1
-    loading: asyncio.Task[None] | None = field(default=None)
 
 
 class ModelHost:
@@ -61,7 +56,9 @@ class ModelHost:
         client: connection to the broker.
         lane: the worker's lane.
         worker_id: who answers.
-        cache_dir: where compiled engines are kept.
+        loader: does the loading.
+        device: what the models share.
+        residence: which of them stay.
         on_change: called when a model's state changes.
 
     """
@@ -71,26 +68,33 @@ class ModelHost:
         client: Client,
         lane: Lane,
         worker_id: str,
-        cache_dir: Path,
+        loader: Loader,
+        device: Device,
+        residence: Residence,
         on_change: Callable[[], None],
     ) -> None:
         self._nats = client
         self._lane = lane
         self._worker_id = worker_id
-        self._cache_dir = cache_dir
+        self._loader = loader
+        self._device = device
+        self._residence = residence
         self._on_change = on_change
-        self._hosted: dict[str, _Hosted] = {}
+        self._hosted: dict[str, Hosted] = {}
+        self._attempts: dict[str, tuple[Model, int]] = {}
+        self._one_load = asyncio.Lock()
+        self._room = Room(residence.limits, self._residents, self.release)
+        self._loop = asyncio.get_running_loop()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def adopt(self, model: Model) -> str:
         """Begin to load a model; return why not, or nothing if it is being loaded now."""
         hosted = self._hosted.get(model.model_id)
-        if hosted is not None and hosted.model == model:
-            return "the model could not be loaded" if hosted.state == _FAILED else "already here"
-        if hosted is not None and hosted.state == _UNLOADING:
-            return "the model is being unloaded"
-        hosted = _Hosted(model, _LOADING)
+        if hosted is not None and (reason := hosted.why_not(model)):
+            return reason
+        hosted = Hosted(model, Progress(model.model_id))
         self._hosted[model.model_id] = hosted
-        hosted.loading = asyncio.create_task(self._load(hosted))
+        hosted.loading = self._spawn(self._bring_up(hosted))
         self._on_change()
         return ""
 
@@ -100,41 +104,41 @@ class ModelHost:
         if hosted is not None and hosted.loading is not None:
             await asyncio.wait([hosted.loading])
 
-    async def release(self, model_id: str) -> None:
+    async def release(self, model_id: str, reason: str = "asked") -> None:
         """Let a model go after what is in hand is answered."""
         hosted = self._hosted.get(model_id)
-        if hosted is None or hosted.state == _UNLOADING:
+        if hosted is None:
             return
-        if hosted.loading is not None:
-            await asyncio.wait([hosted.loading])
-        hosted.state = _UNLOADING
-        self._on_change()
-        if hosted.served is not None:
-            await hosted.served.close()
-        del self._hosted[model_id]
-        self._on_change()
+        if hosted.unloading is None:
+            hosted.unloading = self._spawn(self._let_go(hosted, reason))
+        await asyncio.wait([hosted.unloading])
 
     async def reconcile(self, registry: Mapping[str, Model]) -> None:
         """Follow the registry: let deleted models go, and load changed ones anew."""
-        for model_id, hosted in list(self._hosted.items()):
-            definition = registry.get(model_id)
-            if definition == hosted.model:
-                continue
-            await self.release(model_id)
-            if definition is not None:
-                self.adopt(definition)
+        changed = [
+            hosted for key, hosted in self._hosted.items() if registry.get(key) != hosted.model
+        ]
+        await asyncio.gather(*(self._follow(hosted, registry) for hosted in changed))
 
     async def close(self) -> None:
         """Answer what is in hand and let every model go."""
-        await asyncio.gather(*(self.release(model_id) for model_id in list(self._hosted)))
+        await asyncio.gather(*(self.release(key, "shutdown") for key in list(self._hosted)))
+        self._loader.close()
 
     async def tick(self) -> None:
-        """Progress acks and canaries; called every second or so."""
+        """Progress acks, canaries, idle models and failures that may pass; once a second."""
         now = time.perf_counter()
         for served in self._served():
             await served.tick()
             if now - served.last_success > _CANARY_EVERY_S:
                 served.submit_canary()
+        self._measure_fetches()
+        now = time.monotonic()
+        for model_id in expired(self._residents(), now, self._residence.idle_evict_s):
+            self._spawn(self.release(model_id, "idle"))
+        for hosted in list(self._hosted.values()):
+            if hosted.retry_at is not None and hosted.retry_at <= now:
+                self._forget_failure(hosted)
 
     def on_reconnect(self) -> None:
         """The broker came back, perhaps without its memory."""
@@ -157,78 +161,126 @@ class ModelHost:
 
     def describe(self) -> list[HostedModel]:
         """Entries of the heartbeat, ordered by id."""
-        return [self._describe(self._hosted[key]) for key in sorted(self._hosted)]
+        return [self._hosted[key].describe() for key in sorted(self._hosted)]
+
+    def _measure_fetches(self) -> None:
+        for model_id, hosted in self._hosted.items():
+            if hosted.progress.total_bytes:
+                done, total = hosted.progress.done_bytes, hosted.progress.total_bytes
+                metrics.model_fetched_bytes.labels(model_id).set(done)
+                metrics.model_fetch_total_bytes.labels(model_id).set(total)
 
     def _served(self) -> list[ServedModel]:
         return [h.served for h in self._hosted.values() if h.served is not None]
 
-    def _describe(self, hosted: _Hosted) -> HostedModel:
-        entry = HostedModel(model_id=hosted.model.model_id, state=hosted.state)
-        if hosted.error is not None:
-            entry.last_error.CopyFrom(proto_of(hosted.error))
-        if hosted.served is not None:
-            entry.engine = hosted.served.engine_name
-            entry.queued_items = hosted.served.waiting_inputs
-            entry.queued_tokens = hosted.served.waiting_tokens
-            entry.tokens_per_second = hosted.served.tokens_per_second
-        return entry
+    def _residents(self) -> list[Resident]:
+        residents = [hosted.resident(self._residence.pinned) for hosted in self._hosted.values()]
+        return [resident for resident in residents if resident is not None]
 
-    async def _load(self, hosted: _Hosted) -> None:
+    async def _bring_up(self, hosted: Hosted) -> None:
         model = hosted.model
         try:
-            loaded = await asyncio.to_thread(_load, model, self._cache_dir)
-            served = ServedModel(self._nats, self._lane, self._worker_id, model, loaded)
-            await served.start()
+            directory = await self._loader.fetch(model, hosted.progress)
+            self._enter(hosted, LoadPhase.LOAD_PHASE_WAITING)
+            async with self._one_load:
+                cost = await self._loader.cost(model, directory)
+                await self._room.make(cost)
+                self._enter(hosted, LoadPhase.LOAD_PHASE_OPENING)
+                loaded = await self._open(hosted, directory)
+            await self._serve(hosted, loaded)
+        except FetchCancelledError:
+            log.info("load given up", extra={"fields": {"model": model.model_id}})
         except Exception as error:
             log.exception("model failed to load", extra={"fields": {"model": model.model_id}})
-            hosted.error = _load_error(model.model_id, error)
-            hosted.state = _FAILED
-        else:
-            for phase, seconds in loaded.seconds.items():
-                metrics.model_load_seconds.labels(model.model_id, phase).set(seconds)
-            phases = {f"{name}_s": round(s, 3) for name, s in loaded.seconds.items()}
-            log.info("model loaded", extra={"fields": {"model": model.model_id, **phases}})
-            hosted.served = served
-            hosted.state = _LOADED
+            self._fail(hosted, error)
         self._on_change()
 
-
-def _load(model: Model, cache_dir: Path) -> LoadedModel:
-    loaded = load(locate(model.sources), cache_dir)
-    encode = model.tasks.encode
-    for name in ("dense", "sparse", "multivector"):
-        if encode.HasField(name):
-            _check_size(name, getattr(encode, name).dims, loaded)
-    if model.tasks.HasField("score") and not can_score(model, loaded):
-        raise SourceError("the registry says that the model scores, the checkpoint cannot")
-    if InputType.INPUT_TYPE_IMAGE in model.inputs and loaded.vision is None:
-        raise SourceError("the registry says that the model reads images, the checkpoint cannot")
-    return loaded
-
-
-def _check_size(name: str, declared: int, loaded: LoadedModel) -> None:
-    """Raise SourceError if the checkpoint is not what the registry says."""
-    output = output_for(name, loaded.sizes)
-    if output is None:
-        raise SourceError(f"the registry says {name} vectors, the checkpoint has none")
-    if declared and declared != loaded.sizes[output]:
-        raise SourceError(
-            f"the registry says {declared} dimensions of {name}, "
-            f"the checkpoint has {loaded.sizes[output]}"
+    async def _open(self, hosted: Hosted, directory: Path) -> LoadedModel:
+        loaded, cost = await self._loader.load(hosted.model, directory)
+        hosted.memory_bytes = cost.memory_bytes
+        hosted.loaded_at = time.monotonic()
+        metrics.model_memory_bytes.labels(hosted.model_id).set(cost.memory_bytes)
+        hosted.served = ServedModel(
+            self._nats,
+            self._lane,
+            self._worker_id,
+            hosted.model,
+            loaded,
+            self._device.join(),
+            self._relieve,
         )
+        return loaded
 
+    async def _serve(self, hosted: Hosted, loaded: LoadedModel) -> None:
+        assert hosted.served is not None
+        await hosted.served.start()
+        hosted.loaded_at = time.monotonic()
+        hosted.state = _LOADED
+        model_id = hosted.model_id
+        self._attempts.pop(model_id, None)
+        for phase, seconds in loaded.seconds.items():
+            metrics.model_load_seconds.labels(model_id, phase).set(seconds)
+        phases = {f"{name}_s": round(s, 3) for name, s in loaded.seconds.items()}
+        fields = {"model": model_id, "memory_bytes": hosted.memory_bytes, **phases}
+        log.info("model loaded", extra={"fields": fields})
 
-def _load_error(model_id: str, error: Exception) -> SieError:
-    known = isinstance(error, CheckpointError | SourceError)
-    return SieError(
-        ErrorReason.ERROR_REASON_MODEL_LOAD_FAILED,
-        f"model '{model_id}' could not be loaded: {error}",
-        model=model_id,
-        error_class="NOT_FOUND"
-        if isinstance(error, SourceError)
-        else "CHECKPOINT"
-        if known
-        else "UNKNOWN",
-        attempts=1,
-        permanent="true",
-    )
+    async def _let_go(self, hosted: Hosted, reason: str) -> None:
+        hosted.progress.cancelled = True
+        if hosted.loading is not None:
+            if hosted.is_patient:
+                hosted.loading.cancel()
+            await asyncio.wait([hosted.loading])
+        hosted.state = _UNLOADING
+        self._on_change()
+        if hosted.served is not None:
+            await hosted.served.close()
+            hosted.served = None
+            metrics.model_memory_bytes.remove(hosted.model_id)
+            metrics.model_evictions.labels(hosted.model_id, reason).inc()
+            await asyncio.to_thread(release_unused)
+            fields = {"model": hosted.model_id, "reason": reason}
+            log.info("model let go", extra={"fields": fields})
+        del self._hosted[hosted.model_id]
+        self._on_change()
+
+    async def _follow(self, hosted: Hosted, registry: Mapping[str, Model]) -> None:
+        await self.release(hosted.model_id, "changed")
+        definition = registry.get(hosted.model_id)
+        if definition is not None:
+            self.adopt(definition)
+
+    def _fail(self, hosted: Hosted, error: Exception) -> None:
+        model_id = hosted.model_id
+        definition, attempts = self._attempts.get(model_id, (hosted.model, 0))
+        attempts = attempts + 1 if definition == hosted.model else 1
+        self._attempts[model_id] = (hosted.model, attempts)
+        error_class = class_of(error)
+        metrics.model_load_failures.labels(model_id, error_class).inc()
+        hosted.error = load_failed(model_id, error, attempts)
+        hosted.state = _FAILED
+        delay = RETRY_AFTER_S.get(error_class)
+        hosted.retry_at = None if delay is None else time.monotonic() + delay
+
+    def _forget_failure(self, hosted: Hosted) -> None:
+        """Let the next request have the model tried again; nobody asks for pinned ones."""
+        if self._hosted.get(hosted.model_id) is hosted and hosted.unloading is None:
+            del self._hosted[hosted.model_id]
+            if hosted.model_id in self._residence.pinned:
+                self.adopt(hosted.model)
+            self._on_change()
+
+    def _relieve(self) -> None:
+        """Give memory back to a run that has none; called on the run's thread."""
+        relief = asyncio.run_coroutine_threadsafe(self._room.relieve(), self._loop)
+        with suppress(FutureTimeoutError):
+            relief.result(_RELIEF_TIMEOUT_S)
+
+    def _enter(self, hosted: Hosted, phase: LoadPhase) -> None:
+        hosted.phase = phase
+        self._on_change()
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

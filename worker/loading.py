@@ -16,6 +16,7 @@ from worker.engine_cache import EngineCache
 from worker.engines.onnxruntime_cpu import NAME, OnnxRuntimeCpu
 from worker.heads import Output
 from worker.late_interaction import open_tokenizer
+from worker.overrides import Overrides, overridden
 from worker.packing import pack_images, pack_texts
 from worker.preprocessor import ImagePreprocessor
 from worker.relevance import Relevance, relevance_of
@@ -84,16 +85,24 @@ class LoadedModel:
         return frozenset(verb for output in self.sizes for verb in _VERBS[output])
 
 
-def load(directory: Path, cache_dir: Path, *, cores: int | None = None) -> LoadedModel:
+def load(
+    directory: Path,
+    cache_dir: Path,
+    *,
+    cores: int | None = None,
+    overrides: Overrides | None = None,
+) -> LoadedModel:
     """Open a checkpoint, compile it unless the cache holds it, and run a canary through it.
 
     Args:
         directory: a sentence-transformers or transformers checkpoint.
         cache_dir: where compiled graphs are kept; created if need be, shared by processes.
         cores: how many cores the engine uses; all that this process may run on by default.
+        overrides: what the registry says instead of the checkpoint.
 
     Raises:
         CheckpointError: the checkpoint is incomplete, corrupt or not supported.
+        LoadError: the checkpoint cannot do what the registry says.
         CanaryError: the loaded model answers with something other than finite numbers.
         EngineError: the engine rejects the graph.
 
@@ -101,7 +110,7 @@ def load(directory: Path, cache_dir: Path, *, cores: int | None = None) -> Loade
     seconds: dict[str, float] = {}
     cache = EngineCache(cache_dir)
     with _timed(seconds, "read"):
-        checkpoint = Checkpoint.open(directory)
+        checkpoint = overridden(Checkpoint.open(directory), overrides or Overrides())
         tokenizer = open_tokenizer(checkpoint)
         key = cache.key(checkpoint, engine=NAME, precision=_PRECISION)
     with _timed(seconds, "compile"):

@@ -24,3 +24,23 @@ work_items = Counter("sie_worker_work_items", "Work items by how they ended", ["
 model_load_seconds = Gauge(
     "sie_worker_model_load_seconds", "Time of each phase of the last load", ["model", "phase"]
 )
+model_memory_bytes = Gauge(
+    "sie_worker_model_memory_bytes", "Memory that a loaded model takes", ["model"]
+)
+model_fetched_bytes = Gauge(
+    "sie_worker_model_fetched_bytes", "Bytes of a model's files brought here so far", ["model"]
+)
+model_fetch_total_bytes = Gauge(
+    "sie_worker_model_fetch_total_bytes",
+    "Bytes of a model's files that were to be fetched",
+    ["model"],
+)
+model_load_failures = Counter(
+    "sie_worker_model_load_failures", "Loads that failed, by error class", ["model", "error_class"]
+)
+model_evictions = Counter(
+    "sie_worker_model_evictions", "Models let go, by why", ["model", "reason"]
+)
+memory_budget_bytes = Gauge(
+    "sie_worker_memory_budget_bytes", "What all models together may take; 0 is no bound"
+)

@@ -1,10 +1,14 @@
 """Keeps an engine busy: one queue, and a thread for each stream of the engine.
 
-    event loop ── submit ──► waiting ── select ──► thread ── Engine.run ──► on_batch
-                                                                        (event loop)
+    event loop ── submit ──► waiting ── turn, select ──► thread ── Engine.run ──► on_batch
+                                                                              (event loop)
 
-A stream that becomes free takes the best batch of what waits at that moment. Nothing waits
-for a batch to fill: under load batches fill by themselves, and a lone input goes at once.
+A stream that has work waits for its turn on the device, which other models use too, and then
+takes the best batch of what waits at that moment. Nothing waits for a batch to fill: under
+load batches fill by themselves, and a lone input goes at once.
+
+A batch that fails for want of memory is run again after others have given theirs back; one
+that fails again, or for another reason, is halved until the bad input is alone.
 """
 
 from __future__ import annotations
@@ -21,7 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.batcher import BatchLimits, select
-from worker.engine import Batch, Engine
+from worker.device import Device, Share
+from worker.engine import Batch, Engine, OutOfMemoryError
 from worker.packing import Input
 
 log = logging.getLogger(__name__)
@@ -83,6 +88,8 @@ class Runner:
         limits: bounds of a batch.
         on_batch: called on the event loop after every run.
         on_expired: called on the event loop with inputs that were dropped unrun.
+        share: the model's turns on the device; without one it has the device to itself.
+        relieve: called on a stream's thread when memory ran out, to get some back.
 
     """
 
@@ -93,12 +100,16 @@ class Runner:
         limits: BatchLimits,
         on_batch: Callable[[Computed], None],
         on_expired: Callable[[Sequence[Waiting]], None],
+        share: Share | None = None,
+        relieve: Callable[[], None] = lambda: None,
     ) -> None:
         self._engine = engine
         self._pack = pack
         self._limits = limits
         self._on_batch = on_batch
         self._on_expired = on_expired
+        self._share = share or Device(engine.streams).join()
+        self._relieve = relieve
         self._loop = asyncio.get_running_loop()
         self._changed = threading.Condition()
         self._waiting: list[Waiting] = []
@@ -144,25 +155,34 @@ class Runner:
             self._changed.notify_all()
         for thread in self._threads:
             thread.join()
+        self._share.leave()
         self._engine.close()
 
     def _stream(self) -> None:
-        while inputs := self._next():
-            self._run(inputs)
+        while self._has_work():
+            with self._share.turn() as turn:
+                inputs = self._take()
+                if inputs:
+                    self._run(inputs)
+                turn.cost = sum(each.tokens for each in inputs)
 
-    def _next(self) -> list[Waiting]:
-        """Wait for the next batch; an empty one means the end."""
+    def _has_work(self) -> bool:
+        """Wait until something waits; False means the end."""
         with self._changed:
-            while True:
-                self._drop_expired()
-                if self._waiting:
-                    batch = select(self._waiting, self._limits)
-                    taken = set(map(id, batch))
-                    self._waiting = [each for each in self._waiting if id(each) not in taken]
-                    return batch
-                if self._closed:
-                    return []
+            while not self._waiting and not self._closed:
                 self._changed.wait()
+            return bool(self._waiting)
+
+    def _take(self) -> list[Waiting]:
+        """Take the next batch; an empty one where another stream was faster."""
+        with self._changed:
+            self._drop_expired()
+            if not self._waiting:
+                return []
+            batch = select(self._waiting, self._limits)
+            taken = set(map(id, batch))
+            self._waiting = [each for each in self._waiting if id(each) not in taken]
+            return batch
 
     def _drop_expired(self) -> None:
         now = time.time()
@@ -177,7 +197,7 @@ class Runner:
         outputs: Mapping[str, NDArray[np.float32]] = {}
         error = None
         try:
-            outputs = self._engine.run(self._pack([each.input for each in inputs]), _wanted(inputs))
+            outputs = self._compute(inputs)
             self._last_success = time.perf_counter()
         except Exception as caught:  # noqa: BLE001 - whatever an engine raises is the batch's
             error = caught
@@ -187,6 +207,15 @@ class Runner:
             return
         computed = Computed(inputs, outputs, error, started, time.perf_counter() - started)
         self._loop.call_soon_threadsafe(self._on_batch, computed)
+
+    def _compute(self, inputs: list[Waiting]) -> Mapping[str, NDArray[np.float32]]:
+        batch, wanted = self._pack([each.input for each in inputs]), _wanted(inputs)
+        try:
+            return self._engine.run(batch, wanted)
+        except OutOfMemoryError as error:
+            log.warning("out of memory in a batch of %d: %s", len(inputs), error)
+        self._relieve()
+        return self._engine.run(batch, wanted)
 
     def _bisect(self, inputs: list[Waiting], error: Exception) -> None:
         """Run the halves of a batch that failed, so that one bad input fails alone."""

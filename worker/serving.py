@@ -11,6 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -26,10 +27,12 @@ from worker import metrics
 from worker.batcher import BatchLimits
 from worker.consumer import PullConsumer
 from worker.delivery import Delivery, terminate
-from worker.engine import Batch, Engine
+from worker.device import Share
+from worker.engine import Batch, Engine, OutOfMemoryError
 from worker.job import Job
 from worker.jobs import JOBS
 from worker.loading import LoadedModel
+from worker.overrides import overrides_of
 from worker.packing import Input, PreparedImage, pack_images, pack_texts
 from worker.prefetch import messages_wanted
 from worker.runner import Computed, Runner, Waiting
@@ -47,6 +50,8 @@ _SMOOTHING = 0.1
 # Below this an item is prepared faster than a thread is woken.
 _INLINE_SIZE = 4096
 
+_MEMORY_RETRY_S = 5.0
+
 _CANARY = "canary"
 _CANARY_DEADLINE_S = 30.0
 
@@ -60,11 +65,20 @@ class ServedModel:
         worker_id: who answers.
         model: the definition it was loaded from.
         loaded: the model.
+        share: its turns on the device.
+        relieve: see Runner.
 
     """
 
     def __init__(
-        self, client: Client, lane: Lane, worker_id: str, model: Model, loaded: LoadedModel
+        self,
+        client: Client,
+        lane: Lane,
+        worker_id: str,
+        model: Model,
+        loaded: LoadedModel,
+        share: Share,
+        relieve: Callable[[], None],
     ) -> None:
         self._nats = client
         self._worker_id = worker_id
@@ -75,6 +89,10 @@ class ServedModel:
         self._empty = asyncio.Event()
         self._tokens_per_second = _INITIAL_TOKENS_PER_SECOND
         self._tokens_per_message = _INITIAL_TOKENS_PER_MESSAGE
+        self.used_at = time.monotonic()
+        self._limits = _limits(model)
+        self._share = share
+        self._relieve = relieve
         self._texts = self._runner(loaded.engine, pack_texts)
         vision = loaded.vision
         self._images = None if vision is None else self._runner(vision.engine, pack_images)
@@ -108,6 +126,11 @@ class ServedModel:
     def longest_run_s(self) -> float:
         """How long the oldest run in flight has taken so far; 0 when none is."""
         return max(runner.longest_run_s() for runner in self._runners)
+
+    @property
+    def in_use(self) -> bool:
+        """Whether there is work in hand."""
+        return bool(self._deliveries)
 
     async def start(self) -> None:
         """Begin to pull."""
@@ -144,7 +167,15 @@ class ServedModel:
         self._submit([Waiting(each, outputs, deadline, None, 0) for each in inputs])
 
     def _runner(self, engine: Engine, pack: Callable[[Sequence[Any]], Batch]) -> Runner:
-        return Runner(engine, pack, _LIMITS, self._on_batch, self._on_expired)
+        return Runner(
+            engine,
+            pack,
+            self._limits,
+            self._on_batch,
+            self._on_expired,
+            self._share,
+            self._relieve,
+        )
 
     def _submit(self, inputs: Sequence[Waiting]) -> None:
         """Queue each input with the engine that reads its kind."""
@@ -159,6 +190,7 @@ class ServedModel:
         )
 
     async def _on_message(self, message: Msg) -> None:
+        self.used_at = time.monotonic()
         sequence = message.metadata.sequence.stream
         if sequence in self._deliveries:
             # Delivered again while in hand: from now on this is the one to acknowledge.
@@ -229,7 +261,7 @@ class ServedModel:
                 continue
             began = time.perf_counter()
             if computed.error is not None:
-                job.fail(waited.index, self._inference_error("the engine"))
+                job.fail(waited.index, self._engine_error(computed.error))
             else:
                 job.put(waited.index, computed.outputs, row)
             timing = job.delivery.timing
@@ -263,6 +295,7 @@ class ServedModel:
 
     async def _end(self, delivery: Delivery, last_words: Coroutine[None, None, None]) -> None:
         await last_words
+        self.used_at = time.monotonic()
         self._deliveries.pop(delivery.message.metadata.sequence.stream, None)
         if not self._deliveries:
             self._empty.set()
@@ -276,6 +309,15 @@ class ServedModel:
     def _count(self, outcome: str) -> None:
         metrics.work_items.labels(self._model.model_id, outcome).inc()
 
+    def _engine_error(self, error: Exception) -> SieError:
+        if not isinstance(error, OutOfMemoryError):
+            return self._inference_error("the engine")
+        return SieError(
+            ErrorReason.ERROR_REASON_RESOURCE_EXHAUSTED,
+            f"model '{self._model.model_id}' ran out of memory on this input alone",
+            retry_after_s=_MEMORY_RETRY_S,
+        )
+
     def _inference_error(self, part: str) -> SieError:
         model_id = self._model.model_id
         return SieError(
@@ -283,3 +325,8 @@ class ServedModel:
             f"{part} of model '{model_id}' failed on this input",
             model=model_id,
         )
+
+
+def _limits(model: Model) -> BatchLimits:
+    max_tokens = overrides_of(model).max_batch_tokens or _LIMITS.max_tokens
+    return replace(_LIMITS, max_tokens=max_tokens)

@@ -5,10 +5,11 @@ Two sessions over one memory-mapped file of weights:
     alone   every core works on one run       a lone text is answered soonest
     busy    one core a run, a run a core      cores wait for nobody under load
 
-A run takes the first where no other is in flight, else the second. On 2 idle cores both give
-MiniLM the same throughput. With other processes on those cores the second gives 1.3 times as
-much or more, since a thread that lost its core holds up no others, while the first answers a
-lone text of 16 tokens in two thirds of the time. The second session costs about 45 MB.
+A run takes the first where no other is in flight, of any model, else the second. On 2 idle
+cores both give MiniLM the same throughput. With other processes on those cores the second
+gives 1.3 times as much or more, since a thread that lost its core holds up no others, while the
+first answers a lone text of 16 tokens in two thirds of the time. The second session costs about
+45 MB.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from worker.engine import Batch, EngineError, ImageBatch
+from worker.engine import Batch, ImageBatch, engine_error
 
 NAME = "onnxruntime-cpu"
 
@@ -52,13 +53,11 @@ class OnnxRuntimeCpu:
             EngineError: ONNX Runtime rejects the file.
 
         """
-        self.streams = cores or _available_cores()
+        self.streams = cores or available_cores()
         self._alone = _session(model, threads=self.streams)
         self._busy = self._alone if self.streams == 1 else _session(model, threads=1)
         self._outputs = [output.name for output in self._alone.get_outputs()]
         self._inputs = {each.name for each in self._alone.get_inputs()}
-        self._lock = threading.Lock()
-        self._in_flight = 0
 
     def run(self, batch: Batch, outputs: Sequence[str] = ()) -> dict[str, NDArray[np.float32]]:
         """See Engine.run."""
@@ -67,7 +66,7 @@ class OnnxRuntimeCpu:
             try:
                 results = session.run(wanted, self._feeds(batch), _run_options(batch))
             except Exception as error:  # the library's exceptions share no base of their own
-                raise EngineError(f"{self.name}: {error}") from error
+                raise engine_error(self.name, error) from error
         return dict(zip(wanted, results, strict=True))
 
     def close(self) -> None:
@@ -87,14 +86,31 @@ class OnnxRuntimeCpu:
 
     @contextmanager
     def _session(self) -> Iterator[ort.InferenceSession]:
+        with _cores.run() as is_alone:
+            yield self._alone if is_alone else self._busy
+
+
+class _Cores:
+    """Counts the runs of this process, which all of its models share."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._in_flight = 0
+
+    @contextmanager
+    def run(self) -> Iterator[bool]:
+        """Count a run, and tell whether it was the only one at its beginning."""
         with self._lock:
-            session = self._busy if self._in_flight else self._alone
+            is_alone = self._in_flight == 0
             self._in_flight += 1
         try:
-            yield session
+            yield is_alone
         finally:
             with self._lock:
                 self._in_flight -= 1
+
+
+_cores = _Cores()
 
 
 @functools.cache
@@ -123,7 +139,8 @@ def _tokens(batch: Batch) -> int:
     return batch.input_ids.size
 
 
-def _available_cores() -> int:
+def available_cores() -> int:
+    """Return how many cores this process may run on."""
     if hasattr(os, "sched_getaffinity"):  # Linux
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -143,4 +160,4 @@ def _session(model: Path, *, threads: int) -> ort.InferenceSession:
     try:
         return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # the library's exceptions share no base of their own
-        raise EngineError(f"{model}: {error}") from error
+        raise engine_error(model, error) from error

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import json
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,10 +16,11 @@ from sie.registry.v1.model_pb2 import Model
 from sie.work.v1.work_item_pb2 import WorkItem
 from tests.unit.worker.goldens import COLBERT, HIDDEN, SPLADE, TEXTS, UNIT, Golden
 from worker.encode import EncodeJob
-from worker.hosting import _load
+from worker.failures import LoadError
+from worker.loader import check_sizes
 from worker.loading import load
+from worker.overrides import overrides_of
 from worker.packing import PreparedImage, pack_images, pack_texts
-from worker.sources import SourceError
 from worker.tokenizer import TokenizedText
 
 BGE_M3 = next(golden for golden in TEXTS if golden.name == "bge_m3")
@@ -251,8 +251,9 @@ def test_the_registry_must_say_what_the_checkpoint_is(tmp_path, declared, proble
         },
         Model(),
     )
+    loaded = load(BGE_M3.directory, tmp_path, overrides=overrides_of(model))
     if problem is None:
-        assert json.dumps(_load(model, tmp_path).sizes)
+        check_sizes(model, loaded)
         return
-    with pytest.raises(SourceError, match=problem):
-        _load(model, tmp_path)
+    with pytest.raises(LoadError, match=problem):
+        check_sizes(model, loaded)

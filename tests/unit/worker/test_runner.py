@@ -6,6 +6,7 @@ import time
 import numpy as np
 
 from worker.batcher import BatchLimits
+from worker.engine import OutOfMemoryError, engine_error
 from worker.packing import pack_texts
 from worker.runner import Runner, Waiting
 from worker.tokenizer import TokenizedText
@@ -61,3 +62,48 @@ async def test_a_single_text_beside_a_pair_is_of_type_0():
     pair = text([1, 2, 3], ["logits"], type_ids=np.array([0, 1, 1], np.int32))
     ((batch, _),) = await run([text([1, 2], ["logits"]), pair])
     assert batch.type_ids.tolist() == [[0, 0, 0], [0, 1, 1]]
+
+
+class TightEngine(FakeEngine):
+    """Has memory for so many rows."""
+
+    def __init__(self, rows):
+        super().__init__()
+        self.rows = rows
+
+    def run(self, batch, outputs=()):
+        answers = super().run(batch, outputs)
+        if len(batch.input_ids) > self.rows:
+            raise engine_error(self.name, RuntimeError("BFCArena: Failed to allocate memory"))
+        return answers
+
+
+async def run_out_of_memory(engine, count, relieve):
+    """Run texts that came together; return the batches that came back."""
+    came = []
+    runner = Runner(engine, LIMITS, came.append, lambda _: None, relieve=relieve)
+    runner.submit([text([n], ["dense"]) for n in range(count)])
+    while sum(len(each.texts) for each in came) < count:
+        await asyncio.sleep(0.01)
+    await asyncio.to_thread(runner.close)
+    return came
+
+
+async def test_a_run_out_of_memory_is_repeated_once_others_have_given_theirs_back():
+    engine = TightEngine(rows=1)
+
+    def relieve():
+        engine.rows = 8
+
+    (batch,) = await run_out_of_memory(engine, 8, relieve)
+    assert (batch.error, [len(b.input_ids) for b, _ in engine.runs]) == (None, [8, 8])
+
+
+async def test_a_batch_that_stays_too_large_is_halved():
+    came = await run_out_of_memory(TightEngine(rows=2), 8, lambda: None)
+    assert [(len(each.texts), each.error) for each in came] == [(2, None)] * 4
+
+
+async def test_a_text_that_is_too_large_alone_is_out_of_memory():
+    (batch,) = await run_out_of_memory(TightEngine(rows=0), 1, lambda: None)
+    assert isinstance(batch.error, OutOfMemoryError)

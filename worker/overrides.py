@@ -1,0 +1,114 @@
+"""What a model's definition says instead of its checkpoint: honoured, or refused at load.
+
+A model is compiled once, for all of its profiles, so what the graph depends on must be the
+same in each of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from sie.registry.v1 import model_pb2
+from sie.registry.v1.model_pb2 import Model, Profile
+from worker.checkpoint import Checkpoint
+from worker.failures import ErrorClass, LoadError
+from worker.heads import DenseHead, Pooling
+
+_DEFAULT_PROFILE = "default"
+_POOLINGS = {
+    model_pb2.POOLING_MEAN: Pooling.MEAN,
+    model_pb2.POOLING_CLS: Pooling.CLS,
+    model_pb2.POOLING_LAST_TOKEN: Pooling.LAST_TOKEN,
+}
+_SHARED = ("pooling", "normalize", "max_batch_tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """Settings in place of a checkpoint's.
+
+    Attributes:
+        max_length: the longest input in tokens, special tokens included; 0 for the
+            checkpoint's.
+        pooling: how token vectors become one; None for the checkpoint's.
+        normalize: whether vectors are scaled to length 1; None for the checkpoint's.
+        max_batch_tokens: most tokens in a batch; 0 for the worker's own bound.
+
+    """
+
+    max_length: int = 0
+    pooling: Pooling | None = None
+    normalize: bool | None = None
+    max_batch_tokens: int = 0
+
+
+def overrides_of(model: Model) -> Overrides:
+    """Read a definition.
+
+    Raises:
+        LoadError: its profiles contradict each other.
+
+    """
+    default = model.profiles.get(_DEFAULT_PROFILE, Profile())
+    for name, profile in model.profiles.items():
+        for field in _SHARED:
+            value = getattr(profile, field)
+            is_set = profile.HasField(field) if field == "normalize" else bool(value)
+            if is_set and not _same(default, profile, field):
+                raise _unsupported(
+                    f"profile '{name}' has a {field} of its own, and all profiles share one graph"
+                )
+    return Overrides(
+        max_length=model.max_sequence_length,
+        pooling=_POOLINGS.get(default.pooling),
+        normalize=default.normalize if default.HasField("normalize") else None,
+        max_batch_tokens=default.max_batch_tokens,
+    )
+
+
+def overridden(checkpoint: Checkpoint, overrides: Overrides) -> Checkpoint:
+    """Return the checkpoint with the settings in place.
+
+    Raises:
+        LoadError: it cannot have them.
+
+    """
+    if overrides.max_length:
+        checkpoint = replace(checkpoint, max_length=_max_length(checkpoint, overrides.max_length))
+    if overrides.pooling is None and overrides.normalize is None:
+        return checkpoint
+    if not any(isinstance(head, DenseHead) for head in checkpoint.heads):
+        raise _unsupported("the registry says pooling or normalize, and there is no dense vector")
+    heads = tuple(
+        _dense(head, overrides) if isinstance(head, DenseHead) else head
+        for head in checkpoint.heads
+    )
+    return replace(checkpoint, heads=heads)
+
+
+def _dense(head: DenseHead, overrides: Overrides) -> DenseHead:
+    return replace(
+        head,
+        pooling=overrides.pooling or head.pooling,
+        normalize=head.normalize if overrides.normalize is None else overrides.normalize,
+    )
+
+
+def _max_length(checkpoint: Checkpoint, wanted: int) -> int:
+    config = checkpoint.config
+    places = config.below("text_config", config.values).positive("max_position_embeddings")
+    if wanted > checkpoint.max_length and places is not None and wanted > places:
+        raise _unsupported(
+            f"the registry says max_sequence_length {wanted}, the checkpoint has {places} positions"
+        )
+    return wanted
+
+
+def _same(default: Profile, profile: Profile, field: str) -> bool:
+    return bool(getattr(default, field) == getattr(profile, field)) and (
+        field != "normalize" or default.HasField(field)
+    )
+
+
+def _unsupported(problem: str) -> LoadError:
+    return LoadError(problem, ErrorClass.UNSUPPORTED)

@@ -1,0 +1,8 @@
+"""Where a model's files come from; one module for each kind of source."""
+
+from worker.sources.errors import SourceError
+from worker.sources.hub import HubSettings
+from worker.sources.locator import Locator
+from worker.sources.progress import FetchCancelledError, Progress
+
+__all__ = ["FetchCancelledError", "HubSettings", "Locator", "Progress", "SourceError"]
