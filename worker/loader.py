@@ -90,7 +90,7 @@ class Loader:
         before = self._memory.used_bytes()
         try:
             loaded = load(directory, self._cache_dir, overrides=overrides_of(model))
-            check_sizes(model, loaded)
+            check_abilities(model, loaded)
         finally:
             # What reading and compiling took is no cost of the model, nor of a failed load.
             release_unused()
@@ -100,7 +100,7 @@ class Loader:
         return loaded, Cost(weights, max(self._memory.used_bytes() - before, weights))
 
 
-def check_sizes(model: Model, loaded: LoadedModel) -> None:
+def check_abilities(model: Model, loaded: LoadedModel) -> None:
     """Raise LoadError if the checkpoint is not what the registry says."""
     encode = model.tasks.encode
     for name in ("dense", "sparse", "multivector"):

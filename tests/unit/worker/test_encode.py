@@ -17,7 +17,7 @@ from sie.work.v1.work_item_pb2 import WorkItem
 from tests.unit.worker.goldens import COLBERT, HIDDEN, SPLADE, TEXTS, UNIT, Golden
 from worker.encode import EncodeJob
 from worker.failures import LoadError
-from worker.loader import check_sizes
+from worker.loader import check_abilities
 from worker.loading import load
 from worker.overrides import overrides_of
 from worker.packing import PreparedImage, pack_images, pack_texts
@@ -253,7 +253,7 @@ def test_the_registry_must_say_what_the_checkpoint_is(tmp_path, declared, proble
     )
     loaded = load(BGE_M3.directory, tmp_path, overrides=overrides_of(model))
     if problem is None:
-        check_sizes(model, loaded)
+        check_abilities(model, loaded)
         return
     with pytest.raises(LoadError, match=problem):
-        check_sizes(model, loaded)
+        check_abilities(model, loaded)

@@ -15,11 +15,11 @@ from sie.registry.v1.model_pb2 import Model
 from sie.work.v1.work_item_pb2 import WorkItem
 from tests.unit.worker.goldens import COLBERT, GOLDEN, HIDDEN, Golden
 from worker.config import CheckpointError
-from worker.hosting import _load
+from worker.failures import LoadError
+from worker.loader import check_abilities
 from worker.loading import load
 from worker.packing import PreparedImage, pack_images, pack_texts
 from worker.scoring import score_job
-from worker.sources import SourceError
 from worker.tokenizer import TokenizedText
 
 PAIRS = [
@@ -287,7 +287,7 @@ def test_a_model_that_classifies_or_gives_sparse_vectors_does_not_score(models, 
 def test_a_registry_that_promises_more_than_the_checkpoint_fails_at_load(
     tmp_path, name, declared, problem
 ):
-    source = {"sources": [{"directory": str(GOLDEN / name)}]}
-    model = json_format.ParseDict({"model_id": "m", **source, **declared}, Model())
-    with pytest.raises(SourceError, match=problem):
-        _load(model, tmp_path)
+    model = json_format.ParseDict({"model_id": "m", **declared}, Model())
+    loaded = load(GOLDEN / name, tmp_path)
+    with pytest.raises(LoadError, match=problem):
+        check_abilities(model, loaded)
