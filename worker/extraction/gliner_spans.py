@@ -38,12 +38,15 @@ class GlinerReader:
         """Raise SieError if there are no labels."""
         self.settings.require_labels()
 
+    @property
+    def _rules(self) -> Rules:
+        return Rules(self.settings.flat, self.settings.multi_label)
+
     def read(self, texts: Sequence[str]) -> list[SpanReading]:
         """See Reader.read."""
-        rules = Rules(self.settings.flat, self.settings.multi_label)
         read = self.tokenizer.windows(texts, self.settings.labels)
         return [
-            SpanReading(text, parts, self._decode, rules, wanted=_always)
+            SpanReading(text, parts, self._decode, self._rules, wanted=_always)
             for text, parts in zip(texts, read, strict=True)
         ]
 
@@ -51,8 +54,7 @@ class GlinerReader:
         labels, settings = self.settings.labels, self.settings
         threshold = _DEFAULT_THRESHOLD if settings.threshold is None else settings.threshold
         scores = sigmoid(logits[: len(window.offsets), :, : len(labels)])
-        rules = Rules(settings.flat, settings.multi_label)
-        return spans(window.offsets, scores, labels, threshold, rules)
+        return spans(window.offsets, scores, labels, threshold, self._rules)
 
 
 def spans(
@@ -103,9 +105,9 @@ def _ranked(scores: NDArray[np.float32], threshold: float) -> list[_Run]:
 
 
 def _standing(runs: Sequence[_Run], words: int, *, flat: bool) -> Iterator[_Run]:
-    """Yield the runs that do not overlap one before them, or if not `flat`, that do not cross one.
+    """Yield the runs that do not overlap one before them or, if not `flat`, do not cross one.
 
-    What a word knows decides it, so that a text full of runs takes no time quadratic in them.
+    Most are told by whether their words are taken, without a look at every run before.
     """
     taken = np.zeros(words, dtype=np.bool_)
     kept: list[_Run] = []
