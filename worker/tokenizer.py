@@ -192,14 +192,19 @@ def _first_words(text: str, limit: int) -> str:
     if len(text) <= limit:
         return text
     # Half a word may become quite other tokens: WordPiece has one token for an overlong word.
-    return next(iter(text[:limit].rsplit(maxsplit=1)), "")
+    head = text[:limit]
+    word = "".join(head.rsplit(maxsplit=1)[-1:])
+    # White space before the words is kept: some tokenizers have tokens for it.
+    return (head[: len(head) - len(word)] if head.endswith(word) else head).rstrip()
 
 
 def _last_words(text: str, limit: int) -> str:
     """Return the whole words among the last `limit` characters, or all of a shorter text."""
     if len(text) <= limit:
         return text
-    return next(iter(text[-limit:].split(maxsplit=1)[-1:]), "")
+    tail = text[-limit:]
+    word = "".join(tail.split(maxsplit=1)[:1])
+    return (tail[len(word) :] if tail.startswith(word) else tail).lstrip()
 
 
 def _count(encoding: Encoding) -> int:

@@ -32,7 +32,8 @@ class FakeServed:
 
     engine_name = "fake"
     tokens_per_second = 1.0
-    runner = SimpleNamespace(waiting_texts=0, waiting_tokens=0, last_success=float("inf"))
+    waiting_inputs = waiting_tokens = 0
+    last_success = float("inf")
 
     def __init__(self, *_):
         self.used_at = float("-inf")
@@ -43,6 +44,9 @@ class FakeServed:
 
     async def tick(self):
         pass
+
+    def longest_run_s(self):
+        return 0.0
 
     async def close(self):
         pass

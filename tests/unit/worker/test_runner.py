@@ -81,9 +81,9 @@ class TightEngine(FakeEngine):
 async def run_out_of_memory(engine, count, relieve):
     """Run texts that came together; return the batches that came back."""
     came = []
-    runner = Runner(engine, LIMITS, came.append, lambda _: None, relieve=relieve)
+    runner = Runner(engine, pack_texts, LIMITS, came.append, lambda _: None, relieve=relieve)
     runner.submit([text([n], ["dense"]) for n in range(count)])
-    while sum(len(each.texts) for each in came) < count:
+    while sum(len(each.inputs) for each in came) < count:
         await asyncio.sleep(0.01)
     await asyncio.to_thread(runner.close)
     return came
@@ -101,7 +101,7 @@ async def test_a_run_out_of_memory_is_repeated_once_others_have_given_theirs_bac
 
 async def test_a_batch_that_stays_too_large_is_halved():
     came = await run_out_of_memory(TightEngine(rows=2), 8, lambda: None)
-    assert [(len(each.texts), each.error) for each in came] == [(2, None)] * 4
+    assert [(len(each.inputs), each.error) for each in came] == [(2, None)] * 4
 
 
 async def test_a_text_that_is_too_large_alone_is_out_of_memory():
