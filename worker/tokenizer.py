@@ -195,7 +195,7 @@ def _first_words(text: str, limit: int) -> str:
     head = text[:limit]
     word = "".join(head.rsplit(maxsplit=1)[-1:])
     # White space before the words is kept: some tokenizers have tokens for it.
-    return (head[: len(head) - len(word)] if head.endswith(word) else head).rstrip()
+    return head.removesuffix(word).rstrip()
 
 
 def _last_words(text: str, limit: int) -> str:
@@ -204,7 +204,7 @@ def _last_words(text: str, limit: int) -> str:
         return text
     tail = text[-limit:]
     word = "".join(tail.split(maxsplit=1)[:1])
-    return (tail[len(word) :] if tail.startswith(word) else tail).lstrip()
+    return tail.removeprefix(word).lstrip()
 
 
 def _count(encoding: Encoding) -> int:
