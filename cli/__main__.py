@@ -8,7 +8,7 @@ from importlib import import_module
 
 import click
 
-_COMMANDS = ("up", "encode", "models", "status", "version")
+_COMMANDS = ("up", "encode", "models", "status", "verify", "version")
 
 
 class _LazyGroup(click.Group):

@@ -13,11 +13,19 @@ from worker.compiler.families import family_of
 from worker.compiler.graph import Graph
 from worker.compiler.heads import Encoded, add_head
 from worker.compiler.parameters import Parameters
+from worker.compiler.standard import lowered
+from worker.graph_form import Dialect, GraphForm
 from worker.heads import architecture_of
+
+PADDED = GraphForm()
 
 
 def compile_checkpoint(
-    checkpoint: Checkpoint, directory: Path, *, hidden_states: bool = False
+    checkpoint: Checkpoint,
+    directory: Path,
+    *,
+    hidden_states: bool = False,
+    form: GraphForm = PADDED,
 ) -> None:
     """Write `model.onnx` and `model.weights` into an existing directory.
 
@@ -33,12 +41,16 @@ def compile_checkpoint(
             finite.
 
     """
+    lowering = lowered if form.dialect == Dialect.STANDARD else None
     dual = DUALS.get(architecture_of(checkpoint.config))
     if dual is not None:
-        compile_dual(dual, checkpoint, directory)
+        compile_dual(dual, checkpoint, directory, lowering)
         return
     family = family_of(checkpoint.config)
-    with checkpoint.weights() as weights, Graph("encoder", directory) as graph:
+    with (
+        checkpoint.weights() as weights,
+        Graph("encoder", directory, lowering=lowering) as graph,
+    ):
         tokens = _inputs(graph, checkpoint)
         encoded = _encoded(checkpoint, family, Parameters(graph, weights), tokens)
         for head in checkpoint.heads:

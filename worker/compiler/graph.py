@@ -11,7 +11,7 @@ reading it. The same calls give the same bytes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -36,12 +36,25 @@ _INLINE_BYTES = 1024
 
 Dims = tuple[str | int, ...]
 
+Lowering = Callable[["Graph", str, Sequence[str], Mapping[str, Any]], list[str]]
+"""Adds other nodes in place of a fused operator's, and returns its outputs."""
+
 
 class Graph:
     """An ONNX graph under construction. Values are named by strings, as in ONNX itself."""
 
-    def __init__(self, name: str, directory: Path, *, file: str = MODEL_FILE) -> None:
+    def __init__(
+        self,
+        name: str,
+        directory: Path,
+        *,
+        file: str = MODEL_FILE,
+        lowering: Lowering | None = None,
+    ) -> None:
+        """Open the files of a graph; `lowering` replaces every fused operator."""
         self._name = name
+        self._lowering = lowering
+        self._shared: dict[str, str] = {}
         self._model_file = directory / file
         self._weights_file = self._model_file.with_suffix(".weights")
         self._weights = self._weights_file.open("wb")
@@ -75,6 +88,12 @@ class Graph:
         name = "int64/" + "_".join(map(str, values))
         return self.constant(name, np.array(values, dtype=np.int64))
 
+    def once(self, key: str, add: Callable[[], str]) -> str:
+        """Return the value that `add` adds, the same one for the same key."""
+        if key not in self._shared:
+            self._shared[key] = add()
+        return self._shared[key]
+
     def node(self, operator: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         """Add a node with one output and return the output's name; "" omits an input."""
         return self.nodes(operator, inputs, 1, domain=domain, **attributes)[0]
@@ -89,6 +108,8 @@ class Graph:
         **attributes: Any,
     ) -> list[str]:
         """Add a node and return the names of its outputs."""
+        if domain == CONTRIB and self._lowering is not None:
+            return self._lowering(self, operator, inputs, attributes)
         name = f"{operator}/{self._counts[operator]}"
         self._counts[operator] += 1
         results = [f"{name}:{index}" for index in range(outputs)]
@@ -121,7 +142,9 @@ class Graph:
             self._outputs,
             initializer=list(self._constants.values()),
         )
-        opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(CONTRIB, 1)]
+        opsets = [helper.make_opsetid("", _OPSET)]
+        if self._lowering is None:
+            opsets.append(helper.make_opsetid(CONTRIB, 1))
         model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
         model.producer_name = "sie"
         return model

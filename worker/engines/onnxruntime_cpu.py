@@ -1,39 +1,27 @@
-"""ONNX Runtime on the CPU.
+"""ONNX Runtime on the CPU: two sessions (`sessions.py`) over one memory-mapped file of weights.
 
-Two sessions over one memory-mapped file of weights:
-
-    alone   every core works on one run       a lone text is answered soonest
-    busy    one core a run, a run a core      cores wait for nobody under load
-
-A run takes the first where no other is in flight, else the second. On 2 idle cores both give
-MiniLM the same throughput. With other processes on those cores the second gives 1.3 times as
-much or more, since a thread that lost its core holds up no others, while the first answers a
-lone text of 16 tokens in two thirds of the time. The second session costs about 45 MB.
+The second session costs about 45 MB for MiniLM.
 """
 
 from __future__ import annotations
 
 import functools
-import os
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from worker.engine import Batch, EngineError, ImageBatch
+from worker.engine import Batch, EngineError
+from worker.engines.feeds import feeds_of, tokens_in
+from worker.engines.sessions import AloneOrBusy, available_cores
 
 NAME = "onnxruntime-cpu"
 
 _LOG_ERRORS_ONLY = 3
 # Memory of larger batches is given back after the run: some 35 KB a token for MiniLM.
 _KEPT_TOKENS = 4096
-# The patches of 224 x 224 pixels, each 14 x 14.
-_TOKENS_PER_IMAGE = 256
 
 
 class OnnxRuntimeCpu:
@@ -52,47 +40,26 @@ class OnnxRuntimeCpu:
             EngineError: ONNX Runtime rejects the file.
 
         """
-        self.streams = cores or _available_cores()
-        self._alone = _session(model, threads=self.streams)
-        self._busy = self._alone if self.streams == 1 else _session(model, threads=1)
-        self._outputs = [output.name for output in self._alone.get_outputs()]
-        self._inputs = {each.name for each in self._alone.get_inputs()}
-        self._lock = threading.Lock()
-        self._in_flight = 0
+        self.streams = cores or available_cores()
+        alone = _session(model, threads=self.streams)
+        busy = alone if self.streams == 1 else _session(model, threads=1)
+        self._sessions = AloneOrBusy(alone, busy)
+        self._outputs = [output.name for output in alone.get_outputs()]
+        self._inputs = {each.name for each in alone.get_inputs()}
 
     def run(self, batch: Batch, outputs: Sequence[str] = ()) -> dict[str, NDArray[np.float32]]:
         """See Engine.run."""
         wanted = list(outputs) or self._outputs
-        with self._session() as session:
+        with self._sessions.lend() as session:
             try:
-                results = session.run(wanted, self._feeds(batch), _run_options(batch))
+                results = session.run(wanted, feeds_of(batch, self._inputs), _run_options(batch))
             except Exception as error:  # the library's exceptions share no base of their own
                 raise EngineError(f"{self.name}: {error}") from error
         return dict(zip(wanted, results, strict=True))
 
     def close(self) -> None:
         """See Engine.close."""
-        del self._alone, self._busy
-
-    def _feeds(self, batch: Batch) -> dict[str, NDArray[Any]]:
-        if isinstance(batch, ImageBatch):
-            return {"pixel_values": batch.pixel_values}
-        feeds = {"input_ids": batch.input_ids, "lengths": batch.lengths}
-        if "type_ids" in self._inputs:
-            zeros = np.zeros_like(batch.input_ids)
-            feeds["type_ids"] = zeros if batch.type_ids is None else batch.type_ids
-        return feeds
-
-    @contextmanager
-    def _session(self) -> Iterator[ort.InferenceSession]:
-        with self._lock:
-            session = self._busy if self._in_flight else self._alone
-            self._in_flight += 1
-        try:
-            yield session
-        finally:
-            with self._lock:
-                self._in_flight -= 1
+        del self._sessions
 
 
 @functools.cache
@@ -108,23 +75,11 @@ def _share_one_arena() -> None:
 
 
 def _run_options(batch: Batch) -> ort.RunOptions | None:
-    if _tokens(batch) <= _KEPT_TOKENS:
+    if tokens_in(batch) <= _KEPT_TOKENS:
         return None
     options = ort.RunOptions()
     options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     return options
-
-
-def _tokens(batch: Batch) -> int:
-    if isinstance(batch, ImageBatch):
-        return len(batch.pixel_values) * _TOKENS_PER_IMAGE
-    return batch.input_ids.size
-
-
-def _available_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # Linux
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _session(model: Path, *, threads: int) -> ort.InferenceSession:
