@@ -47,6 +47,7 @@ class Settings:
     machine_profile: str = setting("SIE_MACHINE_PROFILE", "cpu")
     bundle: str = setting("SIE_BUNDLE", "default")
     preload_models: tuple[str, ...] = setting("SIE_PRELOAD_MODELS", ())
+    engine: str = setting("SIE_ENGINE", "auto")
     cache_dir: Path = setting("SIE_CACHE_DIR", Path("~/.cache/sie").expanduser())
     state_dir: Path = setting("SIE_STATE_DIR", Path("~/.cache/sie/state").expanduser())
     host: str = setting("SIE_HOST", "127.0.0.1")
@@ -72,7 +73,9 @@ async def run(settings: Settings) -> None:
             )
         )
         changed = asyncio.Event()
-        host = ModelHost(client, lane, settings.worker_id, settings.cache_dir, changed.set)
+        host = ModelHost(
+            client, lane, settings.worker_id, settings.cache_dir, changed.set, settings.engine
+        )
         heartbeat = Heartbeat(
             client,
             lane,

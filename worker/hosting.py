@@ -21,9 +21,10 @@ from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.inference.v1.model_service_pb2 import ModelState
 from sie.registry.v1.model_pb2 import Model
 from sie.worker.v1.worker_status_pb2 import HostedModel
-from worker import metrics
 from worker.checkpoint import CheckpointError
 from worker.encode_settings import output_for
+from worker.engines.choose import AUTO
+from worker.load_report import record_load
 from worker.loading import LoadedModel, load
 from worker.serving import ServedModel
 from worker.sources import SourceError, locate
@@ -62,6 +63,7 @@ class ModelHost:
         worker_id: who answers.
         cache_dir: where compiled engines are kept.
         on_change: called when a model's state changes.
+        engine: the engine of every model, or `auto`.
 
     """
 
@@ -72,12 +74,14 @@ class ModelHost:
         worker_id: str,
         cache_dir: Path,
         on_change: Callable[[], None],
+        engine: str = AUTO,
     ) -> None:
         self._nats = client
         self._lane = lane
         self._worker_id = worker_id
         self._cache_dir = cache_dir
         self._on_change = on_change
+        self._engine = engine
         self._hosted: dict[str, _Hosted] = {}
 
     def adopt(self, model: Model) -> str:
@@ -175,7 +179,7 @@ class ModelHost:
     async def _load(self, hosted: _Hosted) -> None:
         model = hosted.model
         try:
-            loaded = await asyncio.to_thread(_load, model, self._cache_dir)
+            loaded = await asyncio.to_thread(_load, model, self._cache_dir, self._engine)
             served = ServedModel(self._nats, self._lane, self._worker_id, model, loaded)
             await served.start()
         except Exception as error:
@@ -183,17 +187,14 @@ class ModelHost:
             hosted.error = _load_error(model.model_id, error)
             hosted.state = _FAILED
         else:
-            for phase, seconds in loaded.seconds.items():
-                metrics.model_load_seconds.labels(model.model_id, phase).set(seconds)
-            phases = {f"{name}_s": round(s, 3) for name, s in loaded.seconds.items()}
-            log.info("model loaded", extra={"fields": {"model": model.model_id, **phases}})
+            record_load(model.model_id, loaded)
             hosted.served = served
             hosted.state = _LOADED
         self._on_change()
 
 
-def _load(model: Model, cache_dir: Path) -> LoadedModel:
-    loaded = load(locate(model.sources), cache_dir)
+def _load(model: Model, cache_dir: Path, engine: str = AUTO) -> LoadedModel:
+    loaded = load(locate(model.sources), cache_dir, engine=engine)
     encode = model.tasks.encode
     for name in ("dense", "sparse", "multivector"):
         if encode.HasField(name):

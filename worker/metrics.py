@@ -24,3 +24,12 @@ work_items = Counter("sie_worker_work_items", "Work items by how they ended", ["
 model_load_seconds = Gauge(
     "sie_worker_model_load_seconds", "Time of each phase of the last load", ["model", "phase"]
 )
+engine_run_seconds = Gauge(
+    "sie_worker_engine_run_seconds", "What a run costs beside its tokens", ["model", "engine"]
+)
+engine_token_seconds = Gauge(
+    "sie_worker_engine_token_seconds", "What a token costs in a run", ["model", "engine"]
+)
+batch_max_tokens = Gauge(
+    "sie_worker_batch_max_tokens", "Tokens in a batch at most, with padding", ["model", "engine"]
+)

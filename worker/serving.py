@@ -22,7 +22,6 @@ from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.registry.v1.model_pb2 import Model
 from sie.work.v1.work_item_pb2 import WorkItem
 from worker import metrics
-from worker.batcher import BatchLimits
 from worker.consumer import PullConsumer
 from worker.delivery import Delivery, terminate
 from worker.encode import EncodeJob
@@ -31,9 +30,6 @@ from worker.prefetch import messages_wanted
 from worker.runner import Computed, Runner, Text
 
 log = logging.getLogger(__name__)
-
-# Measured for MiniLM on two cores: what fits the cache beats what fills a batch.
-_LIMITS = BatchLimits(max_tokens=512, max_rows=64, run_cost_tokens=6)
 
 # Assumed until the first batches have been measured.
 _INITIAL_TOKENS_PER_SECOND = 20_000.0
@@ -69,9 +65,11 @@ class ServedModel:
         self._deliveries: dict[int, Delivery] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._empty = asyncio.Event()
-        self._tokens_per_second = _INITIAL_TOKENS_PER_SECOND
+        self._tokens_per_second = (
+            loaded.cost.tokens_per_second if loaded.cost else _INITIAL_TOKENS_PER_SECOND
+        )
         self._tokens_per_message = _INITIAL_TOKENS_PER_MESSAGE
-        self.runner = Runner(loaded.engine, _LIMITS, self._on_batch, self._on_expired)
+        self.runner = Runner(loaded.engine, loaded.limits, self._on_batch, self._on_expired)
         self._consumer = PullConsumer(client, lane, model.model_id, self._on_message, self._want)
 
     @property

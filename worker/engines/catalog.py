@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worker.engine import Engine, EngineError
-from worker.engines import onnxruntime_cpu, openvino_cpu
-from worker.engines.onnxruntime_cpu import OnnxRuntimeCpu
+from worker.engines import openvino_cpu
 from worker.engines.openvino_cpu import OpenVinoCpu
 from worker.graph_form import Dialect, GraphForm
 
@@ -34,6 +33,9 @@ class EngineKind:
 
 
 def _onnxruntime_cpu(model: Path, cores: int | None) -> Engine:
+    # Libraries are imported by those who use them: each takes half a second.
+    from worker.engines.onnxruntime_cpu import OnnxRuntimeCpu  # noqa: PLC0415
+
     return OnnxRuntimeCpu(model, cores=cores)
 
 
@@ -45,7 +47,7 @@ def _openvino_cpu_bf16(model: Path, cores: int | None) -> Engine:
     return OpenVinoCpu(model, cores=cores, bf16=True)
 
 
-REFERENCE = EngineKind(onnxruntime_cpu.NAME, GraphForm(), lambda: "", _onnxruntime_cpu)
+REFERENCE = EngineKind("onnxruntime-cpu", GraphForm(), lambda: "", _onnxruntime_cpu)
 """Runs everywhere, in float32: what the others are held to."""
 
 ENGINES: dict[str, EngineKind] = {

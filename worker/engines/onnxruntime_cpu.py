@@ -42,8 +42,8 @@ class OnnxRuntimeCpu:
         """
         self.streams = cores or available_cores()
         alone = _session(model, threads=self.streams)
-        busy = alone if self.streams == 1 else _session(model, threads=1)
-        self._sessions = AloneOrBusy(alone, busy)
+        one = self.streams == 1
+        self._sessions = AloneOrBusy(alone, lambda: alone if one else _session(model, threads=1))
         self._outputs = [output.name for output in alone.get_outputs()]
         self._inputs = {each.name for each in alone.get_inputs()}
 
@@ -59,6 +59,7 @@ class OnnxRuntimeCpu:
 
     def close(self) -> None:
         """See Engine.close."""
+        self._sessions.close()
         del self._sessions
 
 

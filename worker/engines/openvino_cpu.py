@@ -46,10 +46,12 @@ class OpenVinoCpu:
         self.streams = cores or available_cores()
         precision = "bf16" if bf16 else "f32"
         alone = _Compiled(model, precision, streams=1, threads=self.streams)
-        busy = alone
-        if self.streams > 1:
-            busy = _Compiled(model, precision, streams=self.streams, threads=self.streams)
-        self._sessions = AloneOrBusy(alone, busy)
+        self._sessions = AloneOrBusy(alone, lambda: self._busy(model, precision, alone))
+
+    def _busy(self, model: Path, precision: str, alone: _Compiled) -> _Compiled:
+        if self.streams == 1:
+            return alone
+        return _Compiled(model, precision, streams=self.streams, threads=self.streams)
 
     def run(self, batch: Batch, outputs: Sequence[str] = ()) -> dict[str, NDArray[np.float32]]:
         """See Engine.run."""
@@ -61,6 +63,7 @@ class OpenVinoCpu:
 
     def close(self) -> None:
         """See Engine.close."""
+        self._sessions.close()
         del self._sessions
 
 
