@@ -12,10 +12,12 @@ from worker.compiler.dual import DUALS, compile_dual
 from worker.compiler.families import family_of
 from worker.compiler.graph import Graph
 from worker.compiler.heads import Encoded, add_head
+from worker.compiler.packed import POOLINGS, Packing
 from worker.compiler.parameters import Parameters
 from worker.compiler.standard import lowered
-from worker.graph_form import Dialect, GraphForm
-from worker.heads import architecture_of
+from worker.config import CheckpointError
+from worker.graph_form import Dialect, GraphForm, Layout
+from worker.heads import DenseHead, architecture_of
 
 PADDED = GraphForm()
 
@@ -51,7 +53,7 @@ def compile_checkpoint(
         checkpoint.weights() as weights,
         Graph("encoder", directory, lowering=lowering) as graph,
     ):
-        tokens = _inputs(graph, checkpoint)
+        tokens = _inputs(graph, checkpoint, form.layout)
         encoded = _encoded(checkpoint, family, Parameters(graph, weights), tokens)
         for head in checkpoint.heads:
             add_head(encoded, head)
@@ -61,7 +63,27 @@ def compile_checkpoint(
         graph.save()
 
 
-def _inputs(graph: Graph, checkpoint: Checkpoint) -> Tokens:
+def packs(checkpoint: Checkpoint) -> bool:
+    """Whether the packed layout is supported: by the family, and by every head."""
+    if architecture_of(checkpoint.config) in DUALS or not family_of(checkpoint.config).packs:
+        return False
+    return all(
+        isinstance(head, DenseHead) and head.pooling in POOLINGS for head in checkpoint.heads
+    )
+
+
+def _packed_inputs(graph: Graph, checkpoint: Checkpoint) -> Tokens:
+    if not packs(checkpoint):
+        raise CheckpointError(checkpoint.config.path, "texts of this model cannot share a row")
+    ids = graph.input("input_ids", TensorProto.INT32, ("rows", "tokens"))
+    lengths = graph.input("lengths", TensorProto.INT32, ("rows", "texts"))
+    packing = Packing.of(graph, ids, lengths)
+    return Tokens(ids, lengths, None, checkpoint.max_length, packing)
+
+
+def _inputs(graph: Graph, checkpoint: Checkpoint, layout: Layout) -> Tokens:
+    if layout == Layout.PACKED:
+        return _packed_inputs(graph, checkpoint)
     dims = ("rows", "tokens")
     ids = graph.input("input_ids", TensorProto.INT32, dims)
     lengths = graph.input("lengths", TensorProto.INT32, ("rows",))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from worker.compiler.blocks import activated, checked_activation, projected, self_attention
+from worker.compiler.body import Tokens
 from worker.compiler.parameters import Parameters
 from worker.config import CheckpointError, Config
 
@@ -51,6 +52,17 @@ class Sizes:
                 config.path, "hidden_size is not a multiple of num_attention_heads"
             )
         return sizes
+
+
+def layers(
+    own: Parameters, path: str, names: LayerNames, sizes: Sizes, hidden: str, tokens: Tokens
+) -> str:
+    """Add every layer, below `path` and its number, of texts alone in a row or packed."""
+    packing = tokens.packing
+    lengths, bias = (tokens.lengths, "") if packing is None else ("", packing.bias)
+    for index in range(sizes.layers):
+        hidden = layer(own.below(f"{path}.{index}"), names, sizes, hidden, lengths, bias)
+    return hidden
 
 
 def layer(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.engine import Batch, ImageBatch
+from worker.engine import Batch, ImageBatch, PackedBatch
 
 # The patches of 224 x 224 pixels, each 14 x 14.
 _TOKENS_PER_IMAGE = 256
@@ -19,7 +19,7 @@ def feeds_of(batch: Batch, inputs: Collection[str]) -> dict[str, NDArray[Any]]:
     if isinstance(batch, ImageBatch):
         return {"pixel_values": batch.pixel_values}
     feeds = {"input_ids": batch.input_ids, "lengths": batch.lengths}
-    if "type_ids" in inputs:
+    if "type_ids" in inputs and not isinstance(batch, PackedBatch):
         zeros = np.zeros_like(batch.input_ids)
         feeds["type_ids"] = zeros if batch.type_ids is None else batch.type_ids
     return feeds
