@@ -6,20 +6,20 @@ One core, CPU time, every way in turns within each round, so that a slow moment 
 best round of each counts.
 """
 
-import datetime
-import importlib.metadata
+import datetime as dt
 import importlib.resources
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from texts import mixed
 
-from benchmarks.texts import mixed
 from worker.batcher import BatchLimits, select
 from worker.checkpoint import Checkpoint
 from worker.compiler import compile_checkpoint
@@ -51,8 +51,8 @@ class Waiting:
 def workloads(tokenizer: Tokenizer) -> dict[str, list[NDArray[np.int32]]]:
     """Return token ids of texts, by what the texts are."""
     drawn = {
-        "short": mixed(96, low=6, high=34),
-        "mixed": mixed(64, low=6, high=96),
+        "short": mixed(112, low=6, high=34),
+        "mixed": mixed(64, low=6, high=84),
         "1-200 words": mixed(48),
     }
     return {name: [text.ids for text in tokenizer.encode(texts)] for name, texts in drawn.items()}
@@ -115,7 +115,7 @@ def engines(directory: Path) -> dict[tuple[str, Layout], Engine]:
             work.mkdir()
             form = GraphForm(kind.form.dialect, layout)
             compile_checkpoint(Checkpoint.open(model), work, form=form)
-            opened[kind.name, layout] = kind.open(work / "model.onnx", 1)
+            opened[kind.name, layout] = kind.open(work / "model.onnx", 1, 512)
     return opened
 
 
@@ -160,10 +160,8 @@ def measure(ids: Ids, opened: dict[tuple[str, Layout], Engine]) -> list[str]:
 
 def conditions() -> str:
     here = fingerprint([])
-    versions = (
-        f"{name} {importlib.metadata.version(name)}" for name in ("onnxruntime", "openvino")
-    )
-    today = datetime.datetime.now(tz=datetime.UTC).date()
+    versions = (f"{name} {version(name)}" for name in ("onnxruntime", "openvino"))
+    today = dt.datetime.now(tz=dt.UTC).date()
     return f"{today}, {here['processor']}, one core, {', '.join(versions)}, all-MiniLM-L6-v2"
 
 

@@ -24,12 +24,21 @@ class Layout(StrEnum):
     """Several texts a row, one behind the other."""
 
 
+class Precision(StrEnum):
+    """What an encoder computes in; its heads, inputs and outputs are always float32."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    BFLOAT16 = "bfloat16"
+
+
 @dataclass(frozen=True, slots=True)
 class GraphForm:
     """A form of graph; engines that want the same share one cache entry."""
 
     dialect: Dialect = Dialect.FUSED
     layout: Layout = Layout.PADDED
+    precision: Precision = Precision.FLOAT32
 
     def __str__(self) -> str:
-        return f"{self.dialect}-{self.layout}"
+        return f"{self.dialect}-{self.layout}-{self.precision}"

@@ -86,7 +86,10 @@ class EngineOpener:
         The engine that was chosen just now is open already, and is handed out once.
         """
         opened = self._chosen.pop(name, None) if graph == TEXT_GRAPH else None
-        return opened or engine_kind(name).open(self.compiled(name) / graph, self._cores)
+        if opened is not None:
+            return opened
+        path, longest = self.compiled(name) / graph, self._checkpoint.max_length
+        return engine_kind(name).open(path, self._cores, longest)
 
     def _choose(self) -> Choice:
         if len(self._kinds) == 1:

@@ -160,7 +160,7 @@ def _run(
     arrays: Arrays,
 ) -> Iterator[Comparison]:
     for case in cases:
-        engine = kind.open(compiled / case.graph, None)
+        engine = kind.open(compiled / case.graph, None, checkpoint.max_length)
         try:
             answers = engine.run(case.batch)
         finally:

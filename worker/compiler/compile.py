@@ -7,7 +7,7 @@ from pathlib import Path
 from onnx import TensorProto
 
 from worker.checkpoint import Checkpoint
-from worker.compiler.body import Family, Tokens
+from worker.compiler.body import Family, Hidden, Tokens
 from worker.compiler.dual import DUALS, compile_dual
 from worker.compiler.families import family_of
 from worker.compiler.graph import Graph
@@ -16,7 +16,7 @@ from worker.compiler.packed import POOLINGS, Packing
 from worker.compiler.parameters import Parameters
 from worker.compiler.standard import lowered
 from worker.config import CheckpointError
-from worker.graph_form import Dialect, GraphForm, Layout
+from worker.graph_form import Dialect, GraphForm, Layout, Precision
 from worker.heads import DenseHead, architecture_of
 
 PADDED = GraphForm()
@@ -54,7 +54,7 @@ def compile_checkpoint(
         Graph("encoder", directory, lowering=lowering) as graph,
     ):
         tokens = _inputs(graph, checkpoint, form.layout)
-        encoded = _encoded(checkpoint, family, Parameters(graph, weights), tokens)
+        encoded = _encoded(checkpoint, family, Parameters(graph, weights), tokens, form.precision)
         for head in checkpoint.heads:
             add_head(encoded, head)
         if hidden_states:
@@ -93,12 +93,20 @@ def _inputs(graph: Graph, checkpoint: Checkpoint, layout: Layout) -> Tokens:
 
 
 def _encoded(
-    checkpoint: Checkpoint, family: Family, parameters: Parameters, tokens: Tokens
+    checkpoint: Checkpoint,
+    family: Family,
+    parameters: Parameters,
+    tokens: Tokens,
+    precision: Precision,
 ) -> Encoded:
     below = parameters.below(family.prefix)
     # Checkpoints that were saved without a head have the encoder at the top.
     encoder = below if family.words in below else parameters
-    hidden = family.body(encoder, checkpoint.config, tokens)
+    with parameters.graph.computing(precision):
+        hidden = family.body(encoder, checkpoint.config, tokens)
+    if precision != Precision.FLOAT32:
+        states = parameters.graph.node("Cast", hidden.states, to=TensorProto.FLOAT)
+        hidden = Hidden(states, hidden.size)
     return Encoded(
         root=checkpoint.root,
         config=checkpoint.config,

@@ -55,13 +55,16 @@ class Sizes:
 
 
 def layers(
-    own: Parameters, path: str, names: LayerNames, sizes: Sizes, hidden: str, tokens: Tokens
+    parameters: Parameters, path: str, names: LayerNames, sizes: Sizes, hidden: str, tokens: Tokens
 ) -> str:
     """Add every layer, below `path` and its number, of texts alone in a row or packed."""
     packing = tokens.packing
-    lengths, bias = (tokens.lengths, "") if packing is None else ("", packing.bias)
+    if packing is None:
+        lengths, bias = tokens.lengths, ""
+    else:
+        lengths, bias = "", parameters.graph.node("CastLike", packing.bias, hidden)
     for index in range(sizes.layers):
-        hidden = layer(own.below(f"{path}.{index}"), names, sizes, hidden, lengths, bias)
+        hidden = layer(parameters.below(f"{path}.{index}"), names, sizes, hidden, lengths, bias)
     return hidden
 
 

@@ -60,7 +60,7 @@ def test_packed_texts_answer_as_the_original(tmp_path, golden, kind):
     compile_checkpoint(Checkpoint.open(golden.directory), tmp_path, form=form)
     ids = Rows.of(golden).ids
     rows = best_fit([len(each) for each in ids], 128, 16)
-    engine = kind.open(tmp_path / "model.onnx", 1)
+    engine = kind.open(tmp_path / "model.onnx", 1, 64)
     answers = engine.run(pack(ids, rows, 128, 16))["dense"]
     array, tolerance = golden.outputs["dense"]
     assert len(rows) < len(ids)
