@@ -30,7 +30,7 @@ from sie.worker.v1.adoption_pb2 import AdoptionAnswer, AdoptionOffer
 from sie.worker.v1.worker_status_pb2 import WorkerState
 from worker import metrics
 from worker.device import Device
-from worker.engines.onnxruntime_cpu import available_cores
+from worker.engines.sessions import available_cores
 from worker.heartbeat import Heartbeat
 from worker.hosting import ModelHost
 from worker.loader import Loader
@@ -55,6 +55,7 @@ class Settings:
     machine_profile: str = setting("SIE_MACHINE_PROFILE", "cpu")
     bundle: str = setting("SIE_BUNDLE", "default")
     preload_models: tuple[str, ...] = setting("SIE_PRELOAD_MODELS", ())
+    engine: str = setting("SIE_ENGINE", "auto")
     cache_dir: Path = setting("SIE_CACHE_DIR", Path("~/.cache/sie").expanduser())
     # What all models together may take. 0: a share of what is available.
     memory_bytes: int = setting("SIE_MEMORY_BYTES", 0)
@@ -141,7 +142,7 @@ def _host(
         client,
         lane,
         settings.worker_id,
-        Loader(settings.cache_dir, Locator(settings.cache_dir, hub), memory),
+        Loader(settings.cache_dir, Locator(settings.cache_dir, hub), memory, settings.engine),
         Device(available_cores()),
         Residence(
             Limits(budget, settings.min_residence_s),

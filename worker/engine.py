@@ -97,6 +97,20 @@ def _padded(rows: Sequence[NDArray[np.int32]]) -> NDArray[np.int32]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class PackedBatch:
+    """Tokenised texts that are computed together, several to a row.
+
+    Attributes:
+        input_ids: (rows, tokens) int32, C order, one text behind the other.
+        lengths: (rows, texts) int32, the tokens of each text of a row, 0 behind the last.
+
+    """
+
+    input_ids: NDArray[np.int32]
+    lengths: NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ImageBatch:
     """Preprocessed images that are computed together.
 
@@ -114,8 +128,8 @@ class ImageBatch:
         return cls(np.stack(images))
 
 
-Batch = TokenBatch | ImageBatch
-"""What an engine computes; a graph takes one kind, texts or images."""
+Batch = TokenBatch | PackedBatch | ImageBatch
+"""What an engine computes; a graph takes one kind: texts, rows of texts, or images."""
 
 
 class Engine(Protocol):

@@ -37,8 +37,8 @@ class EngineCache:
         self._engines = root / "engines"
         self._digests = ContentDigests(root / "digests")
 
-    def key(self, checkpoint: Checkpoint, *, engine: str, precision: str) -> str:
-        """Return what names the compiled graph of this checkpoint.
+    def key(self, checkpoint: Checkpoint, *, form: str) -> str:
+        """Return what names the graph of this checkpoint, compiled in that form.
 
         Raises:
             CheckpointError: a weights file is missing.
@@ -50,8 +50,7 @@ class EngineCache:
             # Some graphs know single tokens by their id.
             "tokenizer": [self._digest(path) for path in checkpoint.tokenizer_files()],
             "compiler": _compiler_digest(),
-            "engine": engine,
-            "precision": precision,
+            "form": form,
         }
         return digest_of(json.dumps(parts, sort_keys=True).encode())
 

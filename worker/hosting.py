@@ -28,6 +28,7 @@ from worker import metrics
 from worker.device import Device
 from worker.failures import RETRY_AFTER_S, class_of, load_failed
 from worker.hosted import Hosted
+from worker.load_report import record_load
 from worker.loader import Loader
 from worker.loading import LoadedModel
 from worker.memory import release_unused
@@ -218,11 +219,7 @@ class ModelHost:
         hosted.state = _LOADED
         model_id = hosted.model_id
         self._attempts.pop(model_id, None)
-        for phase, seconds in loaded.seconds.items():
-            metrics.model_load_seconds.labels(model_id, phase).set(seconds)
-        phases = {f"{name}_s": round(s, 3) for name, s in loaded.seconds.items()}
-        fields = {"model": model_id, "memory_bytes": hosted.memory_bytes, **phases}
-        log.info("model loaded", extra={"fields": fields})
+        record_load(model_id, loaded)
 
     async def _let_go(self, hosted: Hosted, reason: str) -> None:
         hosted.progress.cancelled = True

@@ -15,6 +15,7 @@ from sie.inference.v1.model_service_pb2 import InputType
 from sie.registry.v1.model_pb2 import Model
 from worker.checkpoint import Checkpoint
 from worker.encode_settings import output_for
+from worker.engines.choose import AUTO
 from worker.failures import ErrorClass, LoadError
 from worker.loading import LoadedModel, load
 from worker.memory import Memory, release_unused
@@ -48,10 +49,14 @@ class Loader:
         cache_dir: where compiled graphs are kept.
         locator: finds or fetches their files.
         memory: where they are loaded to.
+        engine: the engine of every model, or `auto`.
 
     """
 
-    def __init__(self, cache_dir: Path, locator: Locator, memory: Memory) -> None:
+    def __init__(
+        self, cache_dir: Path, locator: Locator, memory: Memory, engine: str = AUTO
+    ) -> None:
+        self._engine = engine
         self._cache_dir = cache_dir
         self._locator = locator
         self._memory = memory
@@ -89,7 +94,9 @@ class Loader:
     def _load(self, model: Model, directory: Path) -> tuple[LoadedModel, Cost]:
         before = self._memory.used_bytes()
         try:
-            loaded = load(directory, self._cache_dir, overrides=overrides_of(model))
+            loaded = load(
+                directory, self._cache_dir, engine=self._engine, overrides=overrides_of(model)
+            )
             check_abilities(model, loaded)
         finally:
             # What reading and compiling took is no cost of the model, nor of a failed load.

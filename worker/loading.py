@@ -10,15 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
+from worker.batcher import BatchLimits
 from worker.checkpoint import Checkpoint
 from worker.engine import Batch, Engine, EngineError
-from worker.engine_cache import EngineCache
-from worker.engines.onnxruntime_cpu import NAME, OnnxRuntimeCpu
+from worker.engines.catalog import REFERENCE
+from worker.engines.choose import Choice
 from worker.heads import Output
 from worker.late_interaction import open_tokenizer
+from worker.opening import EngineOpener
 from worker.overrides import Overrides, overridden
 from worker.packing import pack_images, pack_texts
 from worker.preprocessor import ImagePreprocessor
+from worker.probe import DEFAULT_LIMITS, CostModel, limits_of
 from worker.relevance import Relevance, relevance_of
 from worker.special_tokens import special_tokens
 from worker.tokenizer import Tokenizer
@@ -26,7 +29,6 @@ from worker.vision import GRAPH, Vision, has_vision
 
 # Short and long rows, so that padding and the masks are exercised too.
 _CANARY_TEXTS = ("canary", "The canary sang in the mine, and so the miners went on working.")
-_PRECISION = "float32"
 
 _VERBS = {
     Output.DENSE: ("encode", "score"),
@@ -60,10 +62,12 @@ class LoadedModel:
         prompts: texts to put before an input, by name, such as `query`.
         default_prompt: what is put before an input that is neither query nor document.
         weightless: ids that token weights are dropped for.
-        seconds: how long each phase of loading took: read, compile, session, warm_up.
+        seconds: how long each phase of loading took: read, choose, compile, session, warm_up.
         labels: what logits stand for, in their order; empty where the checkpoint does not say.
         vision: images to vectors, for a model that reads them too.
         relevance: how a pair's logits become a score, for a model that has such.
+        choice: why this engine runs it.
+        cost: of a run of the engine, where it was measured.
 
     """
 
@@ -78,6 +82,13 @@ class LoadedModel:
     labels: tuple[str, ...] = ()
     vision: Vision | None = None
     relevance: Relevance | None = None
+    choice: Choice | None = None
+    cost: CostModel | None = None
+
+    @property
+    def limits(self) -> BatchLimits:
+        """How batches are shaped for the engine."""
+        return DEFAULT_LIMITS if self.cost is None else limits_of(self.cost)
 
     @property
     def verbs(self) -> frozenset[str]:
@@ -90,6 +101,7 @@ def load(
     cache_dir: Path,
     *,
     cores: int | None = None,
+    engine: str = REFERENCE.name,
     overrides: Overrides | None = None,
 ) -> LoadedModel:
     """Open a checkpoint, compile it unless the cache holds it, and run a canary through it.
@@ -99,33 +111,35 @@ def load(
         cache_dir: where compiled graphs are kept; created if need be, shared by processes.
         cores: how many cores the engine uses; all that this process may run on by default.
         overrides: what the registry says instead of the checkpoint.
+        engine: an engine's name, or `auto` for the fastest of those at hand.
 
     Raises:
         CheckpointError: the checkpoint is incomplete, corrupt or not supported.
         LoadError: the checkpoint cannot do what the registry says.
         CanaryError: the loaded model answers with something other than finite numbers.
-        EngineError: the engine rejects the graph.
+        EngineError: the engine is not at hand, or rejects the graph.
 
     """
     seconds: dict[str, float] = {}
-    cache = EngineCache(cache_dir)
     with _timed(seconds, "read"):
         checkpoint = overridden(Checkpoint.open(directory), overrides or Overrides())
         tokenizer = open_tokenizer(checkpoint)
-        key = cache.key(checkpoint, engine=NAME, precision=_PRECISION)
+        opener = EngineOpener(checkpoint, cache_dir, engine, cores)
+    with _timed(seconds, "choose"):
+        profile = opener.profile()
     with _timed(seconds, "compile"):
-        compiled = cache.find(key) or _compile(cache, key, checkpoint)
+        compiled = opener.compiled(profile.choice.engine)
     with _timed(seconds, "session"):
-        engine = OnnxRuntimeCpu(compiled / "model.onnx", cores=cores)
-        vision = _vision(checkpoint, compiled, cores)
+        opened = opener.open(profile.choice.engine)
+        vision = _vision(checkpoint, compiled, opener, profile.choice.engine)
     with _timed(seconds, "warm_up"):
-        shapes = check_canary(tokenizer, engine, checkpoint.outputs)
+        shapes = check_canary(tokenizer, opened, checkpoint.outputs)
         if vision is not None:
             check_image_canary(vision, shapes[Output.DENSE])
     named = special_tokens(checkpoint)
     return LoadedModel(
         tokenizer=tokenizer,
-        engine=engine,
+        engine=opened,
         sizes=_sizes(checkpoint, shapes),
         max_length=checkpoint.max_length,
         prompts=checkpoint.prompts,
@@ -135,6 +149,8 @@ def load(
         labels=checkpoint.labels,
         vision=vision,
         relevance=relevance_of(checkpoint, shapes.get(Output.LOGITS, (0,))[-1]),
+        choice=profile.choice,
+        cost=profile.cost,
     )
 
 
@@ -185,20 +201,15 @@ def _sizes(checkpoint: Checkpoint, shapes: Mapping[Output, tuple[int, ...]]) -> 
     return sizes
 
 
-def _vision(checkpoint: Checkpoint, compiled: Path, cores: int | None) -> Vision | None:
+def _vision(
+    checkpoint: Checkpoint, compiled: Path, opener: EngineOpener, engine: str
+) -> Vision | None:
     if not has_vision(compiled):
         return None
     preprocessor = ImagePreprocessor.open(checkpoint.directory)
     # Where it is left out, the size is that of most towers; it is only counted with.
     patch_size = checkpoint.config.below("vision_config").positive("patch_size") or 16
-    return Vision(preprocessor, OnnxRuntimeCpu(compiled / GRAPH, cores=cores), patch_size)
-
-
-def _compile(cache: EngineCache, key: str, checkpoint: Checkpoint) -> Path:
-    # Importing onnx takes as long as a warm start.
-    from worker.compiler import compile_checkpoint  # noqa: PLC0415
-
-    return cache.build(key, lambda work: compile_checkpoint(checkpoint, work))
+    return Vision(preprocessor, opener.open(engine, GRAPH), patch_size)
 
 
 @contextmanager

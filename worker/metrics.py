@@ -44,3 +44,12 @@ model_evictions = Counter(
 memory_budget_bytes = Gauge(
     "sie_worker_memory_budget_bytes", "What all models together may take; 0 is no bound"
 )
+engine_run_seconds = Gauge(
+    "sie_worker_engine_run_seconds", "What a run costs beside its tokens", ["model", "engine"]
+)
+engine_token_seconds = Gauge(
+    "sie_worker_engine_token_seconds", "What a token costs in a run", ["model", "engine"]
+)
+batch_max_tokens = Gauge(
+    "sie_worker_batch_max_tokens", "Tokens in a batch at most, with padding", ["model", "engine"]
+)

@@ -39,9 +39,6 @@ from worker.runner import Computed, Runner, Waiting
 
 log = logging.getLogger(__name__)
 
-# Measured for MiniLM on two cores: what fits the cache beats what fills a batch.
-_LIMITS = BatchLimits(max_tokens=512, max_rows=64, run_cost_tokens=6)
-
 # Assumed until the first batches have been measured.
 _INITIAL_TOKENS_PER_SECOND = 20_000.0
 _INITIAL_TOKENS_PER_MESSAGE = 64.0
@@ -87,10 +84,12 @@ class ServedModel:
         self._deliveries: dict[int, Delivery] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._empty = asyncio.Event()
-        self._tokens_per_second = _INITIAL_TOKENS_PER_SECOND
+        self._tokens_per_second = (
+            loaded.cost.tokens_per_second if loaded.cost else _INITIAL_TOKENS_PER_SECOND
+        )
         self._tokens_per_message = _INITIAL_TOKENS_PER_MESSAGE
         self.used_at = time.monotonic()
-        self._limits = _limits(model)
+        self._limits = _limits(model, loaded)
         self._share = share
         self._relieve = relieve
         self._texts = self._runner(loaded.engine, pack_texts)
@@ -327,6 +326,6 @@ class ServedModel:
         )
 
 
-def _limits(model: Model) -> BatchLimits:
-    max_tokens = overrides_of(model).max_batch_tokens or _LIMITS.max_tokens
-    return replace(_LIMITS, max_tokens=max_tokens)
+def _limits(model: Model, loaded: LoadedModel) -> BatchLimits:
+    max_tokens = overrides_of(model).max_batch_tokens or loaded.limits.max_tokens
+    return replace(loaded.limits, max_tokens=max_tokens)

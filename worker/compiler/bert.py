@@ -14,7 +14,7 @@ from worker.compiler.blocks import Embeddings, embed
 from worker.compiler.body import Classifier, Family, Hidden, Tokens
 from worker.compiler.parameters import Parameters
 from worker.compiler.positions import places_after_padding
-from worker.compiler.postnorm import LayerNames, Sizes, layer
+from worker.compiler.postnorm import LayerNames, Sizes, layers
 from worker.config import CheckpointError, Config
 
 _NAMES = LayerNames(
@@ -41,9 +41,7 @@ def _encoder(parameters: Parameters, config: Config, tokens: Tokens, *, first_pl
     _reject_variants(config)
     sizes = Sizes.read(config)
     hidden = _embeddings(parameters.below("embeddings"), config, tokens, sizes, first_place)
-    for index in range(sizes.layers):
-        own = parameters.below(f"encoder.layer.{index}")
-        hidden = layer(own, _NAMES, sizes, hidden, tokens.lengths)
+    hidden = layers(parameters, "encoder.layer", _NAMES, sizes, hidden, tokens)
     return Hidden(hidden, sizes.hidden)
 
 
@@ -79,6 +77,7 @@ BERT = Family(
     words="embeddings.word_embeddings.weight",
     sequence=Classifier("classifier", dense="pooler.dense", below_prefix=True),
     token=Classifier("classifier"),
+    packs=True,
     masked_lm=Classifier(
         "cls.predictions.bias",
         dense="cls.predictions.transform.dense",

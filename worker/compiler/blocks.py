@@ -60,6 +60,8 @@ def embed(graph: Graph, tokens: Tokens, tables: Embeddings, places: str = "") ->
     `places`, (rows, tokens) int32, are rows of the table of positions; "" counts from 0.
     """
     norm = tables.norm
+    if not places and tokens.packing is not None:
+        places = tokens.packing.places
     inputs = [tokens.ids, tokens.types or "", tables.words, tables.positions, tables.types]
     inputs += [norm.scale, norm.bias, *(["", places] if places else [])]
     hidden, _ = graph.nodes(

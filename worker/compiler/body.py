@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from worker.compiler.packed import Packing
 from worker.compiler.parameters import Parameters
 from worker.config import CheckpointError, Config
 from worker.heads import Pooling
@@ -20,7 +21,8 @@ class Tokens:
         lengths: (rows,) int32, how many tokens of each row can be attended to.
         types: (rows, tokens) int32, which text of a pair a token belongs to; None where the
             model is not told.
-        max_length: the longest row that the graph must take.
+        max_length: the longest text that the graph must take.
+        packing: where several texts share a row; None where each has its own.
 
     """
 
@@ -28,6 +30,7 @@ class Tokens:
     lengths: str
     types: str | None
     max_length: int
+    packing: Packing | None = None
 
     def require_positions(self, places: int, config: Config) -> None:
         """Raise CheckpointError if a table of positions is shorter than the longest row."""
@@ -88,6 +91,7 @@ class Family:
             whose weight are the token vectors.
         causal_lm: the weight of the head of ...ForCausalLM, if supported; where it is absent it
             is the token vectors.
+        packs: whether the body heeds `Tokens.packing`.
 
     """
 
@@ -98,3 +102,4 @@ class Family:
     token: Classifier | None = None
     masked_lm: Classifier | None = None
     causal_lm: str = ""
+    packs: bool = False

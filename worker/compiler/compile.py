@@ -7,18 +7,28 @@ from pathlib import Path
 from onnx import TensorProto
 
 from worker.checkpoint import Checkpoint
-from worker.compiler.body import Family, Tokens
+from worker.compiler.body import Family, Hidden, Tokens
 from worker.compiler.dual import DUALS, compile_dual
 from worker.compiler.families import family_of
 from worker.compiler.gliner import compile_gliner
 from worker.compiler.graph import Graph
 from worker.compiler.heads import Encoded, add_head
+from worker.compiler.packed import POOLINGS, Packing
 from worker.compiler.parameters import Parameters
-from worker.heads import SpanHead, architecture_of
+from worker.compiler.standard import lowered
+from worker.config import CheckpointError
+from worker.graph_form import Dialect, GraphForm, Layout, Precision
+from worker.heads import DenseHead, SpanHead, architecture_of
+
+PADDED = GraphForm()
 
 
 def compile_checkpoint(
-    checkpoint: Checkpoint, directory: Path, *, hidden_states: bool = False
+    checkpoint: Checkpoint,
+    directory: Path,
+    *,
+    hidden_states: bool = False,
+    form: GraphForm = PADDED,
 ) -> None:
     """Write `model.onnx` and `model.weights` into an existing directory.
 
@@ -34,17 +44,21 @@ def compile_checkpoint(
             finite.
 
     """
+    lowering = lowered if form.dialect == Dialect.STANDARD else None
     dual = DUALS.get(architecture_of(checkpoint.config))
     if dual is not None:
-        compile_dual(dual, checkpoint, directory)
+        compile_dual(dual, checkpoint, directory, lowering)
         return
     if isinstance(checkpoint.heads[0], SpanHead):
         compile_gliner(checkpoint, directory)
         return
     family = family_of(checkpoint.config)
-    with checkpoint.weights() as weights, Graph("encoder", directory) as graph:
-        tokens = _inputs(graph, checkpoint)
-        encoded = _encoded(checkpoint, family, Parameters(graph, weights), tokens)
+    with (
+        checkpoint.weights() as weights,
+        Graph("encoder", directory, lowering=lowering) as graph,
+    ):
+        tokens = _inputs(graph, checkpoint, form.layout)
+        encoded = _encoded(checkpoint, family, Parameters(graph, weights), tokens, form.precision)
         for head in checkpoint.heads:
             add_head(encoded, head)
         if hidden_states:
@@ -53,7 +67,27 @@ def compile_checkpoint(
         graph.save()
 
 
-def _inputs(graph: Graph, checkpoint: Checkpoint) -> Tokens:
+def packs(checkpoint: Checkpoint) -> bool:
+    """Whether the packed layout is supported: by the family, and by every head."""
+    if architecture_of(checkpoint.config) in DUALS or not family_of(checkpoint.config).packs:
+        return False
+    return all(
+        isinstance(head, DenseHead) and head.pooling in POOLINGS for head in checkpoint.heads
+    )
+
+
+def _packed_inputs(graph: Graph, checkpoint: Checkpoint) -> Tokens:
+    if not packs(checkpoint):
+        raise CheckpointError(checkpoint.config.path, "texts of this model cannot share a row")
+    ids = graph.input("input_ids", TensorProto.INT32, ("rows", "tokens"))
+    lengths = graph.input("lengths", TensorProto.INT32, ("rows", "texts"))
+    packing = Packing.of(graph, ids, lengths)
+    return Tokens(ids, lengths, None, checkpoint.max_length, packing)
+
+
+def _inputs(graph: Graph, checkpoint: Checkpoint, layout: Layout) -> Tokens:
+    if layout == Layout.PACKED:
+        return _packed_inputs(graph, checkpoint)
     dims = ("rows", "tokens")
     ids = graph.input("input_ids", TensorProto.INT32, dims)
     lengths = graph.input("lengths", TensorProto.INT32, ("rows",))
@@ -63,12 +97,20 @@ def _inputs(graph: Graph, checkpoint: Checkpoint) -> Tokens:
 
 
 def _encoded(
-    checkpoint: Checkpoint, family: Family, parameters: Parameters, tokens: Tokens
+    checkpoint: Checkpoint,
+    family: Family,
+    parameters: Parameters,
+    tokens: Tokens,
+    precision: Precision,
 ) -> Encoded:
     below = parameters.below(family.prefix)
     # Checkpoints that were saved without a head have the encoder at the top.
     encoder = below if family.words in below else parameters
-    hidden = family.body(encoder, checkpoint.config, tokens)
+    with parameters.graph.computing(precision):
+        hidden = family.body(encoder, checkpoint.config, tokens)
+    if precision != Precision.FLOAT32:
+        states = parameters.graph.node("Cast", hidden.states, to=TensorProto.FLOAT)
+        hidden = Hidden(states, hidden.size)
     return Encoded(
         root=checkpoint.root,
         config=checkpoint.config,

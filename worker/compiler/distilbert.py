@@ -5,7 +5,7 @@ from __future__ import annotations
 from worker.compiler.blocks import Embeddings, embed
 from worker.compiler.body import Classifier, Family, Hidden, Tokens
 from worker.compiler.parameters import Parameters
-from worker.compiler.postnorm import LayerNames, Sizes, layer
+from worker.compiler.postnorm import LayerNames, Sizes, layers
 from worker.config import Config
 
 _NAMES = LayerNames(
@@ -22,9 +22,7 @@ def distilbert(parameters: Parameters, config: Config, tokens: Tokens) -> Hidden
     """Add the encoder."""
     sizes = Sizes.read(config)
     hidden = _embeddings(parameters.below("embeddings"), config, tokens, sizes)
-    for index in range(sizes.layers):
-        own = parameters.below(f"transformer.layer.{index}")
-        hidden = layer(own, _NAMES, sizes, hidden, tokens.lengths)
+    hidden = layers(parameters, "transformer.layer", _NAMES, sizes, hidden, tokens)
     return Hidden(hidden, sizes.hidden)
 
 
@@ -46,6 +44,7 @@ DISTILBERT = Family(
     words="embeddings.word_embeddings.weight",
     sequence=Classifier("classifier", dense="pre_classifier", activation="relu"),
     token=Classifier("classifier"),
+    packs=True,
     masked_lm=Classifier(
         "vocab_projector.bias",
         dense="vocab_transform",

@@ -15,7 +15,7 @@ from onnx import TensorProto
 from worker.checkpoint import Checkpoint
 from worker.compiler.body import Hidden, Tokens
 from worker.compiler.clip import clip_image, clip_text
-from worker.compiler.graph import VISION_FILE, Graph
+from worker.compiler.graph import VISION_FILE, Graph, Lowering
 from worker.compiler.parameters import Parameters
 from worker.compiler.pooling import unit_length
 from worker.compiler.siglip import siglip_image, siglip_text
@@ -42,7 +42,9 @@ DUALS: dict[str, Dual] = {
 }
 
 
-def compile_dual(dual: Dual, checkpoint: Checkpoint, directory: Path) -> None:
+def compile_dual(
+    dual: Dual, checkpoint: Checkpoint, directory: Path, lowering: Lowering | None = None
+) -> None:
     """Write the four files of both graphs into an existing directory.
 
     Raises:
@@ -51,10 +53,10 @@ def compile_dual(dual: Dual, checkpoint: Checkpoint, directory: Path) -> None:
 
     """
     with checkpoint.weights() as weights:
-        with Graph("text", directory) as graph:
+        with Graph("text", directory, lowering=lowering) as graph:
             vectors = dual.text(Parameters(graph, weights), checkpoint, _tokens(graph, checkpoint))
             _finish(graph, checkpoint, vectors)
-        with Graph("vision", directory, file=VISION_FILE) as graph:
+        with Graph("vision", directory, file=VISION_FILE, lowering=lowering) as graph:
             _finish(graph, checkpoint, dual.image(Parameters(graph, weights), checkpoint))
 
 

@@ -11,14 +11,18 @@ reading it. The same calls give the same bytes.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import ml_dtypes
 import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
+
+from worker.graph_form import Precision
 
 MODEL_FILE = "model.onnx"
 VISION_FILE = "vision.onnx"
@@ -34,14 +38,36 @@ _ALIGNMENT_BYTES = 64
 # Shapes, axes and scalars must be in the graph itself, where shape inference sees them.
 _INLINE_BYTES = 1024
 
+_ELEMENTS = {
+    Precision.FLOAT32: TensorProto.FLOAT,
+    Precision.FLOAT16: TensorProto.FLOAT16,
+    Precision.BFLOAT16: TensorProto.BFLOAT16,
+}
+# The largest of float16: what hides a token must stay finite.
+_LARGEST_HALF = 65504.0
+
 Dims = tuple[str | int, ...]
+
+Lowering = Callable[["Graph", str, Sequence[str], Mapping[str, Any]], list[str]]
+"""Adds other nodes in place of a fused operator's, and returns its outputs."""
 
 
 class Graph:
     """An ONNX graph under construction. Values are named by strings, as in ONNX itself."""
 
-    def __init__(self, name: str, directory: Path, *, file: str = MODEL_FILE) -> None:
+    def __init__(
+        self,
+        name: str,
+        directory: Path,
+        *,
+        file: str = MODEL_FILE,
+        lowering: Lowering | None = None,
+    ) -> None:
+        """Open the files of a graph; `lowering` replaces every fused operator."""
         self._name = name
+        self._lowering = lowering
+        self._shared: dict[str, str] = {}
+        self._precision = Precision.FLOAT32
         self._model_file = directory / file
         self._weights_file = self._model_file.with_suffix(".weights")
         self._weights = self._weights_file.open("wb")
@@ -63,6 +89,8 @@ class Graph:
 
     def constant(self, name: str, array: NDArray[Any]) -> str:
         """Add a constant, once by name, and return its name."""
+        if array.dtype == np.float32 and self._precision != Precision.FLOAT32:
+            name, array = f"{name}/{self._precision}", _rounded(array, self._precision)
         if name not in self._constants:
             small = array.nbytes < _INLINE_BYTES
             self._constants[name] = (
@@ -74,6 +102,19 @@ class Graph:
         """Add a one-dimensional int64 constant, named by its values."""
         name = "int64/" + "_".join(map(str, values))
         return self.constant(name, np.array(values, dtype=np.int64))
+
+    @contextmanager
+    def computing(self, precision: Precision) -> Iterator[None]:
+        """Within this, constants and casts to float32 are of that precision instead."""
+        before, self._precision = self._precision, precision
+        yield
+        self._precision = before
+
+    def once(self, key: str, add: Callable[[], str]) -> str:
+        """Return the value that `add` adds, the same one for the same key."""
+        if key not in self._shared:
+            self._shared[key] = add()
+        return self._shared[key]
 
     def node(self, operator: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         """Add a node with one output and return the output's name; "" omits an input."""
@@ -89,6 +130,10 @@ class Graph:
         **attributes: Any,
     ) -> list[str]:
         """Add a node and return the names of its outputs."""
+        if operator == "Cast" and attributes["to"] == TensorProto.FLOAT:
+            attributes["to"] = _ELEMENTS[self._precision]
+        if domain == CONTRIB and self._lowering is not None:
+            return self._lowering(self, operator, inputs, attributes)
         name = f"{operator}/{self._counts[operator]}"
         self._counts[operator] += 1
         results = [f"{name}:{index}" for index in range(outputs)]
@@ -121,7 +166,9 @@ class Graph:
             self._outputs,
             initializer=list(self._constants.values()),
         )
-        opsets = [helper.make_opsetid("", _OPSET), helper.make_opsetid(CONTRIB, 1)]
+        opsets = [helper.make_opsetid("", _OPSET)]
+        if self._lowering is None:
+            opsets.append(helper.make_opsetid(CONTRIB, 1))
         model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
         model.producer_name = "sie"
         return model
@@ -133,10 +180,18 @@ class Graph:
             "offset": self._weights.tell(),
             "length": array.nbytes,
         }
-        self._weights.write(np.ascontiguousarray(array).data)
+        # As bytes: the buffer protocol has no word for bfloat16.
+        self._weights.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
         tensor = TensorProto(name=name, dims=array.shape)
         tensor.data_type = helper.np_dtype_to_tensor_dtype(array.dtype)
         tensor.data_location = TensorProto.EXTERNAL
         for key, value in place.items():
             tensor.external_data.add(key=key, value=str(value))
         return tensor
+
+
+def _rounded(array: NDArray[np.float32], precision: Precision) -> NDArray[Any]:
+    if precision == Precision.FLOAT16:
+        return np.clip(array, -_LARGEST_HALF, _LARGEST_HALF).astype(np.float16)
+    rounded: NDArray[Any] = array.astype(ml_dtypes.bfloat16)
+    return rounded

@@ -11,6 +11,7 @@ from onnx import TensorProto
 from worker.compiler.blocks import ACTIVATIONS, activate, activated, linear, normalized
 from worker.compiler.body import Classifier, Family, Hidden, Tokens
 from worker.compiler.graph import Dims, Graph
+from worker.compiler.packed import pooled_texts
 from worker.compiler.parameters import Linear, Parameters, dotted
 from worker.compiler.pooling import pooled, token_mask, unit_length, without_padding
 from worker.config import CheckpointError, Config
@@ -82,11 +83,15 @@ def add_head(encoded: Encoded, head: Head) -> None:
 
 
 def _dense(encoded: Encoded, head: DenseHead) -> tuple[str, Dims]:
-    vectors = pooled(encoded.graph, encoded.hidden.states, encoded.tokens.lengths, head.pooling)
+    packing, states = encoded.tokens.packing, encoded.hidden.states
+    if packing is None:
+        vectors = pooled(encoded.graph, states, encoded.tokens.lengths, head.pooling)
+    else:
+        vectors = pooled_texts(encoded.graph, states, packing, head.pooling)
     vectors, size = _projected(encoded, vectors, head.projections)
     if head.normalize:
         vectors = unit_length(encoded.graph, vectors)
-    return vectors, ("rows", size)
+    return vectors, ("rows", size) if packing is None else ("rows", "texts", size)
 
 
 def _multivector(encoded: Encoded, head: MultivectorHead) -> tuple[str, Dims]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from worker.compiler.blocks import activated, checked_activation, projected, self_attention
+from worker.compiler.body import Tokens
 from worker.compiler.parameters import Parameters
 from worker.config import CheckpointError, Config
 
@@ -51,6 +52,20 @@ class Sizes:
                 config.path, "hidden_size is not a multiple of num_attention_heads"
             )
         return sizes
+
+
+def layers(
+    parameters: Parameters, path: str, names: LayerNames, sizes: Sizes, hidden: str, tokens: Tokens
+) -> str:
+    """Add every layer, below `path` and its number, of texts alone in a row or packed."""
+    packing = tokens.packing
+    if packing is None:
+        lengths, bias = tokens.lengths, ""
+    else:
+        lengths, bias = "", parameters.graph.node("CastLike", packing.bias, hidden)
+    for index in range(sizes.layers):
+        hidden = layer(parameters.below(f"{path}.{index}"), names, sizes, hidden, lengths, bias)
+    return hidden
 
 
 def layer(

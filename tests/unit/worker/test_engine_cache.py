@@ -23,8 +23,8 @@ def never(_directory):
     pytest.fail("built although the cache holds it")
 
 
-def key_of(cache, directory, *, engine="cpu", precision="float32"):
-    return cache.key(Checkpoint.open(directory), engine=engine, precision=precision)
+def key_of(cache, directory, *, form="fused-padded"):
+    return cache.key(Checkpoint.open(directory), form=form)
 
 
 def test_an_entry_is_built_once_and_then_found(tmp_path):
@@ -68,12 +68,11 @@ def test_a_failed_build_leaves_nothing_behind(tmp_path):
     assert [path.name for path in (tmp_path / "engines").iterdir()] == ["key.lock"]
 
 
-def test_the_key_covers_weights_configuration_engine_and_precision(checkpoint_copy, tmp_path):
+def test_the_key_covers_weights_configuration_and_form(checkpoint_copy, tmp_path):
     directory = checkpoint_copy("bert_mean")
     cache = EngineCache(tmp_path / "cache")
     keys = [key_of(cache, directory)]
-    keys.append(key_of(cache, directory, engine="other"))
-    keys.append(key_of(cache, directory, precision="int8"))
+    keys.append(key_of(cache, directory, form="standard-padded"))
     (directory / "1_Pooling/config.json").write_text('{"pooling_mode": "cls"}')
     keys.append(key_of(cache, directory))
     config = json.loads((directory / "config.json").read_bytes())

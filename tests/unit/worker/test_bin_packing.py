@@ -1,0 +1,78 @@
+"""Texts that share a row are all there, fit, and answer as they do alone."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.unit.worker.goldens import TEXTS, UNIT, Rows
+from worker.bin_packing import best_fit, fill, pack, unpacked
+from worker.checkpoint import Checkpoint
+from worker.compiler import compile_checkpoint
+from worker.compiler.compile import packs
+from worker.config import CheckpointError
+from worker.engines.catalog import at_hand
+from worker.graph_form import GraphForm, Layout
+
+lengths = st.lists(st.integers(1, 128), max_size=120)
+PACKED = [golden for golden in TEXTS if golden.name.split("_")[0] in {"bert", "distilbert"}]
+PACKED = [golden for golden in PACKED if packs(Checkpoint.open(golden.directory))]
+
+
+@given(lengths, st.integers(1, 16))
+def test_every_text_is_in_one_row_and_no_row_is_over_full(lengths, row_texts):
+    rows = best_fit(lengths, 128, row_texts)
+    assert sorted(index for row in rows for index in row) == list(range(len(lengths)))
+    assert all(sum(lengths[index] for index in row) <= 128 for row in rows)
+    assert all(1 <= len(row) <= row_texts for row in rows)
+
+
+@given(lengths)
+def test_no_two_rows_could_have_been_one(lengths):
+    rows = best_fit(lengths, 128, len(lengths) or 1)
+    taken = sorted(sum(lengths[index] for index in row) for row in rows)
+    assert all(one + other > 128 for one, other in itertools.pairwise(taken))
+
+
+@given(lengths)
+def test_fill_is_the_share_of_tokens(lengths):
+    rows = best_fit(lengths, 128, 128)
+    assert 0 < fill(lengths, len(rows), 128) <= 1
+
+
+@pytest.mark.parametrize("mean", [22, 53])
+def test_rows_of_many_texts_are_nine_tenths_full(mean):
+    drawn = np.clip(np.random.default_rng(0).poisson(mean, 512), 3, 128).tolist()
+    assert fill(drawn, len(best_fit(drawn, 256, 64)), 256) >= 0.9
+
+
+def test_a_text_longer_than_a_row_is_refused():
+    with pytest.raises(ValueError, match="200 tokens fits no row of 128"):
+        best_fit([5, 200], 128, 8)
+
+
+@pytest.mark.parametrize("golden", PACKED, ids=str)
+@pytest.mark.parametrize("kind", at_hand(), ids=lambda kind: kind.name)
+def test_packed_texts_answer_as_the_original(tmp_path, golden, kind):
+    form = GraphForm(kind.form.dialect, Layout.PACKED)
+    compile_checkpoint(Checkpoint.open(golden.directory), tmp_path, form=form)
+    ids = Rows.of(golden).ids
+    rows = best_fit([len(each) for each in ids], 128, 16)
+    engine = kind.open(tmp_path / "model.onnx", 1, 64)
+    answers = engine.run(pack(ids, rows, 128, 16))["dense"]
+    array, tolerance = golden.outputs["dense"]
+    assert len(rows) < len(ids)
+    assert tolerance >= UNIT
+    np.testing.assert_allclose(
+        unpacked(answers, rows), golden.reference[array], atol=tolerance, rtol=0
+    )
+
+
+@pytest.mark.parametrize("name", ["mpnet", "bge_m3", "splade_bert", "colbert"])
+def test_models_whose_texts_cannot_share_a_row_say_so(tmp_path, name):
+    checkpoint = Checkpoint.open(TEXTS[0].directory.parent / name)
+    assert not packs(checkpoint)
+    with pytest.raises(CheckpointError, match="cannot share a row"):
+        compile_checkpoint(checkpoint, tmp_path, form=GraphForm(layout=Layout.PACKED))

@@ -1,0 +1,100 @@
+"""`auto` takes the fastest engine that answers as the reference does."""
+
+import numpy as np
+import pytest
+
+from worker.engine import EngineError, TokenBatch
+from worker.engines.catalog import ENGINES, REFERENCE, EngineKind, engine_kind
+from worker.engines.choose import Measurement, compare, lowest_cosine, pick
+from worker.graph_form import GraphForm
+from worker.loading import load
+
+BATCH = TokenBatch.pack([np.arange(1, 9, dtype=np.int32)])
+
+
+def measured(engine, seconds, cosine=1.0, *, exact=True, error=""):
+    return Measurement(engine, seconds, cosine, exact, error)
+
+
+class Fake:
+    streams = 1
+
+    def __init__(self, name, answer=None):
+        self.name, self.answer = name, answer
+
+    def run(self, batch, outputs=()):
+        if self.answer is None:
+            raise EngineError("no such operator")
+        return {"dense": np.array([self.answer], dtype=np.float32)}
+
+    def close(self):
+        pass
+
+
+def kinds(*names):
+    return [EngineKind(name, GraphForm(), lambda: "", None) for name in names]
+
+
+def test_the_fastest_is_taken_and_the_reason_names_all():
+    choice = pick([measured("a", 0.02), measured("b", 0.01)])
+    assert choice.engine == "b"
+    assert choice.reason == "a 20.0 ms, cosine 1.000000; b 10.0 ms, cosine 1.000000"
+
+
+def test_what_noise_could_explain_changes_nothing():
+    assert pick([measured("a", 0.0100), measured("b", 0.0098)]).engine == "a"
+
+
+@pytest.mark.parametrize(("cosine", "taken"), [(0.9996, "half"), (0.9994, "full")])
+def test_half_precision_must_keep_the_error_budget(cosine, taken):
+    choice = pick([measured("full", 0.02), measured("half", 0.01, cosine, exact=False)])
+    assert choice.engine == taken
+    assert ("beyond the error budget: half" in choice.reason) == (taken == "full")
+
+
+def test_an_exact_engine_that_differs_is_not_taken():
+    assert pick([measured("a", 0.02), measured("b", 0.01, 0.9998)]).engine == "a"
+
+
+def test_an_engine_that_fails_is_left_out_with_its_reason():
+    engines = {"a": Fake("a", [1, 0]), "b": Fake("b")}
+    results = compare(kinds("a", "b", "c"), engines, BATCH, failures={"c": "no device"})
+    choice = pick(results)
+    assert choice.engine == "a"
+    assert "b failed: no such operator; c failed: no device" in choice.reason
+
+
+def test_an_answer_that_is_not_finite_is_nothing_like_the_reference():
+    theirs = {"dense": np.ones((1, 2), np.float32)}
+    assert lowest_cosine({"dense": np.full((1, 2), np.nan, np.float32)}, theirs) == 0.0
+    assert lowest_cosine(theirs, theirs) == pytest.approx(1.0)
+
+
+def test_an_unknown_engine_is_an_error_that_names_those_there_are():
+    with pytest.raises(EngineError, match=f"no engine abacus; there are .*{REFERENCE.name}"):
+        engine_kind("abacus")
+
+
+@pytest.mark.parametrize("name", [name for name, kind in ENGINES.items() if kind.missing()])
+def test_an_engine_that_cannot_run_here_says_why(name):
+    with pytest.raises(EngineError, match=name):
+        engine_kind(name)
+
+
+def test_a_second_start_neither_chooses_nor_measures(tmp_path, golden, monkeypatch):
+    directory = golden("bert_mean").directory
+    first = load(directory, tmp_path, cores=1, engine="auto")
+    monkeypatch.setattr("worker.opening.compare", None)
+    monkeypatch.setattr("worker.opening.measure", None)
+    second = load(directory, tmp_path, cores=1, engine="auto")
+    assert (second.choice, second.cost) == (first.choice, first.cost)
+    assert second.engine.name == first.choice.engine
+    assert second.limits == first.limits
+
+
+def test_a_damaged_profile_is_measured_again(tmp_path, golden):
+    directory = golden("bert_mean").directory
+    load(directory, tmp_path, cores=1)
+    for file in tmp_path.glob("profiles/*.json"):
+        file.write_text("{")
+    assert load(directory, tmp_path, cores=1).choice.engine == REFERENCE.name

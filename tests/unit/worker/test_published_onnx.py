@@ -1,0 +1,76 @@
+"""A graph with the inputs of `transformers` serves as it is, pooled here."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from tests.unit.worker.goldens import GOLDEN, UNIT, Golden, Rows
+from worker.checkpoint import Checkpoint
+from worker.compiler import compile_checkpoint
+from worker.engine import EngineError
+from worker.engines.published_onnx import PublishedOnnx, pooled
+from worker.heads import Pooling
+
+
+@pytest.fixture
+def published(tmp_path):
+    """The compiled graph of a checkpoint behind inputs as `transformers` exports them."""
+
+    def publish(name):
+        checkpoint = Checkpoint.open(GOLDEN / name)
+        compile_checkpoint(checkpoint, tmp_path, hidden_states=True)
+        model = onnx.load(tmp_path / "model.onnx", load_external_data=False)
+        graph = model.graph
+        graph.node.insert(0, helper.make_node("Cast", ["input_ids"], ["ids"], to=TensorProto.INT32))
+        mask = helper.make_node("Cast", ["attention_mask"], ["mask"], to=TensorProto.INT32)
+        graph.node.insert(1, mask)
+        axes = helper.make_tensor("axes", TensorProto.INT64, [1], [1])
+        graph.initializer.append(axes)
+        total = helper.make_node("ReduceSum", ["mask", "axes"], ["lengths"], keepdims=0)
+        graph.node.insert(2, total)
+        for node in graph.node[3:]:
+            node.input[:] = ["ids" if each == "input_ids" else each for each in node.input]
+        del graph.input[:]
+        for each in ("input_ids", "attention_mask"):
+            shape = ["batch", "sequence"]
+            graph.input.append(helper.make_tensor_value_info(each, TensorProto.INT64, shape))
+        hidden = [each for each in graph.output if each.name == "last_hidden_state"]
+        del graph.output[:]
+        graph.output.extend(hidden)
+        onnx.save(model, tmp_path / "published.onnx")
+        return PublishedOnnx(tmp_path / "published.onnx", checkpoint, cores=1)
+
+    return publish
+
+
+@pytest.mark.parametrize("name", ["bert_mean", "bert_cls"])
+def test_a_graph_of_hidden_states_answers_as_the_original(published, name):
+    golden = Golden(name, {})
+    answers = published(name).run(Rows.of(golden).batch())
+    expected = golden.reference["embeddings"]
+    np.testing.assert_allclose(answers["dense"], expected, atol=UNIT, rtol=0)
+
+
+def test_a_graph_without_a_fitting_output_is_a_clear_error(published, tmp_path):
+    published("bert_mean")
+    checkpoint = Checkpoint.open(GOLDEN / "bert_nli")
+    with pytest.raises(EngineError, match="has outputs last_hidden_state, none of which"):
+        PublishedOnnx(tmp_path / "published.onnx", checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        (Pooling.MEAN, [1.5, 0]),
+        (Pooling.CLS, [1, 0]),
+        (Pooling.LAST_TOKEN, [2, 0]),
+        (Pooling.MAX, [2, 0]),
+        (Pooling.MEAN_SQRT_LEN, [3 / np.sqrt(2), 0]),
+        (Pooling.WEIGHTED_MEAN, [5 / 3, 0]),
+    ],
+)
+def test_padding_never_counts(mode, expected):
+    states = np.array([[[1, 0], [2, 0], [99, 99]]], dtype=np.float32)
+    vectors = pooled(states, np.array([2], np.int32), mode)
+    np.testing.assert_allclose(vectors[0], expected, rtol=1e-6)

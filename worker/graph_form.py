@@ -1,0 +1,44 @@
+"""In which form a checkpoint is compiled: what an engine can read, and how texts lie in a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Dialect(StrEnum):
+    """Which operators a graph is made of."""
+
+    FUSED = "fused"
+    """ONNX and the fused operators of ONNX Runtime's `com.microsoft` domain."""
+    STANDARD = "standard"
+    """The operators of the ONNX standard alone, for everybody else."""
+
+
+class Layout(StrEnum):
+    """How texts lie in the rows of a batch."""
+
+    PADDED = "padded"
+    """One text a row, padded to the longest."""
+    PACKED = "packed"
+    """Several texts a row, one behind the other."""
+
+
+class Precision(StrEnum):
+    """What an encoder computes in; its heads, inputs and outputs are always float32."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    BFLOAT16 = "bfloat16"
+
+
+@dataclass(frozen=True, slots=True)
+class GraphForm:
+    """A form of graph; engines that want the same share one cache entry."""
+
+    dialect: Dialect = Dialect.FUSED
+    layout: Layout = Layout.PADDED
+    precision: Precision = Precision.FLOAT32
+
+    def __str__(self) -> str:
+        return f"{self.dialect}-{self.layout}-{self.precision}"

@@ -1,0 +1,52 @@
+"""What was measured about a model on this machine, kept so that a warm start measures nothing.
+
+<root>/profiles/<key>.json      the engine that was chosen and why, and what a run of it costs
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from worker.content import digest_of, write_atomically
+from worker.engines.choose import Choice
+from worker.probe import CostModel
+
+
+@dataclass(frozen=True, slots=True)
+class EngineProfile:
+    """An engine for a model.
+
+    Attributes:
+        choice: the engine, and why it.
+        cost: of its runs; None where that could not be measured.
+
+    """
+
+    choice: Choice
+    cost: CostModel | None
+
+
+class ProfileStore:
+    """Profiles by what decides them: the checkpoint, the engines and the machine."""
+
+    def __init__(self, root: Path) -> None:
+        self._directory = root / "profiles"
+
+    def find(self, parts: dict[str, object]) -> EngineProfile | None:
+        """Return what was kept, or None where there is nothing, or nothing readable."""
+        try:
+            kept = json.loads(self._path(parts).read_bytes())
+            cost = kept["cost"] and CostModel(**kept["cost"])
+            return EngineProfile(Choice(**kept["choice"]), cost)
+        except (OSError, ValueError, TypeError, KeyError):
+            return None
+
+    def keep(self, parts: dict[str, object], profile: EngineProfile) -> None:
+        """Keep a profile."""
+        write_atomically(self._path(parts), json.dumps(asdict(profile)).encode())
+
+    def _path(self, parts: dict[str, object]) -> Path:
+        key = digest_of(json.dumps(parts, sort_keys=True).encode())
+        return self._directory / f"{key}.json"
