@@ -4,9 +4,9 @@
     busy    one core a run, a run a core      cores wait for nobody under load
 
 A run takes the first where no other is in flight, of any model, else the second. On 2 idle
-cores both give MiniLM the same throughput. With other processes on those cores the second gives 1.3 times as
-much or more, since a thread that lost its core holds up no others, while the first answers a
-lone text of 16 tokens in two thirds of the time.
+cores both give MiniLM the same throughput. With other processes on those cores the second
+gives 1.3 times as much or more, since a thread that lost its core holds up no others, while the
+first answers a lone text of 16 tokens in two thirds of the time.
 
 The second is opened when it is first wanted, beside the work: a model that never has two runs at
 once does not pay for it, in memory or in time to its first answer.
