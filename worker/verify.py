@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 
 from worker.checkpoint import Checkpoint
 from worker.compiler import compile_checkpoint
-from worker.config import Config
+from worker.config import CheckpointError, Config
 from worker.engine import Batch, ImageBatch, TokenBatch
 from worker.engines.catalog import EngineKind
-from worker.heads import DenseHead, MultivectorHead, Output
+from worker.heads import DenseHead, MultivectorHead, Output, SpanHead
 from worker.late_interaction import open_tokenizer
 from worker.tokenizer import TokenizedText
 from worker.vision import GRAPH
@@ -133,6 +133,8 @@ def verify(
 
     """
     checkpoint = Checkpoint.open(directory)
+    if any(isinstance(head, SpanHead) for head in checkpoint.heads):
+        raise CheckpointError(directory, "scores spans against labels, which is not compared yet")
     inputs = Config.read(directory / "inputs.json").values
     arrays = dict(np.load(reference))
     cases, comparisons = _cases(checkpoint, inputs, arrays)

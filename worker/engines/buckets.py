@@ -3,7 +3,7 @@
     tokens   16  32  48  64  96  128  192  256  384  512 ...     two to an octave
     rows      1   2   4   8   16 ...                             one to an octave
 
-Padding to the next bucket costs at most half as many tokens again, and a third on the average.
+From 32 tokens up, padding to the next bucket costs at most half as many tokens again.
 """
 
 from __future__ import annotations
@@ -57,9 +57,10 @@ def padded(batch: TokenBatch, shape: Shape) -> TokenBatch:
     lengths = np.ones(shape.rows, dtype=np.int32)
     lengths[:rows] = batch.lengths
     types = None if batch.type_ids is None else _placed(batch.type_ids, shape)
+    marks = None if batch.marks is None else _placed(batch.marks, shape)
     assert rows <= shape.rows
     assert tokens <= shape.tokens
-    return TokenBatch(_placed(batch.input_ids, shape), lengths, types)
+    return TokenBatch(_placed(batch.input_ids, shape), lengths, types, marks)
 
 
 def trimmed(

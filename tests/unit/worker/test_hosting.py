@@ -20,9 +20,17 @@ from worker.failures import RETRY_AFTER_S, ErrorClass, class_of
 from worker.hosting import ModelHost
 from worker.loader import Cost
 from worker.placement import Limits, Residence
+from worker.probe import DEFAULT_LIMITS
 from worker.sources import SourceError
 
 LOADED = ModelState.MODEL_STATE_LOADED
+LOADED_MODEL = SimpleNamespace(
+    seconds={},
+    engine=SimpleNamespace(name="fake"),
+    choice=None,
+    cost=None,
+    limits=DEFAULT_LIMITS,
+)
 FAILED = ModelState.MODEL_STATE_FAILED
 LOADING = ModelState.MODEL_STATE_LOADING
 
@@ -74,7 +82,7 @@ class FakeLoader:
         self.loads.append(model.model_id)
         if error := self.errors.get(model.model_id):
             raise error
-        return SimpleNamespace(seconds={}), Cost(50, 60)
+        return LOADED_MODEL, Cost(50, 60)
 
     def close(self):
         pass

@@ -1,6 +1,7 @@
 """What the registry says of a model is done, or the load is refused with the reason."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -86,5 +87,6 @@ def test_pooling_without_a_dense_vector_is_refused(tmp_path):
 
 
 def test_batches_hold_as_many_tokens_as_the_registry_allows():
-    assert _limits(model(profiles={"default": {"max_batch_tokens": 77}})).max_tokens == 77
-    assert isinstance(_limits(model()), BatchLimits)
+    loaded = SimpleNamespace(limits=BatchLimits(512, 64, 6))
+    assert _limits(model(profiles={"default": {"max_batch_tokens": 77}}), loaded).max_tokens == 77
+    assert _limits(model(), loaded) == loaded.limits

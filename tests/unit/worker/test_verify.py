@@ -9,10 +9,12 @@ from safetensors.numpy import load_file, save_file
 
 from cli.commands.verify import command
 from tests.unit.worker.goldens import GOLDEN
+from worker.config import CheckpointError
 from worker.engines.catalog import at_hand
 from worker.verify import Comparison, verify
 
-FOLDERS = sorted(path.parent for path in GOLDEN.glob("*/inputs.json"))
+SPANS = GOLDEN / "gliner"
+FOLDERS = sorted({path.parent for path in GOLDEN.glob("*/inputs.json")} - {SPANS})
 
 
 @pytest.mark.parametrize("directory", FOLDERS, ids=lambda path: path.name)
@@ -76,3 +78,8 @@ def test_exact_engines_are_held_to_differences_and_others_to_cosines(
     allowed = 1e-5 if exact else 0.999
     each = Comparison("engine", "dense", "embeddings", difference, cosine, allowed, exact)
     assert each.agrees is agrees
+
+
+def test_spans_scored_against_labels_are_not_claimed_to_be_compared(tmp_path):
+    with pytest.raises(CheckpointError, match="not compared yet"):
+        verify(SPANS, SPANS / "reference.npz", at_hand(), tmp_path)
