@@ -47,6 +47,7 @@ tools: ## Build grpcurl into .sie/tools, for the tests that use it (needs Go)
 
 bench: setup ## Run the benchmarks
 	@$(BIN)/python benchmarks/wire.py
+	@$(BIN)/python benchmarks/shapes.py
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 
 lock: setup ## Resolve the dependencies anew into requirements/lock.txt

@@ -45,10 +45,10 @@ class EngineCache:
 
         """
         parts = {
-            "weights": [self._digest(path) for path in checkpoint.weight_files()],
+            "weights": [self.digest(path) for path in checkpoint.weight_files()],
             "recipe": checkpoint.recipe(),
             # Some graphs know single tokens by their id.
-            "tokenizer": [self._digest(path) for path in checkpoint.tokenizer_files()],
+            "tokenizer": [self.digest(path) for path in checkpoint.tokenizer_files()],
             "compiler": _compiler_digest(),
             "form": form,
         }
@@ -84,7 +84,8 @@ class EngineCache:
             self._digests.remember(entry / file, digest)
         return entry
 
-    def _digest(self, path: Path) -> str:
+    def digest(self, path: Path) -> str:
+        """Return the digest of a checkpoint's file; raise CheckpointError if it is missing."""
         try:
             return self._digests.of(path)
         except OSError as error:

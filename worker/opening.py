@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from worker.checkpoint import Checkpoint
+from worker.checkpoint import Checkpoint, CheckpointError
 from worker.engine import Engine, EngineError, TokenBatch
 from worker.engine_cache import EngineCache
 from worker.engines.catalog import at_hand, engine_kind
@@ -25,6 +25,10 @@ from worker.profile import EngineProfile, ProfileStore
 log = logging.getLogger(__name__)
 
 TEXT_GRAPH = "model.onnx"
+
+PUBLISHED = "onnxruntime-cpu-published"
+"""The engine of a graph that the repository ships: for models that are not compiled here."""
+_PUBLISHED_GRAPH = Path("onnx/model.onnx")
 
 # What engines are compared on: as much work as a batch of short texts, of equal lengths.
 _PROBE_ROWS, _PROBE_TOKENS = 8, 32
@@ -50,6 +54,8 @@ class EngineOpener:
         self._cores = cores
         self._kinds = at_hand() if setting == AUTO else [engine_kind(setting)]
         self._setting = setting
+        published = checkpoint.root / _PUBLISHED_GRAPH
+        self._published = published if published.exists() else None
         self._chosen: dict[str, Engine] = {}
 
     def profile(self) -> EngineProfile:
@@ -62,20 +68,27 @@ class EngineOpener:
         """
         names = [kind.name for kind in self._kinds]
         parts = {
-            "checkpoint": self._key(self._kinds[0].form),
+            "checkpoint": self._identity(),
             "setting": self._setting,
             **fingerprint(names, self._cores),
         }
         kept = self._profiles.find(parts)
         if kept is not None:
             return kept
-        choice = self._choose()
+        try:
+            choice = self._choose()
+        except CheckpointError as error:
+            if self._published is None:
+                raise
+            choice = Choice(PUBLISHED, f"the published graph, since {error}")
         profile = EngineProfile(choice, self._measure(choice.engine))
         self._profiles.keep(parts, profile)
         return profile
 
     def compiled(self, name: str) -> Path:
         """Return the directory of the graphs that an engine reads, compiling them if need be."""
+        if name == PUBLISHED and self._published is not None:
+            return self._published.parent
         form = engine_kind(name).form
         key = self._key(form)
         return self._cache.find(key) or self._compile(key, form)
@@ -88,8 +101,19 @@ class EngineOpener:
         opened = self._chosen.pop(name, None) if graph == TEXT_GRAPH else None
         if opened is not None:
             return opened
+        if name == PUBLISHED and self._published is not None:
+            return _published_engine(self._published, self._checkpoint, self._cores)
         path, longest = self.compiled(name) / graph, self._checkpoint.max_length
         return engine_kind(name).open(path, self._cores, longest)
+
+    def _identity(self) -> str:
+        """Return what the checkpoint's weights are, wherever they lie."""
+        try:
+            return self._key(self._kinds[0].form)
+        except CheckpointError:
+            if self._published is None:
+                raise
+            return self._cache.digest(self._published)
 
     def _choose(self) -> Choice:
         if len(self._kinds) == 1:
@@ -135,6 +159,13 @@ class EngineOpener:
         return self._cache.build(
             key, lambda work: compile_checkpoint(self._checkpoint, work, form=form)
         )
+
+
+def _published_engine(graph: Path, checkpoint: Checkpoint, cores: int | None) -> Engine:
+    # Imported by those who use it: it imports ONNX Runtime.
+    from worker.engines.published_onnx import PublishedOnnx  # noqa: PLC0415
+
+    return PublishedOnnx(graph, checkpoint, cores=cores)
 
 
 def _run(engine: Engine, rows: int, tokens: int) -> None:

@@ -26,6 +26,7 @@ class EngineKind:
         open: opens `model.onnx` or `vision.onnx`, on so many cores, or all for None, for rows of
             at most so many tokens.
         exact: whether it computes in float32.
+        on_cpu: whether its time is the CPU's.
 
     """
 
@@ -34,6 +35,7 @@ class EngineKind:
     missing: Callable[[], str]
     open: Callable[[Path, int | None, int], Engine]
     exact: bool = True
+    on_cpu: bool = True
 
 
 def _onnxruntime_cpu(model: Path, cores: int | None, _: int) -> Engine:
@@ -86,6 +88,7 @@ ENGINES: dict[str, EngineKind] = {
             partial(_onnxruntime_gpu, onnxruntime_gpu.CUDA),
             # Products may be rounded to TF32.
             exact=False,
+            on_cpu=False,
         ),
         EngineKind(
             onnxruntime_gpu.CUDA_FP16,
@@ -93,6 +96,7 @@ ENGINES: dict[str, EngineKind] = {
             partial(onnxruntime_gpu.missing, onnxruntime_gpu.CUDA_FP16),
             partial(_onnxruntime_gpu, onnxruntime_gpu.CUDA_FP16),
             exact=False,
+            on_cpu=False,
         ),
         EngineKind(
             onnxruntime_gpu.TENSORRT_FP16,
@@ -100,6 +104,7 @@ ENGINES: dict[str, EngineKind] = {
             partial(onnxruntime_gpu.missing, onnxruntime_gpu.TENSORRT_FP16),
             partial(_onnxruntime_gpu, onnxruntime_gpu.TENSORRT_FP16),
             exact=False,
+            on_cpu=False,
         ),
         EngineKind(
             tensorrt_plan.NAME_FP16,
@@ -107,6 +112,7 @@ ENGINES: dict[str, EngineKind] = {
             tensorrt_plan.missing,
             partial(_tensorrt, tensorrt_plan.NAME_FP16),
             exact=False,
+            on_cpu=False,
         ),
         EngineKind(
             tensorrt_plan.NAME_BF16,
@@ -114,6 +120,7 @@ ENGINES: dict[str, EngineKind] = {
             tensorrt_plan.missing,
             partial(_tensorrt, tensorrt_plan.NAME_BF16),
             exact=False,
+            on_cpu=False,
         ),
     )
 }

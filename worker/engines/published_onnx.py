@@ -23,7 +23,6 @@ from worker.engines.sessions import available_cores
 from worker.heads import DenseHead, Output, Pooling
 
 NAME = "onnxruntime-cpu-published"
-GRAPH = Path("onnx/model.onnx")
 
 _HIDDEN_STATES = ("last_hidden_state", "token_embeddings")
 _POOLED = "sentence_embedding"
@@ -111,8 +110,8 @@ def pooled(states: NDArray[Any], lengths: NDArray[np.int32], mode: Pooling) -> N
         case Pooling.MEAN:
             weights = real / lengths[:, None]
         case Pooling.MAX:
-            peaks = np.where(real[:, :, None], states, -np.inf).max(axis=1)
-            return np.asarray(peaks, dtype=np.float32)
+            highest: NDArray[np.float32] = np.where(real[:, :, None], states, -np.inf).max(axis=1)
+            return highest.astype(np.float32)
     weights = np.broadcast_to(weights, real.shape).astype(np.float32)
     found: NDArray[np.float32] = np.einsum("rt,rts->rs", weights, states.astype(np.float32))
     return found
@@ -121,7 +120,8 @@ def pooled(states: NDArray[Any], lengths: NDArray[np.int32], mode: Pooling) -> N
 def unit_length(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Scale each row to Euclidean norm 1; a zero vector stays zero."""
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.asarray(vectors / np.where(norms, norms, 1), dtype=np.float32)
+    scaled: NDArray[np.float32] = np.divide(vectors, np.where(norms, norms, 1), dtype=np.float32)
+    return scaled
 
 
 def _source(model: Path, output: Output, session: Any) -> str:

@@ -1,5 +1,7 @@
 """A graph with the inputs of `transformers` serves as it is, pooled here."""
 
+import shutil
+
 import numpy as np
 import onnx
 import pytest
@@ -11,6 +13,8 @@ from worker.compiler import compile_checkpoint
 from worker.engine import EngineError
 from worker.engines.published_onnx import PublishedOnnx, pooled
 from worker.heads import Pooling
+from worker.loading import load
+from worker.opening import PUBLISHED
 
 
 @pytest.fixture
@@ -57,6 +61,21 @@ def test_a_graph_without_a_fitting_output_is_a_clear_error(published, tmp_path):
     checkpoint = Checkpoint.open(GOLDEN / "bert_nli")
     with pytest.raises(EngineError, match="has outputs last_hidden_state, none of which"):
         PublishedOnnx(tmp_path / "published.onnx", checkpoint)
+
+
+def test_a_repository_with_nothing_but_its_graph_loads(published, tmp_path):
+    published("bert_mean")
+    directory = tmp_path / "repository"
+    shutil.copytree(GOLDEN / "bert_mean", directory)
+    (directory / "model.safetensors").unlink()
+    (directory / "onnx").mkdir()
+    for source, name in (("published.onnx", "model.onnx"), ("model.weights", "model.weights")):
+        shutil.copy(tmp_path / source, directory / "onnx" / name)
+    for _ in ("cold", "warm"):
+        model = load(directory, tmp_path / "cache", cores=1, engine="auto")
+        assert model.engine.name == PUBLISHED
+        assert "model.safetensors: is missing" in model.choice.reason
+        assert model.sizes == {"dense": 48}
 
 
 @pytest.mark.parametrize(
