@@ -117,7 +117,9 @@ class EngineOpener:
 
     def _choose(self) -> Choice:
         if len(self._kinds) == 1:
-            return Choice(self._kinds[0].name, "asked for, or alone at hand")
+            name = self._kinds[0].name
+            self._chosen[name] = self.open(name)
+            return Choice(name, "asked for, or alone at hand")
         engines, failures = self._open_all()
         batch = _rows(min(_PROBE_TOKENS, self._checkpoint.max_length), _PROBE_ROWS)
         choice = pick(compare(self._kinds, engines, batch, failures=failures))
