@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import PurePosixPath
 
+from servicekit.defaults import DEFAULT_BUNDLE, DEFAULT_PROFILE
 from servicekit.errors import invalid
 from sie.inference.v1.tensor_pb2 import OutputType
 from sie.registry.v1.model_pb2 import (
@@ -18,8 +19,6 @@ from sie.registry.v1.model_pb2 import (
 )
 
 MAX_MODEL_ID_LENGTH = 128
-DEFAULT_BUNDLE = "default"
-DEFAULT_PROFILE = "default"
 
 _MODEL_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]*")
 _PROFILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")

@@ -11,6 +11,7 @@ from config_service.metrics import Metrics
 from config_service.registry import Registry, model_not_found
 from config_service.watch import WatchHub
 from config_service.writer import RegistryWriter
+from servicekit.defaults import DEFAULT_BUNDLE_PRIORITY
 from servicekit.errors import invalid
 from servicekit.registry_state import Key
 from sie.registry.v1.registry_admin_service_pb2 import (
@@ -36,7 +37,6 @@ from sie.registry.v1.registry_service_pb2_grpc import RegistryServiceServicer
 
 MAX_PAGE_SIZE = 1000
 # What a bundle's priority of 0 stands for.
-DEFAULT_PRIORITY = 100
 
 
 class RegistryService(RegistryServiceServicer):
@@ -68,7 +68,7 @@ class RegistryService(RegistryServiceServicer):
     async def ListBundles(self, request: ListBundlesRequest, context: Any) -> ListBundlesResponse:
         bundles = sorted(
             self._registry.state.bundles.values(),
-            key=lambda bundle: (bundle.priority or DEFAULT_PRIORITY, bundle.bundle_id),
+            key=lambda bundle: (bundle.priority or DEFAULT_BUNDLE_PRIORITY, bundle.bundle_id),
         )
         return ListBundlesResponse(bundles=bundles, revision=self._registry.revision)
 

@@ -17,11 +17,11 @@ from nats.aio.client import Client
 from nats.js import api
 from nats.js.errors import BadRequestError
 
+from servicekit.defaults import DEFAULT_POOL
 from servicekit.subjects import DEAD_LETTERS_STREAM, DEAD_PREFIX, work_stream, work_wildcard
 
 log = logging.getLogger(__name__)
 
-DEFAULT_POOL = "default"
 ADVISORIES_STREAM = "SIE_ADVISORIES"
 MAX_DELIVERIES_ADVISORIES = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>"
 

@@ -7,6 +7,7 @@ from gateway.api import Call
 from gateway.cluster import Cluster
 from gateway.verbs import VERBS
 from gateway.workers import best_state
+from servicekit.defaults import DEFAULT_PROFILE
 from servicekit.errors import invalid
 from sie.inference.v1.model_service_pb2 import (
     GetModelRequest,
@@ -65,10 +66,8 @@ class ModelService:
             bundles=self._cluster.bundles_of(model),
             tasks=_tasks(model),
         )
-        for name in {validation.DEFAULT_PROFILE, *model.profiles}:
-            info.profiles[name].CopyFrom(
-                ModelProfile(is_default=name == validation.DEFAULT_PROFILE)
-            )
+        for name in {DEFAULT_PROFILE, *model.profiles}:
+            info.profiles[name].CopyFrom(ModelProfile(is_default=name == DEFAULT_PROFILE))
         if state == ModelState.MODEL_STATE_FAILED:
             error = next(e.last_error for _, e in hosting if e.state == state)
             info.last_error.CopyFrom(error)

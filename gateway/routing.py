@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from gateway.workers import lane_of
+from servicekit.defaults import DEFAULT_BUNDLE, DEFAULT_BUNDLE_PRIORITY, DEFAULT_POOL
 from servicekit.errors import SieError
 from servicekit.subjects import Lane
 from sie.errors.v1.error_reason_pb2 import ErrorReason
@@ -18,10 +19,6 @@ from sie.registry.v1.bundle_pb2 import Bundle
 from sie.registry.v1.machine_profile_pb2 import MachineProfile
 from sie.registry.v1.model_pb2 import Model
 from sie.worker.v1.worker_status_pb2 import WorkerStatus
-
-DEFAULT_POOL = "default"
-DEFAULT_BUNDLE = "default"
-DEFAULT_BUNDLE_PRIORITY = 100
 
 MACHINE_PROFILE_HEADER = "x-sie-machine-profile"
 POOL_HEADER = "x-sie-pool"

@@ -7,6 +7,7 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
 
+from servicekit.defaults import DEFAULT_PROFILE
 from servicekit.errors import SieError, invalid
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.inference.v1.item_pb2 import Item
@@ -15,7 +16,6 @@ from sie.inference.v1.tensor_pb2 import OutputType
 from sie.registry.v1.model_pb2 import Model
 
 MAX_ID_CHARACTERS = 256
-DEFAULT_PROFILE = "default"
 
 _IMAGE_FORMATS = frozenset({"", "png", "jpeg", "webp"})
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from servicekit.defaults import DEFAULT_PROFILE
 from sie.registry.v1 import model_pb2
 from sie.registry.v1.model_pb2 import Model, Profile
 from worker.checkpoint import Checkpoint
 from worker.failures import ErrorClass, LoadError
 from worker.heads import DenseHead, Pooling
 
-_DEFAULT_PROFILE = "default"
 _POOLINGS = {
     model_pb2.POOLING_MEAN: Pooling.MEAN,
     model_pb2.POOLING_CLS: Pooling.CLS,
@@ -49,7 +49,7 @@ def overrides_of(model: Model) -> Overrides:
         LoadError: its profiles contradict each other.
 
     """
-    default = model.profiles.get(_DEFAULT_PROFILE, Profile())
+    default = model.profiles.get(DEFAULT_PROFILE, Profile())
     for name, profile in model.profiles.items():
         for field in _SHARED:
             value = getattr(profile, field)

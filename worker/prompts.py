@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from servicekit.defaults import DEFAULT_PROFILE
 from sie.registry.v1.model_pb2 import Model, Profile
 from worker.loading import LoadedModel
 
@@ -9,7 +10,8 @@ from worker.loading import LoadedModel
 def profile_of(name: str, model: Model) -> Profile:
     """Return a profile over the one that it extends; an unknown one says nothing."""
     profiles = model.profiles
-    asked = profiles[name or "default"] if (name or "default") in profiles else Profile()
+    named = name or DEFAULT_PROFILE
+    asked = profiles[named] if named in profiles else Profile()
     if not asked.extends:
         return asked
     merged = Profile()

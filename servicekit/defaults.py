@@ -1,0 +1,6 @@
+"""What the registry means where a definition or a request names nothing (`proto/sie/registry`)."""
+
+DEFAULT_POOL = "default"
+DEFAULT_BUNDLE = "default"
+DEFAULT_PROFILE = "default"
+DEFAULT_BUNDLE_PRIORITY = 100
