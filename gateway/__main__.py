@@ -26,6 +26,8 @@ from gateway.http_face import HttpFace, Readiness
 from gateway.http_server import HttpServer
 from gateway.inference import InferenceService
 from gateway.models import ModelService
+from gateway.oip.rest import RestFace
+from gateway.oip.service import OpenInferenceService
 from gateway.workers import WorkerDirectory
 from servicekit import broker, logs
 from servicekit.grpc_server import GrpcServer
@@ -33,6 +35,7 @@ from servicekit.lifecycle import until_signal
 from servicekit.registry_view import RegistryView
 from servicekit.settings import describe, from_environment, setting
 from sie.inference.v1 import inference_service_pb2, model_service_pb2
+from sie.oip import open_inference_pb2
 from sie.pool.v1 import pool_service_pb2
 
 log = logging.getLogger("gateway")
@@ -86,10 +89,28 @@ async def run(settings: Settings) -> None:
 
         inference = inference_service_pb2.DESCRIPTOR.services_by_name["InferenceService"]
         models = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
+        open_inference = open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
         pools = pool_service_pb2.DESCRIPTOR.services_by_name["PoolService"]
+
+        def not_ready() -> list[str]:
+            reasons = [] if client.is_connected else ["the broker is not connected"]
+            return reasons + ([] if view.is_loaded else ["the registry was not read yet"])
+
+        def is_ready() -> bool:
+            return not not_ready()
+
+        verbs = InferenceService(cluster, dispatcher, settings.max_items)
+        tensors = OpenInferenceService(
+            cluster,
+            verbs,
+            ready=is_ready,
+            version=version("sie"),
+            max_elements=settings.max_items,
+        )
         services: list[tuple[ServiceDescriptor, object]] = [
-            (inference, InferenceService(cluster, dispatcher, settings.max_items)),
+            (inference, verbs),
             (models, ModelService(cluster)),
+            (open_inference, tensors),
             # In the contract and not provided yet: every rpc answers NOT_IMPLEMENTED.
             (pools, object()),
         ]
@@ -101,10 +122,6 @@ async def run(settings: Settings) -> None:
             machine_profile_of=cluster.machine_profile_label,
         )
 
-        def not_ready() -> list[str]:
-            reasons = [] if client.is_connected else ["the broker is not connected"]
-            return reasons + ([] if view.is_loaded else ["the registry was not read yet"])
-
         def readiness() -> Readiness:
             details = {"healthy_workers": len(workers.ready()), "revision": view.revision}
             return Readiness(not_ready(), details)
@@ -115,6 +132,14 @@ async def run(settings: Settings) -> None:
             ready=readiness,
             version=version("sie"),
             max_request_bytes=settings.max_request_bytes,
+            faces=[
+                RestFace(
+                    api,
+                    ready=is_ready,
+                    max_request_bytes=settings.max_request_bytes,
+                    max_elements=settings.max_items,
+                )
+            ],
         )
         http = HttpServer(face, settings.host, settings.http_port)
         grpc = GrpcServer(
@@ -128,7 +153,7 @@ async def run(settings: Settings) -> None:
         ports = {"http": await http.start(), "grpc": await grpc.start()}
         log.info("listening", extra={"fields": ports})
 
-        health = asyncio.create_task(_follow_health(grpc, lambda: not not_ready()))
+        health = asyncio.create_task(_follow_health(grpc, is_ready))
         stack.callback(health.cancel)
         await until_signal()
         health.cancel()

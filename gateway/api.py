@@ -187,7 +187,7 @@ class Api:
                 reply = await endpoint.implementation(message, call)
         except TimeoutError:
             if bound.expired():
-                raise _deadline_exceeded(timeout_s) from None
+                raise deadline_exceeded(timeout_s) from None
             raise
         if isinstance(reply, Message):
             return Reply(reply.SerializeToString(), {})
@@ -207,7 +207,7 @@ class Api:
         if len(bounds) == 1:
             bounds.append(self._default_timeout_s)
         if (bound := min(bounds)) <= 0:
-            raise _deadline_exceeded(0)
+            raise deadline_exceeded(0)
         return bound
 
 
@@ -251,7 +251,7 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _deadline_exceeded(timeout_s: float) -> SieError:
+def deadline_exceeded(timeout_s: float) -> SieError:
     return SieError(
         ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED,
         f"no result within {timeout_s:.3g} s",

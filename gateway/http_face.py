@@ -11,10 +11,9 @@ service definitions, which say all of it already.
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
-import orjson
 from google.protobuf.message import Message
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
@@ -55,7 +54,9 @@ class _Codec(NamedTuple):
     writer: ResponseWriter
 
 
-class _Request(NamedTuple):
+class Request(NamedTuple):
+    """A request whose body was not read yet."""
+
     scope: Scope
     metadata: Mapping[str, str]
     id: str
@@ -79,6 +80,19 @@ class _Request(NamedTuple):
             raise invalid("query", "not percent-encoded") from None
 
 
+class Face(Protocol):
+    """Paths that the services' annotations do not describe."""
+
+    def serves(self, path: str) -> bool:
+        """Whether an undecoded path is one of them."""
+
+    async def answer(self, request: Request) -> Response:
+        """The response to a request for one of them, also where the call fails."""
+
+    def paths(self) -> dict[str, Any]:
+        """The paths as OpenAPI describes them."""
+
+
 class HttpFace:
     """The ASGI application.
 
@@ -89,6 +103,7 @@ class HttpFace:
         version: sent as `x-sie-server-version`.
         max_request_bytes: larger bodies get 413.
         pages: more fixed paths.
+        faces: answer paths of their own.
     """
 
     def __init__(
@@ -100,6 +115,7 @@ class HttpFace:
         version: str,
         max_request_bytes: int,
         pages: Mapping[str, Page] | None = None,
+        faces: Sequence[Face] = (),
     ) -> None:
         self._api = api
         self._max_request_bytes = max_request_bytes
@@ -107,7 +123,8 @@ class HttpFace:
         self._routes = RouteTable(routes)
         self._codecs = {route: _codec(route) for route in routes}
         self._version_header = (b"x-sie-server-version", version.encode())
-        openapi = Response(200, orjson.dumps(document(routes, version)), {"content-type": JSON})
+        self._faces = faces
+        openapi = json_response(_with_paths(document(routes, version), faces))
         self._pages: dict[str, Page] = {
             "/healthz": lambda: json_response({"status": "ok"}),
             "/readyz": lambda: _readiness(ready()),
@@ -122,15 +139,18 @@ class HttpFace:
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
         with DisconnectWatch(receive) as watch:
-            request = _Request(scope, metadata, request_id_of(metadata), receive, watch)
+            request = Request(scope, metadata, request_id_of(metadata), receive, watch)
             response = await self._respond(request)
             await self._send(send, response, with_body=scope["method"] != "HEAD")
 
-    async def _respond(self, request: _Request) -> Response:
+    async def _respond(self, request: Request) -> Response:
         logs.request_id.set(request.id)
         try:
             if (page := self._pages.get(request.path)) is not None:
                 return _get(page, request)
+            for face in self._faces:
+                if face.serves(request.path):
+                    return await face.answer(request)
             return await self._transcode(request)
         except SieError as error:
             return error_response(error, request.id)
@@ -138,7 +158,7 @@ class HttpFace:
             log.exception("unexpected failure", extra={"fields": {"path": request.path}})
             return error_response(internal(), request.id)
 
-    async def _transcode(self, request: _Request) -> Response:
+    async def _transcode(self, request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
         route, captured = self._routes.find(method, request.path)
         codec = self._codecs[route]
@@ -162,13 +182,19 @@ class HttpFace:
         await send({"type": "http.response.body", "body": response.body if with_body else b""})
 
 
+def _with_paths(openapi: dict[str, Any], faces: Iterable[Face]) -> dict[str, Any]:
+    for face in faces:
+        openapi["paths"] |= face.paths()
+    return openapi
+
+
 def _codec(route: Route) -> _Codec:
     return _Codec(
         Binding(route), ResponseWriter(route.endpoint.response_class, route.response_body)
     )
 
 
-def _get(page: Page, request: _Request) -> Response:
+def _get(page: Page, request: Request) -> Response:
     if request.method not in ("GET", "HEAD"):
         raise MethodNotAllowed(request.method, request.path, ["GET"])
     return page()

@@ -53,7 +53,7 @@ class PathTemplate:
     def values(self, captured: tuple[str, ...]) -> list[tuple[str, str]]:
         """Field paths with the decoded values of what `match` gave."""
         return [
-            (field_path, _decode(field_path, text) if "%" in text else text)
+            (field_path, decoded(field_path, text) if "%" in text else text)
             for field_path, text in zip(self.variables, captured, strict=True)
         ]
 
@@ -102,7 +102,7 @@ class PathTemplate:
         return ValueError(f"path template {self.template!r}: {problem}")
 
 
-def _decode(field_path: str, text: str) -> str:
+def decoded(field_path: str, text: str) -> str:
     if _BAD_ESCAPE.search(text):
         raise invalid(field_path, "the path holds a % that is not an escape")
     try:

@@ -1,0 +1,83 @@
+"""What a verb brings to the open inference protocol: a module with these names."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from google.protobuf.message import Message
+
+from gateway.oip.tensors import Tensor
+from servicekit.errors import SieError, from_proto
+from sie.errors.v1.error_pb2 import Error
+from sie.registry.v1.model_pb2 import Model
+
+# Parameters by name; elements of inputs by name.
+Values = Mapping[str, Any]
+Elements = Mapping[str, list[bytes]]
+
+
+class TensorSpec(NamedTuple):
+    """A tensor that a model takes or gives; sizes that vary are -1."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+
+
+class Asked(NamedTuple):
+    """A request of a verb, and which inputs its items and its query come from."""
+
+    message: Message
+    items: str
+    query: str = ""
+
+
+class Given(NamedTuple):
+    """Outputs, and parameters of the response."""
+
+    tensors: list[Tensor]
+    parameters: dict[str, str]
+
+
+class TensorVerb(Protocol):
+    """The part of a verb that the others do not share."""
+
+    @property
+    def NAME(self) -> str:
+        """Name of the method of InferenceService."""
+
+    @property
+    def PARAMETERS(self) -> Sequence[str]:
+        """Names of the parameters."""
+
+    def answers(self, model: Model) -> bool:
+        """Return whether the verb can be asked of a model."""
+
+    def inputs(self, model: Model) -> list[TensorSpec]:
+        """Return the tensors that are taken."""
+
+    def outputs(self, model: Model, values: Values) -> list[TensorSpec]:
+        """Return the tensors that can be given where the parameters are `values`."""
+
+    def request(
+        self, model: Model, elements: Elements, wanted: Sequence[str], values: Values
+    ) -> Asked:
+        """Return the request; raise SieError where inputs or parameters are wrong."""
+
+    def read(self, body: bytes, wanted: Sequence[str]) -> Given:
+        """Return the tensors `wanted` from a serialised response.
+
+        Raises:
+            SieError: an item failed; tensors have no place for that.
+        """
+
+
+def raise_item_error(results: Any) -> None:
+    """Raise the first error among the results of items."""
+    for result in results:
+        if result.HasField("error"):
+            raise item_error(result)
+
+
+def item_error(result: Any) -> SieError:
+    # A packed twin's messages are of classes of their own.
+    return from_proto(Error.FromString(result.error.SerializeToString()))
