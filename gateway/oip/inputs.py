@@ -88,7 +88,7 @@ def _unpacked(raw: bytes, count: int, index: int) -> list[bytes]:
     try:
         return unpack_bytes(raw, count)
     except MalformedTensorError as error:
-        raise invalid(f"raw_input_contents[{index}]", str(error)) from None
+        raise invalid(f"inputs[{index}]", f"its raw contents: {error}") from None
 
 
 def _decoded(tensor: Any, elements: list[bytes], path: str) -> list[bytes]:

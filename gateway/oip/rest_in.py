@@ -7,6 +7,7 @@ The header Inference-Header-Content-Length says where the JSON of the second for
 in JSON are base64.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -115,7 +116,7 @@ class _Reader:
             return
         if is_image(tensor.name):
             tensor.parameters[CONTENT_TYPE].string_param = BASE64_CONTENT
-        message.raw_input_contents.append(self._json(value["data"], tensor.datatype, path))
+        message.raw_input_contents.append(self._json(value["data"], tensor, path))
 
     def _binary(self, size: int, path: str) -> bytes:
         field = f"{path}.parameters.{_BINARY_SIZE}"
@@ -127,11 +128,15 @@ class _Reader:
         self._position = last
         return self._tail[first:last]
 
-    def _json(self, data: Any, datatype: str, path: str) -> bytes:
-        if datatype != BYTES:
+    def _json(self, data: Any, tensor: Any, path: str) -> bytes:
+        if tensor.datatype != BYTES:
             # Refused for its type, whatever it holds.
             return b""
-        return pack_bytes(_strings(data, f"{path}.data", self._max_elements))
+        elements = list(_strings(data, f"{path}.data", self._max_elements))
+        if (count := math.prod(tensor.shape)) != len(elements):
+            problem = f"{len(elements)} elements are given, the shape has {count}"
+            raise FieldError(problem, f"{path}.data")
+        return pack_bytes(elements)
 
 
 def _strings(data: Any, path: str, limit: int) -> Iterator[bytes]:
