@@ -26,7 +26,7 @@ from gateway.http_face import HttpFace, Readiness
 from gateway.http_server import HttpServer
 from gateway.inference import InferenceService
 from gateway.models import ModelService
-from gateway.workers import WorkerDirectory
+from servicekit.workers import WorkerDirectory
 from servicekit import broker, logs
 from servicekit.grpc_server import GrpcServer
 from servicekit.lifecycle import until_signal

@@ -10,7 +10,7 @@ from nats.errors import Error as NatsError
 from gateway import routing
 from gateway.demand import RETRY_AFTER_S, Demand
 from gateway.dispatch import Dispatcher
-from gateway.workers import WorkerDirectory, best_state, lane_of
+from servicekit.workers import WorkerDirectory, best_state, lane_of
 from servicekit import subjects
 from servicekit.errors import SieError, from_proto
 from servicekit.registry_view import RegistryView

@@ -9,7 +9,7 @@ model ──► bundles that serve it, by priority ──► lanes with ready wo
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from gateway.workers import lane_of
+from servicekit.workers import lane_of
 from servicekit.defaults import DEFAULT_BUNDLE, DEFAULT_BUNDLE_PRIORITY, DEFAULT_POOL
 from servicekit.errors import SieError
 from servicekit.subjects import Lane

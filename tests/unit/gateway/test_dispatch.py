@@ -8,7 +8,7 @@ import pytest
 
 from gateway.cluster import Cluster
 from gateway.dispatch import Chunk, Dispatcher, PackedWorkResult
-from gateway.workers import WorkerDirectory
+from servicekit.workers import WorkerDirectory
 from servicekit import subjects
 from servicekit.errors import SieError, code_of
 from servicekit.subjects import Lane

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.workers import STALE_AFTER_S, WorkerDirectory, best_state
+from servicekit.workers import STALE_AFTER_S, WorkerDirectory, best_state
 from servicekit.subjects import Lane
 from sie.inference.v1.model_service_pb2 import ModelState
 from sie.worker.v1.worker_status_pb2 import HostedModel, WorkerState, WorkerStatus
