@@ -1,0 +1,148 @@
+"""The work queues of pools come and go with their pools.
+
+    pool created ─► queue made ─► … ─► pool deleted ─► what workers hold is finished
+                                                            ▼
+                      queue deleted ◄─ what waits is answered ◄─ sealed: takes nothing more
+
+Nothing is lost silently. Workers finish what they have pulled; what no worker has pulled is
+answered with POOL_NOT_FOUND, which is also what trying again would say. A sealed queue
+refuses what a gateway with an older view still publishes, so the caller hears of that, too.
+Cut off anywhere, the next round goes on: answers may be given twice, and gateways take one.
+"""
+
+import logging
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import suppress
+
+import orjson
+from google.protobuf.message import DecodeError
+from nats.aio.client import Client
+from nats.js import api
+from nats.js.errors import NotFoundError
+
+from config_service.answers import answer
+from config_service.pool_rules import pool_not_found
+from config_service.streams import REQUEST_TIMEOUT_S, Streams
+from servicekit.defaults import DEFAULT_POOL
+from servicekit.subjects import WORK_PREFIX, work_stream
+from sie.work.v1.work_item_pb2 import WorkItem
+
+log = logging.getLogger(__name__)
+
+# Work that a worker holds for longer than this is not waited for.
+FINISH_WITHIN_S = 15.0
+
+_STREAM_NAMES = "$JS.API.STREAM.NAMES"
+_PREFIX = work_stream("")
+
+
+class PoolStreams:
+    """Makes the queues of pools that exist, and ends those of pools that do not.
+
+    Args:
+        client: connection to the broker.
+        streams: makes streams.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(self, client: Client, streams: Streams, clock: Callable[[], float]) -> None:
+        self._client = client
+        self._js = client.jetstream(timeout=REQUEST_TIMEOUT_S)
+        self._streams = streams
+        self._clock = clock
+        self._ensured: set[str] = set()
+        self._orphan_since: dict[str, float] = {}
+
+    async def follow(self, pools: Iterable[str]) -> list[str]:
+        """Makes the queues that are missing, and returns the pools whose queue is left over.
+
+        Args:
+            pools: all that exist beside `default`.
+
+        Raises:
+            nats.errors.Error: the broker is away or refuses.
+        """
+        wanted = set(pools) - {DEFAULT_POOL}
+        there = {name async for name in self._names()} - {DEFAULT_POOL}
+        # Once for each process, those that are there are brought up to date.
+        self._ensured &= wanted & there
+        for pool in sorted(wanted - self._ensured):
+            await self.ensure(pool)
+        return sorted(there - wanted)
+
+    async def end(self, pools: Iterable[str]) -> None:
+        """Ends the queues of pools that are gone, as soon as workers hold nothing of them.
+
+        Raises:
+            nats.errors.Error: the broker is away or refuses.
+        """
+        now = self._clock()
+        self._orphan_since = {pool: self._orphan_since.get(pool, now) for pool in pools}
+        for pool, since in self._orphan_since.items():
+            await self._end(pool, overdue=now - since > FINISH_WITHIN_S)
+
+    async def ensure(self, pool: str) -> None:
+        """Makes the queue of a pool.
+
+        Raises:
+            nats.errors.Error: the broker is away or refuses.
+        """
+        with suppress(NotFoundError):
+            info = await self._js.stream_info(work_stream(pool))
+            if info.config.sealed:
+                # Of an earlier pool of this name, whose end was cut off.
+                await self._finish(pool, info)
+        await self._streams.ensure_pool(pool)
+        self._ensured.add(pool)
+
+    async def _names(self) -> AsyncIterator[str]:
+        """Pools that have a queue."""
+        seen, total = 0, 1
+        while seen < total:
+            request = {"offset": seen, "subject": f"{WORK_PREFIX}.>"}
+            reply = await self._client.request(
+                _STREAM_NAMES, orjson.dumps(request), timeout=REQUEST_TIMEOUT_S
+            )
+            page = orjson.loads(reply.data)
+            names, total = page.get("streams") or [], page.get("total", 0)
+            for name in names:
+                if name.startswith(_PREFIX):
+                    yield name.removeprefix(_PREFIX)
+            seen += len(names) or total
+
+    async def _end(self, pool: str, *, overdue: bool) -> None:
+        stream = work_stream(pool)
+        with suppress(NotFoundError):
+            info = await self._js.stream_info(stream)
+            if not info.config.sealed:
+                if not overdue and await self._in_hand(stream):
+                    return
+                info.config.sealed = True
+                info = await self._js.update_stream(info.config)
+            await self._finish(pool, info)
+
+    async def _in_hand(self, stream: str) -> bool:
+        """Whether a worker has pulled work that it has not acknowledged."""
+        return any(info.num_ack_pending for info in await self._js.consumers_info(stream))
+
+    async def _finish(self, pool: str, info: api.StreamInfo) -> None:
+        stream, error = work_stream(pool), pool_not_found(pool)
+        answered = 0
+        async for item in self._waiting(stream, info.state.first_seq):
+            await answer(self._client, item, error)
+            answered += 1
+        with suppress(NotFoundError):
+            await self._js.delete_stream(stream)
+        log.info("work queue deleted", extra={"fields": {"pool": pool, "answered": answered}})
+
+    async def _waiting(self, stream: str, sequence: int) -> AsyncIterator[WorkItem]:
+        while True:
+            try:
+                message = await self._js.get_msg(stream, sequence, ">", next=True)
+            except NotFoundError:
+                return
+            sequence = (message.seq or sequence) + 1
+            try:
+                yield WorkItem.FromString(message.data or b"")
+            except DecodeError:
+                log.warning("unreadable work item", extra={"fields": {"stream": stream}})
