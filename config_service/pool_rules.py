@@ -14,6 +14,7 @@ from config_service.pool_commands import (
 from servicekit.defaults import DEFAULT_BUNDLE, DEFAULT_POOL, DEFAULT_POOL_TTL_S
 from servicekit.errors import SieError, invalid
 from servicekit.machine_profiles import resolve_profile
+from servicekit.pools import pool_not_found
 from servicekit.registry_state import RegistryState
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.pool.v1.pool_pb2 import AssignedWorker, Pool, PoolSpec, PoolState, PoolStatus
@@ -60,13 +61,6 @@ def find(name: str, pools: Mapping[str, Pool]) -> Pool:
     if pool is None:
         raise pool_not_found(name)
     return pool
-
-
-def pool_not_found(name: str) -> SieError:
-    shown = name[:80]
-    return SieError(
-        ErrorReason.ERROR_REASON_POOL_NOT_FOUND, f"there is no pool '{shown}'", pool=shown
-    )
 
 
 def check_spec(spec: PoolSpec, state: RegistryState) -> PoolSpec:

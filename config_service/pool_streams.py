@@ -21,9 +21,9 @@ from nats.js import api
 from nats.js.errors import NotFoundError
 
 from config_service.answers import answer
-from config_service.pool_rules import pool_not_found
 from config_service.streams import REQUEST_TIMEOUT_S, Streams
 from servicekit.defaults import DEFAULT_POOL
+from servicekit.pools import pool_not_found
 from servicekit.subjects import WORK_PREFIX, work_stream
 from sie.work.v1.work_item_pb2 import WorkItem
 

@@ -73,6 +73,7 @@ class Endpoint:
         label: its metric label, `encode`.
         request_class: generated class of the request.
         response_class: generated class of the response.
+        http_status: of success.
     """
 
     method: MethodDescriptor
@@ -81,6 +82,7 @@ class Endpoint:
     label: str
     request_class: type[Message]
     response_class: type[Message]
+    http_status: int = 200
 
 
 class Api:
@@ -142,7 +144,7 @@ class Api:
         arrived = time.perf_counter()
         request_id = request_id or request_id_of(metadata)
         logs.request_id.set(request_id)
-        status = 200
+        status = endpoint.http_status
         self._in_flight += 1
         try:
             timeout_s = self._timeout(metadata, timeout_s)
@@ -267,6 +269,8 @@ def _endpoint(method: MethodDescriptor, service: object) -> Endpoint:
         label=snake_case(method.name),
         request_class=message_factory.GetMessageClass(method.input_type),
         response_class=message_factory.GetMessageClass(method.output_type),
+        # An rpc that creates says so over HTTP (RFC 9110, 9.3.3).
+        http_status=201 if method.name.startswith("Create") else 200,
     )
 
 

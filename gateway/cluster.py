@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Sequence
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
@@ -10,11 +11,13 @@ from nats.errors import Error as NatsError
 from gateway import routing
 from gateway.demand import RETRY_AFTER_S, Demand
 from gateway.dispatch import Dispatcher
-from servicekit.workers import WorkerDirectory, best_state, lane_of
 from servicekit import subjects
 from servicekit.errors import SieError, from_proto
+from servicekit.machine_profiles import resolve_profile
+from servicekit.pools import assignments
 from servicekit.registry_view import RegistryView
 from servicekit.subjects import Lane
+from servicekit.workers import WorkerDirectory, best_state, lane_of
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.inference.v1.model_service_pb2 import ModelState
 from sie.registry.v1.model_pb2 import Model
@@ -25,20 +28,42 @@ log = logging.getLogger(__name__)
 
 _OFFER_TIMEOUT_S = 2.0
 _ESTIMATED_WAIT_S = 180
+# A worker that is starting, or changes pools, is there soon.
+_ARRIVING_S = 5
+_LONGEST_SHOWN = 200
 _HOSTED = (ModelState.MODEL_STATE_LOADED, ModelState.MODEL_STATE_LOADING)
 
 
 class Cluster:
-    """Answers what a request needs to know, from memory."""
+    """Answers what a request needs to know, from memory.
+
+    Args:
+        registry: the registry.
+        workers: the live workers.
+        demand: where requests leave their mark that find none.
+        nats: connection to the broker.
+        waiting: items that wait in a lane.
+    """
 
     def __init__(
-        self, registry: RegistryView, workers: WorkerDirectory, demand: Demand, nats: Client
+        self,
+        registry: RegistryView,
+        workers: WorkerDirectory,
+        demand: Demand,
+        nats: Client,
+        waiting: Callable[[Lane], int],
     ) -> None:
         self._registry = registry
         self._workers = workers
         self._demand = demand
         self._nats = nats
+        self._waiting = waiting
         self._offers: dict[tuple[Lane, str], asyncio.Task[None]] = {}
+        # Found for each request, made at each change of the registry.
+        self._assigned: dict[str, str] = {}
+        self._ids: dict[str, str] = {}
+        registry.subscribe(lambda _: self._index())
+        self._index()
 
     @property
     def revision(self) -> int:
@@ -49,12 +74,13 @@ class Cluster:
         return [self._registry.models[key] for key in sorted(self._registry.models)]
 
     def model(self, model_id: str) -> Model:
-        """One model.
+        """One model. Its id may be written in any case, if only one is meant.
 
         Raises:
             SieError: MODEL_NOT_FOUND, or REGISTRY_UNAVAILABLE before the registry was read.
         """
-        model = self._registry.models.get(model_id)
+        models = self._registry.models
+        model = models.get(model_id) or models.get(self._ids.get(model_id.lower(), ""))
         if model is not None:
             return model
         if not self._registry.revision:
@@ -63,8 +89,8 @@ class Cluster:
             )
         raise SieError(
             ErrorReason.ERROR_REASON_MODEL_NOT_FOUND,
-            f"no model '{model_id}' is registered",
-            model=model_id,
+            f"no model '{model_id[:_LONGEST_SHOWN]}' is registered",
+            model=model_id[:_LONGEST_SHOWN],
         )
 
     def bundles_of(self, model: Model) -> list[str]:
@@ -74,37 +100,52 @@ class Cluster:
         """Worker id and entry of the model for each live worker that knows it."""
         return self._workers.hosting(model_id, lane)
 
-    def route(self, model: Model, metadata: Mapping[str, str]) -> Lane:
+    def lanes(self) -> set[Lane]:
+        """Lanes in which a worker takes work now."""
+        live = self._workers.live()
+        return {lane_of(worker) for worker in live if routing.takes_work(worker, self._assigned)}
+
+    def route(self, model: Model, asked: routing.Wanted) -> Lane:
         """The lane that serves the request.
 
         Raises:
-            SieError: GPU_NOT_CONFIGURED, POOL_NOT_FOUND, or PROVISIONING, which also records
-                the demand.
+            SieError: GPU_NOT_CONFIGURED, POOL_NOT_FOUND, BUNDLE_INCOMPATIBLE, or PROVISIONING,
+                which also records the demand.
         """
-        lane, has_workers = routing.route(
-            model,
-            routing.wanted(metadata),
+        known = routing.Known(
             self._registry.bundles,
             self._registry.machine_profiles,
             self._registry.pools,
-            self._workers.ready(),
+            self._assigned,
+            self._workers.live(),
+            self._waiting,
         )
+        lane, has_workers, is_arriving = routing.route(model, asked, known)
         if has_workers:
             return lane
-        self._demand.record(lane)
+        self._demand.record(lane, time.monotonic())
         raise SieError(
             ErrorReason.ERROR_REASON_PROVISIONING,
             f"no worker of {lane} is up yet; capacity is being provisioned",
-            retry_after_s=RETRY_AFTER_S,
+            retry_after_s=_ARRIVING_S if is_arriving else RETRY_AFTER_S,
             gpu=lane.machine_profile,
             bundle=lane.bundle,
-            estimated_wait_s=_ESTIMATED_WAIT_S,
+            estimated_wait_s=_ARRIVING_S if is_arriving else _ESTIMATED_WAIT_S,
         )
+
+    def _index(self) -> None:
+        self._assigned = assignments(self._registry.pools.values())
+        ids: dict[str, str] = {}
+        for model_id in self._registry.models:
+            lower = model_id.lower()
+            # Two ids that differ in case alone are told apart by writing them as they are.
+            ids[lower] = "" if lower in ids else model_id
+        self._ids = ids
 
     def machine_profile_label(self, header: str) -> str:
         """The configured machine profile that a header value names; metrics know no others."""
         profile = routing.wanted({routing.MACHINE_PROFILE_HEADER: header}).machine_profile
-        return profile if profile in self._registry.machine_profiles else "default"
+        return resolve_profile(profile, self._registry.machine_profiles) or "default"
 
     def ensure_hosted(self, model_id: str, lane: Lane) -> None:
         """Offers the model to the lane unless a worker of it hosts or loads it.

@@ -7,9 +7,11 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from gateway import routing
 from gateway.api import Call, Reply
 from gateway.cluster import Cluster
 from gateway.dispatch import Chunk, Dispatcher
+from gateway.pools import PoolService
 from gateway.verbs import encode, extract, score
 from gateway.verbs.verb import Verb
 from servicekit.errors import SieError, from_proto
@@ -30,8 +32,11 @@ _PHASES = ("queue_ms", "tokenization_ms", "inference_ms", "postprocessing_ms")
 class InferenceService:
     """The three verbs."""
 
-    def __init__(self, cluster: Cluster, dispatcher: Dispatcher, max_items: int) -> None:
+    def __init__(
+        self, cluster: Cluster, pools: PoolService, dispatcher: Dispatcher, max_items: int
+    ) -> None:
         self._cluster = cluster
+        self._pools = pools
         self._dispatcher = dispatcher
         self._max_items = max_items
 
@@ -45,14 +50,24 @@ class InferenceService:
         return await self._answer(extract, request, call)
 
     async def _answer(self, verb: Verb, request: Any, call: Call) -> Reply:
-        model = self._cluster.model(request.model)
+        bundle, model_id = routing.split_model(request.model)
+        model = self._cluster.model(model_id)
         verb.check(request, model, self._max_items)
-        lane = self._cluster.route(model, call.metadata)
+        lane = await self._route(model, routing.wanted(call.metadata, bundle))
         self._cluster.ensure_hosted(model.model_id, lane)
         results = await self._dispatch(lane, model, verb, request, call)
         _raise_if_all_failed(results)
         timing = _timing(results, call)
         return Reply(verb.join(request, results, timing), _headers(results, timing))
+
+    async def _route(self, model: Model, asked: routing.Wanted) -> Lane:
+        try:
+            return self._cluster.route(model, asked)
+        except SieError as error:
+            created = error.reason == ErrorReason.ERROR_REASON_POOL_NOT_FOUND
+            if not created or not await self._pools.has_appeared(asked.pool):
+                raise
+        return self._cluster.route(model, asked)
 
     async def _dispatch(
         self, lane: Lane, model: Model, verb: Verb, request: Any, call: Call

@@ -71,10 +71,6 @@ class WorkerDirectory:
         """Workers that take work."""
         return [w for w in self.live() if w.state == WorkerState.WORKER_STATE_READY]
 
-    def lanes(self) -> set[Lane]:
-        """Lanes in which a worker takes work."""
-        return {lane_of(worker) for worker in self.ready()}
-
     def hosting(self, model_id: str, lane: Lane | None = None) -> list[tuple[str, HostedModel]]:
         """Worker id and entry of the model for each live worker that knows it."""
         return [

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
 from contextlib import suppress
 
 from nats.aio.client import Client
@@ -23,9 +22,9 @@ from nats.errors import Error as NatsError
 
 from servicekit import subjects
 from servicekit.defaults import DEFAULT_POOL
+from servicekit.pools import assignments
 from servicekit.registry_view import RegistryView
 from servicekit.subjects import Lane
-from sie.pool.v1.pool_pb2 import Pool
 from sie.worker.v1.adoption_pb2 import AdoptionAnswer, AdoptionOffer
 from worker.heartbeat import Heartbeat
 from worker.hosting import ModelHost
@@ -33,14 +32,6 @@ from worker.hosting import ModelHost
 log = logging.getLogger(__name__)
 
 _RETRY_S = 1.0
-
-
-def pool_of(worker_id: str, pools: Mapping[str, Pool]) -> str:
-    """The pool that a worker is assigned to."""
-    for name in sorted(pools):
-        if any(worker.name == worker_id for worker in pools[name].status.assigned_workers):
-            return name
-    return DEFAULT_POOL
 
 
 class Membership:
@@ -101,7 +92,8 @@ class Membership:
     def _assigned(self) -> Lane:
         if self._dedicated:
             return self._lane
-        return self._lane._replace(pool=pool_of(self._worker_id, self._view.pools))
+        assigned = assignments(self._view.pools.values())
+        return self._lane._replace(pool=assigned.get(self._worker_id, DEFAULT_POOL))
 
     async def _enter(self, lane: Lane) -> None:
         fields = {"lane": str(lane), "left": str(self._lane)}
