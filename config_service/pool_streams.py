@@ -29,8 +29,9 @@ from sie.work.v1.work_item_pb2 import WorkItem
 
 log = logging.getLogger(__name__)
 
-# Work that a worker holds for longer than this is not waited for.
-FINISH_WITHIN_S = 15.0
+# Workers pull what they compute in a fraction of a second. What is still held after this long is
+# most likely held by a worker that died.
+FINISH_WITHIN_S = 5.0
 
 _STREAM_NAMES = "$JS.API.STREAM.NAMES"
 _PREFIX = work_stream("")
