@@ -10,6 +10,7 @@ refuses what a gateway with an older view still publishes, so the caller hears o
 Cut off anywhere, the next round goes on: answers may be given twice, and gateways take one.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
@@ -53,6 +54,8 @@ class PoolStreams:
         self._clock = clock
         self._ensured: set[str] = set()
         self._orphan_since: dict[str, float] = {}
+        # A queue that is made while it is ended would be neither.
+        self._one_at_a_time = asyncio.Lock()
 
     async def follow(self, pools: Iterable[str]) -> list[str]:
         """Makes the queues that are missing, and returns the pools whose queue is left over.
@@ -80,7 +83,8 @@ class PoolStreams:
         now = self._clock()
         self._orphan_since = {pool: self._orphan_since.get(pool, now) for pool in pools}
         for pool, since in self._orphan_since.items():
-            await self._end(pool, overdue=now - since > FINISH_WITHIN_S)
+            async with self._one_at_a_time:
+                await self._end(pool, overdue=now - since > FINISH_WITHIN_S)
 
     async def ensure(self, pool: str) -> None:
         """Makes the queue of a pool.
@@ -88,13 +92,14 @@ class PoolStreams:
         Raises:
             nats.errors.Error: the broker is away or refuses.
         """
-        with suppress(NotFoundError):
-            info = await self._js.stream_info(work_stream(pool))
-            if info.config.sealed:
-                # Of an earlier pool of this name, whose end was cut off.
-                await self._finish(pool, info)
-        await self._streams.ensure_pool(pool)
-        self._ensured.add(pool)
+        async with self._one_at_a_time:
+            with suppress(NotFoundError):
+                info = await self._js.stream_info(work_stream(pool))
+                if info.config.sealed:
+                    # Of an earlier pool of this name, whose end was cut off.
+                    await self._finish(pool, info)
+            await self._streams.ensure_pool(pool)
+            self._ensured.add(pool)
 
     async def _names(self) -> AsyncIterator[str]:
         """Pools that have a queue."""

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import grpc
 import pytest
+from click.testing import CliRunner
 from grpc_status import rpc_status
 
+from cli.__main__ import main
 from cli.local_stack import LocalStack
 from servicekit.errors import code_of, from_status
 from sie.inference.v1.inference_service_pb2 import EncodeRequest
 from sie.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
 from tests.e2e.conftest import ENCODE, HttpReply, ask
-from tests.e2e.test_faults import until
+from tests.e2e.test_faults import load, statuses, until
 
 PROFILES = ("cpu", "l4", "a100-spot")
 # What the clients of the field send with every management call that has no body.
@@ -215,3 +217,46 @@ def test_over_grpc_a_cold_lane_is_unavailable_with_a_time_to_retry(pool_stack: L
             error = from_status(rpc_status.from_call(caught.value))
             assert caught.value.code() is code
             assert (code_of(error.reason), error.retry_after_s) == (reason, retry)
+
+
+def test_workers_come_and_go_between_pools_under_load_and_nothing_is_lost(pool_stack: LocalStack):
+    address = pool_stack.http_address
+    pool_stack.start_worker("worker-2").wait_ready(30)
+    with load(address) as replies:
+        for _ in range(3):
+            seen = len(replies)
+            assert create(address, gpus={"cpu": 1}).status == 201
+            until(lambda: served_by(address, "tenant-abc").startswith("worker-"))
+            until(lambda seen=seen: len(replies) > seen + 20)
+            assert ask(address, "DELETE", "/v1/pools/tenant-abc").status == 200
+    assert statuses(replies) == {200}
+
+
+def test_a_broker_that_loses_its_memory_loses_no_pool(pool_stack: LocalStack):
+    address = pool_stack.http_address
+    start_l4(pool_stack, "worker-2")
+    create(address)
+    until(lambda: served_by(address, "tenant-abc") == "worker-2")
+    pool_stack.stop_broker()
+    pool_stack.start_broker()
+    until(lambda: served_by(address, "tenant-abc") == "worker-2", seconds=30)
+    assert served_by(address) == "worker-1"
+    assert pool(address).json()["status"]["reason"] == "1 of 1 workers"
+
+
+def test_the_command_line_leases_shows_renews_and_gives_back(pool_stack: LocalStack):
+    def sie(*arguments: str, code: int = 0) -> str:
+        result = CliRunner().invoke(
+            main, ["pools", "--address", pool_stack.grpc_address, *arguments]
+        )
+        assert result.exit_code == code, result.output
+        return result.output
+
+    assert "tenant-abc  default  l4=2    pending" in sie("create", "tenant-abc", "l4=2")
+    assert sie("show", "tenant-abc").splitlines()[1].split()[0] == "tenant-abc"
+    assert "tenant-abc" in sie("renew", "tenant-abc")
+    listed = [line.split()[0] for line in sie().splitlines()]
+    assert listed == ["POOL", "default", "tenant-abc"]
+    assert sie("delete", "tenant-abc") == "tenant-abc is deleted\n"
+    assert "[POOL_NOT_FOUND]" in sie("delete", "tenant-abc", code=1)
+    assert "PROFILE=COUNT is expected" in sie("create", "tenant-abc", "l4", code=2)
