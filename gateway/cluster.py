@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
@@ -31,6 +31,7 @@ _ESTIMATED_WAIT_S = 180
 # A worker that is starting, or changes pools, is there soon.
 _ARRIVING_S = 5
 _LONGEST_SHOWN = 200
+_LANES_KEPT_S = 0.25
 _HOSTED = (ModelState.MODEL_STATE_LOADED, ModelState.MODEL_STATE_LOADING)
 
 
@@ -62,6 +63,9 @@ class Cluster:
         # Found for each request, made at each change of the registry.
         self._assigned: dict[str, str] = {}
         self._ids: dict[str, str] = {}
+        self._lanes: Mapping[Lane, Sequence[WorkerStatus]] | None = None
+        self._lanes_at = 0.0
+        workers.subscribe(self._forget_lanes)
         registry.subscribe(lambda _: self._index())
         self._index()
 
@@ -100,10 +104,14 @@ class Cluster:
         """Worker id and entry of the model for each live worker that knows it."""
         return self._workers.hosting(model_id, lane)
 
-    def lanes(self) -> set[Lane]:
-        """Lanes in which a worker takes work now."""
-        live = self._workers.live()
-        return {lane_of(worker) for worker in live if routing.takes_work(worker, self._assigned)}
+    def lanes(self) -> Mapping[Lane, Sequence[WorkerStatus]]:
+        """Lanes with the workers that take their work now."""
+        now = time.monotonic()
+        # Found for each request, so kept until a heartbeat, or the silence of one, may change it.
+        if self._lanes is None or now - self._lanes_at > _LANES_KEPT_S:
+            self._lanes = routing.lanes_of(self._workers.live(), self._assigned)
+            self._lanes_at = now
+        return self._lanes
 
     def route(self, model: Model, asked: routing.Wanted) -> Lane:
         """The lane that serves the request.
@@ -118,6 +126,7 @@ class Cluster:
             self._registry.pools,
             self._assigned,
             self._workers.live(),
+            self.lanes(),
             self._waiting,
         )
         lane, has_workers, is_arriving = routing.route(model, asked, known)
@@ -133,7 +142,11 @@ class Cluster:
             estimated_wait_s=_ARRIVING_S if is_arriving else _ESTIMATED_WAIT_S,
         )
 
+    def _forget_lanes(self, _: WorkerStatus | None = None) -> None:
+        self._lanes = None
+
     def _index(self) -> None:
+        self._forget_lanes()
         self._assigned = assignments(self._registry.pools.values())
         ids: dict[str, str] = {}
         for model_id in self._registry.models:

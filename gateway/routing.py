@@ -58,6 +58,7 @@ class Known(NamedTuple):
         pools: leased ones, by name.
         assigned: pool by worker id, as the registry has it; others belong to `default`.
         workers: those alive.
+        lanes: those of them that take work, as `lanes_of` finds them.
         waiting: items that wait in a lane for all that this gateway knows.
     """
 
@@ -66,6 +67,7 @@ class Known(NamedTuple):
     pools: Mapping[str, Pool]
     assigned: Mapping[str, str]
     workers: Sequence[WorkerStatus]
+    lanes: Mapping[Lane, Sequence[WorkerStatus]]
     waiting: Callable[[Lane], int] = lambda _: 0
 
 
@@ -110,27 +112,33 @@ def route(model: Model, asked: Wanted, known: Known) -> Route:
         SieError: GPU_NOT_CONFIGURED, POOL_NOT_FOUND or BUNDLE_INCOMPATIBLE when there is no
             such thing, however long one waits.
     """
-    members = [
-        worker
-        for worker in known.workers
-        if worker.pool == asked.pool and takes_work(worker, known.assigned)
-    ]
     _check_pool(asked.pool, known)
     profile = _profile(asked, known)
     serving = _serving(model, asked, known)
-    lanes = _lanes(members)
+    lanes = [lane for lane in known.lanes if lane.pool == asked.pool]
     for bundle in serving:
         candidates = [lane for lane in lanes if lane.bundle == bundle]
         for preferred in _preferences(profile, model):
             found = [lane for lane in candidates if preferred in ("", lane.machine_profile)]
             if found:
-                return Route(min(found, key=lambda ln: _cost(ln, lanes[ln], model, known)), True)
+                return Route(_best(found, model, known), True)
     demanded = profile or _demanded_profile(model, serving[0], asked.pool, known)
     lane = Lane(asked.pool, demanded, serving[0])
     return Route(lane, False, any(_arrives(worker, lane, known) for worker in known.workers))
 
 
-def takes_work(worker: WorkerStatus, assigned: Mapping[str, str]) -> bool:
+def lanes_of(
+    workers: Iterable[WorkerStatus], assigned: Mapping[str, str]
+) -> dict[Lane, list[WorkerStatus]]:
+    """Lanes with the workers that take their work."""
+    lanes: dict[Lane, list[WorkerStatus]] = {}
+    for worker in workers:
+        if _takes_work(worker, assigned):
+            lanes.setdefault(lane_of(worker), []).append(worker)
+    return lanes
+
+
+def _takes_work(worker: WorkerStatus, assigned: Mapping[str, str]) -> bool:
     """Whether a worker pulls its pool's work and will go on with that.
 
     One that is on its way to another pool does neither's: the work would wait for nobody.
@@ -216,11 +224,10 @@ def _demanded_profile(model: Model, bundle: str, pool_name: str, known: Known) -
     return named[0] if named else min(offered, default="cpu")
 
 
-def _lanes(workers: Iterable[WorkerStatus]) -> dict[Lane, list[WorkerStatus]]:
-    lanes: dict[Lane, list[WorkerStatus]] = {}
-    for worker in workers:
-        lanes.setdefault(lane_of(worker), []).append(worker)
-    return lanes
+def _best(lanes: Sequence[Lane], model: Model, known: Known) -> Lane:
+    if len(lanes) == 1:
+        return lanes[0]
+    return min(lanes, key=lambda lane: _cost(lane, known.lanes[lane], model, known))
 
 
 def _cost(

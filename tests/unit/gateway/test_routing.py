@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.routing import Known, Wanted, route, split_model, wanted
+from gateway.routing import Known, Wanted, lanes_of, route, split_model, wanted
 from servicekit.errors import SieError, code_of
 from servicekit.pools import assignments
 from servicekit.subjects import Lane
@@ -53,6 +53,7 @@ def found(workers, pool="default", profile="", **more):
         pools,
         assignments(pools.values()),
         workers,
+        lanes_of(workers, assignments(pools.values())),
         more.get("waiting", lambda _: 0),
     )
     return route(more.get("model", MODEL), Wanted(pool, profile, more.get("bundle", "")), known)
