@@ -28,6 +28,7 @@ from gateway.inference import InferenceService
 from gateway.leases import LeaseGauge
 from gateway.models import ModelService
 from gateway.pools import PoolService
+from gateway.refusals import Refusals
 from servicekit import broker, logs
 from servicekit.grpc_client import channel
 from servicekit.grpc_server import GrpcServer
@@ -83,7 +84,8 @@ async def run(settings: Settings) -> None:
         workers = WorkerDirectory()
         demand = Demand()
         dispatcher = Dispatcher(client, gateway_id)
-        cluster = Cluster(view, workers, demand, client, dispatcher.waiting_items)
+        refusals = Refusals(REGISTRY)
+        cluster = Cluster(view, workers, demand, refusals, client, dispatcher.waiting_items)
         REGISTRY.register(DemandGauge(demand, cluster.lanes, dispatcher.lanes))
         REGISTRY.register(LeaseGauge(lambda: view.pools))
         config_channel = await stack.enter_async_context(channel(settings.config_address))
@@ -95,7 +97,10 @@ async def run(settings: Settings) -> None:
         models = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
         pools = pool_service_pb2.DESCRIPTOR.services_by_name["PoolService"]
         services: list[tuple[ServiceDescriptor, object]] = [
-            (inference, InferenceService(cluster, pool_service, dispatcher, settings.max_items)),
+            (
+                inference,
+                InferenceService(cluster, pool_service, dispatcher, refusals, settings.max_items),
+            ),
             (models, ModelService(cluster)),
             (pools, pool_service),
         ]

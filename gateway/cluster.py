@@ -11,6 +11,7 @@ from nats.errors import Error as NatsError
 from gateway import routing
 from gateway.demand import RETRY_AFTER_S, Demand
 from gateway.dispatch import Dispatcher
+from gateway.refusals import Refusals
 from servicekit import subjects
 from servicekit.errors import SieError, from_proto
 from servicekit.machine_profiles import resolve_profile
@@ -32,6 +33,8 @@ _ESTIMATED_WAIT_S = 180
 _ARRIVING_S = 5
 _LONGEST_SHOWN = 200
 _LANES_KEPT_S = 0.25
+# Stands in metrics for a machine profile that was not named, or does not exist.
+_NO_PROFILE = "default"
 _HOSTED = (ModelState.MODEL_STATE_LOADED, ModelState.MODEL_STATE_LOADING)
 
 
@@ -42,6 +45,7 @@ class Cluster:
         registry: the registry.
         workers: the live workers.
         demand: where requests leave their mark that find none.
+        refusals: counts those that are not served.
         nats: connection to the broker.
         waiting: items that wait in a lane.
     """
@@ -51,12 +55,14 @@ class Cluster:
         registry: RegistryView,
         workers: WorkerDirectory,
         demand: Demand,
+        refusals: Refusals,
         nats: Client,
         waiting: Callable[[Lane], int],
     ) -> None:
         self._registry = registry
         self._workers = workers
         self._demand = demand
+        self._refusals = refusals
         self._nats = nats
         self._waiting = waiting
         self._offers: dict[tuple[Lane, str], asyncio.Task[None]] = {}
@@ -129,9 +135,15 @@ class Cluster:
             self.lanes(),
             self._waiting,
         )
-        lane, has_workers, is_arriving = routing.route(model, asked, known)
+        try:
+            lane, has_workers, is_arriving = routing.route(model, asked, known)
+        except SieError as error:
+            best = self.bundles_of(model)[0]
+            self._refusals.rejected(error, Lane(asked.pool, _NO_PROFILE, best))
+            raise
         if has_workers:
             return lane
+        self._refusals.provisioning(lane)
         self._demand.record(lane, time.monotonic())
         raise SieError(
             ErrorReason.ERROR_REASON_PROVISIONING,
@@ -158,7 +170,7 @@ class Cluster:
     def machine_profile_label(self, header: str) -> str:
         """The configured machine profile that a header value names; metrics know no others."""
         profile = routing.wanted({routing.MACHINE_PROFILE_HEADER: header}).machine_profile
-        return resolve_profile(profile, self._registry.machine_profiles) or "default"
+        return resolve_profile(profile, self._registry.machine_profiles) or _NO_PROFILE
 
     def ensure_hosted(self, model_id: str, lane: Lane) -> None:
         """Offers the model to the lane unless a worker of it hosts or loads it.

@@ -8,7 +8,7 @@ or pool is no answer to it.
 
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sized
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -46,12 +46,21 @@ class Demand:
         return {kind: counted[kind] for kind in sorted(self._kinds)}
 
 
+def workers_wanted(pending: Mapping[Kind, int], there: Mapping[Kind, int]) -> dict[Kind, int]:
+    """Workers that it takes for every lane to have one; 0 for kinds without demand.
+
+    Those that serve other lanes of the kind are counted, because an autoscaler compares the
+    number with all that there are: one leased worker must not pass for the one that is missed.
+    """
+    return {kind: lanes and lanes + there.get(kind, 0) for kind, lanes in pending.items()}
+
+
 class DemandGauge(Collector):
     """Pending demand, computed when it is scraped.
 
     Args:
         demand: the marks.
-        lanes_with_workers: lanes in which a worker takes work now.
+        lanes: lanes in which workers take work now, with those.
         lanes_waiting: lanes in which requests wait; demand as well when their workers are gone.
         clock: seconds, monotonic.
     """
@@ -59,25 +68,28 @@ class DemandGauge(Collector):
     def __init__(
         self,
         demand: Demand,
-        lanes_with_workers: Callable[[], Collection[Lane]],
+        lanes: Callable[[], Mapping[Lane, Sized]],
         lanes_waiting: Callable[[], Iterable[Lane]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._demand = demand
-        self._lanes_with_workers = lanes_with_workers
+        self._lanes = lanes
         self._lanes_waiting = lanes_waiting
         self._clock = clock
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         gauge = GaugeMetricFamily(
             "sie_gateway_pending_demand",
-            "Lanes (pools) in which requests wait for a first worker of this kind",
+            "Workers of this kind in all, with those that requests wait for; 0 when none wait",
             labels=["machine_profile", "bundle"],
         )
-        now, served = self._clock(), self._lanes_with_workers()
+        now, served = self._clock(), self._lanes()
         for lane in self._lanes_waiting():
             if lane not in served:
                 self._demand.record(lane, now)
-        for kind, lanes in self._demand.pending(served, now).items():
-            gauge.add_metric(kind, float(lanes))
+        there: Counter[Kind] = Counter()
+        for lane, workers in served.items():
+            there[lane[1:]] += len(workers)
+        for kind, count in workers_wanted(self._demand.pending(served, now), there).items():
+            gauge.add_metric(kind, float(count))
         yield gauge

@@ -12,6 +12,7 @@ from gateway.api import Call, Reply
 from gateway.cluster import Cluster
 from gateway.dispatch import Chunk, Dispatcher
 from gateway.pools import PoolService
+from gateway.refusals import Refusals
 from gateway.verbs import encode, extract, score
 from gateway.verbs.verb import Verb
 from servicekit.errors import SieError, from_proto
@@ -33,11 +34,17 @@ class InferenceService:
     """The three verbs."""
 
     def __init__(
-        self, cluster: Cluster, pools: PoolService, dispatcher: Dispatcher, max_items: int
+        self,
+        cluster: Cluster,
+        pools: PoolService,
+        dispatcher: Dispatcher,
+        refusals: Refusals,
+        max_items: int,
     ) -> None:
         self._cluster = cluster
         self._pools = pools
         self._dispatcher = dispatcher
+        self._refusals = refusals
         self._max_items = max_items
 
     async def encode(self, request: EncodeRequest, call: Call) -> Reply:
@@ -54,9 +61,13 @@ class InferenceService:
         model = self._cluster.model(model_id)
         verb.check(request, model, self._max_items)
         lane = await self._route(model, routing.wanted(call.metadata, bundle))
-        self._cluster.ensure_hosted(model.model_id, lane)
-        results = await self._dispatch(lane, model, verb, request, call)
-        _raise_if_all_failed(results)
+        try:
+            self._cluster.ensure_hosted(model.model_id, lane)
+            results = await self._dispatch(lane, model, verb, request, call)
+            _raise_if_all_failed(results)
+        except SieError as error:
+            self._refusals.rejected(error, lane)
+            raise
         timing = _timing(results, call)
         return Reply(verb.join(request, results, timing), _headers(results, timing))
 

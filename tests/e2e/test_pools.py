@@ -94,8 +94,8 @@ def test_a_pool_from_creation_to_its_end(pool_stack: LocalStack):
         # Nobody else reaches it, whether they name its kind or not.
         assert served_by(address) == "worker-1"
         assert served_by(address, profile="l4") == "202"
-    demanded = metric(second, demand)
-    assert demanded == 1  # of `default`; the pool's own was met
+    # The pool's own was met; `default` wants one beside it.
+    assert metric(second, demand) == 2
     assert pool(first).json() == pool(second).json()
 
     start_l4(pool_stack, "worker-3")
@@ -188,6 +188,10 @@ def test_what_can_never_be_served_is_refused_with_a_code(pool_stack: LocalStack)
     assert body["message"] == "GPU type 'h100' is not configured in this cluster."
     spot = encode(address, profile="A100").json()
     assert (spot["status"], spot["gpu"]) == ("provisioning", "a100-spot")
+    rejected = 'sie_gateway_rejected_requests_total{bundle="default",machine_profile="default"'
+    assert metric(address, rejected + ',reason="gpu_not_configured"}') == 1
+    provisioning = 'sie_gateway_provisioning_responses_total{machine_profile="a100-spot"}'
+    assert metric(address, provisioning) == 1
     assert encode(address, "nobody").status == 404
     model = ENCODE.removeprefix("/v1/encode/")
     assert encode(address, path=f"/v1/encode/default:/{model}").status == 200

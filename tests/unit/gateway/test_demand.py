@@ -76,11 +76,13 @@ def samples(collector):
 def test_a_cleared_series_falls_to_zero_and_stays():
     demand = Demand()
     demand.record(L4, 0.0)
-    assert samples(DemandGauge(demand, lambda: {L4}, list, lambda: 1.0)) == {("l4", "default"): 0.0}
+    assert samples(DemandGauge(demand, lambda: {L4: ["w"]}, list, lambda: 1.0)) == {
+        ("l4", "default"): 0.0
+    }
 
 
 def test_requests_that_wait_in_a_lane_whose_workers_went_are_demand():
-    gauge = DemandGauge(Demand(), lambda: {L4_BIG}, lambda: [L4, L4_BIG], lambda: 1.0)
+    gauge = DemandGauge(Demand(), lambda: {L4_BIG: ["w"]}, lambda: [L4, L4_BIG], lambda: 1.0)
     assert samples(gauge) == {("l4", "default"): 1.0}
 
 
@@ -93,3 +95,10 @@ def test_leases_count_what_they_want_before_it_is_there_and_fall_to_zero():
     assert samples(gauge) == {("l4", "default"): 3.0, ("cpu", "default"): 3.0}
     del pools["b"]
     assert samples(gauge) == {("l4", "default"): 2.0, ("cpu", "default"): 0.0}
+
+
+def test_a_leased_worker_does_not_pass_for_the_one_that_is_missed():
+    demand = Demand()
+    demand.record(L4, 0.0)
+    gauge = DemandGauge(demand, lambda: {L4_TENANT: ["w1", "w2"]}, list, lambda: 1.0)
+    assert samples(gauge) == {("l4", "default"): 3.0}
