@@ -75,6 +75,7 @@ class PoolKeeper:
         self._due = asyncio.Event()
         self._last_round = float("-inf")
         self._hears_since = clock()
+        self._one_round = asyncio.Lock()
         self._kinds: dict[str, tuple[object, ...]] = {}
         workers.subscribe(self._heard)
 
@@ -90,13 +91,18 @@ class PoolKeeper:
         """Rounds until cancelled."""
         while True:
             self._due.clear()
-            try:
-                await self.round()
-            except (SieError, nats.errors.Error, TimeoutError) as error:
-                log.info("pools wait: %s", error or type(error).__name__)
+            await self.try_round()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(INTERVAL_S):
                     await self._due.wait()
+
+    async def try_round(self) -> None:
+        """Does what is to be done now; what fails is left to the next round."""
+        try:
+            async with self._one_round:
+                await self.round()
+        except (SieError, nats.errors.Error, TimeoutError) as error:
+            log.info("pools wait: %s", error or type(error).__name__)
 
     async def round(self) -> None:
         """Does what is to be done now.

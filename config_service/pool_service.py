@@ -64,6 +64,8 @@ class PoolService(PoolServiceServicer):
             await self._make_queue(spec.name)
         if held is None or held.spec != spec or self._keeper.renewal_is_due(held):
             await self._execute(CreatePool(spec), "renewed" if held else "created")
+            # The answer shows what came of it: a pool whose workers are free is active at once.
+            await self._keeper.try_round()
         pool = find(spec.name, self._registry.state.pools)
         return CreatePoolResponse(pool=pool, revision=self._registry.revision)
 

@@ -18,7 +18,6 @@ from contextlib import suppress
 import orjson
 from google.protobuf.message import DecodeError
 from nats.aio.client import Client
-from nats.js import api
 from nats.js.errors import NotFoundError
 
 from config_service.answers import answer
@@ -33,6 +32,8 @@ log = logging.getLogger(__name__)
 # Workers pull what they compute in a fraction of a second. What is still held after this long is
 # most likely held by a worker that died.
 FINISH_WITHIN_S = 5.0
+# A long queue must not keep other pools from their workers.
+_ANSWERS_A_ROUND = 1000
 
 _STREAM_NAMES = "$JS.API.STREAM.NAMES"
 _PREFIX = work_stream("")
@@ -54,6 +55,8 @@ class PoolStreams:
         self._clock = clock
         self._ensured: set[str] = set()
         self._orphan_since: dict[str, float] = {}
+        # By pool: how far what waits in its sealed queue has been answered.
+        self._answered: dict[str, int] = {}
         # A queue that is made while it is ended would be neither.
         self._one_at_a_time = asyncio.Lock()
 
@@ -70,6 +73,7 @@ class PoolStreams:
         there = {name async for name in self._names()} - {DEFAULT_POOL}
         # Once for each process, those that are there are brought up to date.
         self._ensured &= wanted & there
+        self._answered = {pool: n for pool, n in self._answered.items() if pool in there}
         for pool in sorted(wanted - self._ensured):
             await self.ensure(pool)
         return sorted(there - wanted)
@@ -97,7 +101,8 @@ class PoolStreams:
                 info = await self._js.stream_info(work_stream(pool))
                 if info.config.sealed:
                     # Of an earlier pool of this name, whose end was cut off.
-                    await self._finish(pool, info)
+                    while not await self._finish(pool, info.state.first_seq):
+                        pass
             await self._streams.ensure_pool(pool)
             self._ensured.add(pool)
 
@@ -125,30 +130,38 @@ class PoolStreams:
                     return
                 info.config.sealed = True
                 info = await self._js.update_stream(info.config)
-            await self._finish(pool, info)
+            await self._finish(pool, info.state.first_seq)
 
     async def _in_hand(self, stream: str) -> bool:
         """Whether a worker has pulled work that it has not acknowledged."""
         return any(info.num_ack_pending for info in await self._js.consumers_info(stream))
 
-    async def _finish(self, pool: str, info: api.StreamInfo) -> None:
+    async def _finish(self, pool: str, first: int) -> bool:
+        """Answers some of what waits in a sealed queue; deletes it and is True behind the last."""
         stream, error = work_stream(pool), pool_not_found(pool)
+        start = max(first, self._answered.get(pool, 0) + 1)
         answered = 0
-        async for item in self._waiting(stream, info.state.first_seq):
+        async for sequence, item in self._waiting(stream, start):
             await answer(self._client, item, error)
+            self._answered[pool] = sequence
             answered += 1
+            if answered == _ANSWERS_A_ROUND:
+                return False
         with suppress(NotFoundError):
             await self._js.delete_stream(stream)
+        self._answered.pop(pool, None)
         log.info("work queue deleted", extra={"fields": {"pool": pool, "answered": answered}})
+        return True
 
-    async def _waiting(self, stream: str, sequence: int) -> AsyncIterator[WorkItem]:
+    async def _waiting(self, stream: str, sequence: int) -> AsyncIterator[tuple[int, WorkItem]]:
         while True:
             try:
                 message = await self._js.get_msg(stream, sequence, ">", next=True)
             except NotFoundError:
                 return
-            sequence = (message.seq or sequence) + 1
+            sequence = message.seq or sequence
             try:
-                yield WorkItem.FromString(message.data or b"")
+                yield sequence, WorkItem.FromString(message.data or b"")
             except DecodeError:
                 log.warning("unreadable work item", extra={"fields": {"stream": stream}})
+            sequence += 1

@@ -29,8 +29,6 @@ log = logging.getLogger(__name__)
 
 _OFFER_TIMEOUT_S = 2.0
 _ESTIMATED_WAIT_S = 180
-# A worker that is starting, or changes pools, is there soon.
-_ARRIVING_S = 5
 _LONGEST_SHOWN = 200
 _LANES_KEPT_S = 0.25
 # Stands in metrics for a machine profile that was not named, or does not exist.
@@ -136,7 +134,7 @@ class Cluster:
             self._waiting,
         )
         try:
-            lane, has_workers, is_arriving = routing.route(model, asked, known)
+            lane, has_workers, arrival_s = routing.route(model, asked, known)
         except SieError as error:
             best = self.bundles_of(model)[0]
             self._refusals.rejected(error, Lane(asked.pool, _NO_PROFILE, best))
@@ -148,10 +146,10 @@ class Cluster:
         raise SieError(
             ErrorReason.ERROR_REASON_PROVISIONING,
             f"no worker of {lane} is up yet; capacity is being provisioned",
-            retry_after_s=_ARRIVING_S if is_arriving else RETRY_AFTER_S,
+            retry_after_s=arrival_s or RETRY_AFTER_S,
             gpu=lane.machine_profile,
             bundle=lane.bundle,
-            estimated_wait_s=_ARRIVING_S if is_arriving else _ESTIMATED_WAIT_S,
+            estimated_wait_s=round(arrival_s or _ESTIMATED_WAIT_S),
         )
 
     def _forget_lanes(self, _: WorkerStatus | None = None) -> None:

@@ -96,6 +96,8 @@ class PoolService:
         async with self._asking:
             if name in self._view.pools:
                 return True
+            if not self._view.connected:
+                return False
             try:
                 await forward(self._stub.GetPool, GetPoolRequest(name=name), _ASK_TIMEOUT_S)
             except SieError:

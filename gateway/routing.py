@@ -39,6 +39,8 @@ _TOKENS_PER_ITEM = 64.0
 _TOKENS_PER_SECOND = 10_000.0
 # A lane that would have to load the model is chosen when all others are behind by more.
 _LOAD_S = 10.0
+# Until a worker takes work that changes pools, or that is starting.
+_ARRIVAL_S = {WorkerState.WORKER_STATE_READY: 1.0, WorkerState.WORKER_STATE_STARTING: 5.0}
 
 
 class Wanted(NamedTuple):
@@ -72,11 +74,14 @@ class Known(NamedTuple):
 
 
 class Route(NamedTuple):
-    """A lane, and whether a worker of it takes work now, or else is about to."""
+    """A lane, whether a worker of it takes work now, and if not, in how many seconds one may.
+
+    `arrival_s` is None when no worker is on its way, as far as is known.
+    """
 
     lane: Lane
     has_workers: bool
-    is_arriving: bool = False
+    arrival_s: float | None = None
 
 
 def wanted(metadata: Mapping[str, str], bundle: str = "") -> Wanted:
@@ -124,7 +129,8 @@ def route(model: Model, asked: Wanted, known: Known) -> Route:
                 return Route(_best(found, model, known), True)
     demanded = profile or _demanded_profile(model, serving[0], asked.pool, known)
     lane = Lane(asked.pool, demanded, serving[0])
-    return Route(lane, False, any(_arrives(worker, lane, known) for worker in known.workers))
+    coming = [_ARRIVAL_S[worker.state] for worker in known.workers if _arrives(worker, lane, known)]
+    return Route(lane, False, min(coming, default=None))
 
 
 def lanes_of(
@@ -152,7 +158,7 @@ def _home(worker: WorkerStatus, assigned: Mapping[str, str]) -> str:
 
 def _arrives(worker: WorkerStatus, lane: Lane, known: Known) -> bool:
     """Whether a worker is starting in the lane, or on its way to it."""
-    if worker.state not in (WorkerState.WORKER_STATE_READY, WorkerState.WORKER_STATE_STARTING):
+    if worker.state not in _ARRIVAL_S:
         return False
     return lane_of(worker)._replace(pool=_home(worker, known.assigned)) == lane
 

@@ -8,6 +8,7 @@ import nats
 import pytest
 from nats.js.errors import NotFoundError
 
+from config_service import pool_streams
 from config_service.commands import Apply
 from config_service.metrics import Metrics
 from config_service.pool_keeper import PoolKeeper
@@ -128,13 +129,11 @@ async def other(broker_url, service):
     await client.close()
 
 
-async def test_a_pool_has_its_queue_at_once_and_its_worker_a_round_later(service):
+async def test_a_pool_has_its_queue_and_a_free_worker_at_once(service):
     service.beat("w1")
     created = await service.create()
-    assert created.pool.status.state == PoolState.POOL_STATE_PENDING
+    assert created.pool.status.state == ACTIVE
     assert await service.queue() == 0
-    await service.keeper.round()
-    assert service.pool().state == ACTIVE
     assert [worker.name for worker in service.pool().assigned_workers] == ["w1"]
 
 
@@ -209,6 +208,23 @@ async def test_what_waits_in_a_deleted_pool_is_answered_and_its_queue_goes(servi
     assert code_of(result.error.reason) == "POOL_NOT_FOUND"
     assert await service.queue() is None
     await service.keeper.round()
+
+
+async def test_a_long_queue_is_answered_over_several_rounds_and_each_caller_once(
+    service, monkeypatch
+):
+    monkeypatch.setattr(pool_streams, "_ANSWERS_A_ROUND", 3)
+    answers = await service.client.subscribe("answers")
+    await service.create()
+    for number in range(7):
+        await service.put_work(f"r{number}", reply="answers")
+    await service.delete()
+    for _ in range(3):
+        await service.keeper.round()
+    assert await service.queue() is None
+    told = [WorkResult.FromString((await answers.next_msg(5)).data).request_id for _ in range(7)]
+    assert told == [f"r{number}" for number in range(7)]
+    assert not answers.pending_msgs
 
 
 async def test_what_a_worker_holds_of_a_deleted_pool_is_waited_for(service):

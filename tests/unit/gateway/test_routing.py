@@ -121,13 +121,13 @@ def test_a_worker_between_two_pools_serves_neither_and_is_expected():
     tenant = pool("tenant", {"l4": 1}, ["b"])
     leaving = [worker("b", pool="default")]
     assert not found(leaving, pools=[tenant]).has_workers
-    assert found(leaving, pool="tenant", pools=[tenant])[1:] == (False, True)
+    assert found(leaving, pool="tenant", pools=[tenant])[1:] == (False, 1.0)
     returning = [worker("b", pool="tenant")]
     assert not found(returning, pool="tenant", pools=[pool("tenant", {"l4": 1})]).has_workers
 
 
 def test_workers_that_start_are_expected_and_those_that_leave_are_not():
-    for state, expected in (("STARTING", True), ("DRAINING", False), ("FAILED", False)):
+    for state, expected in (("STARTING", 5.0), ("DRAINING", None), ("FAILED", None)):
         assert found([worker("a", state=state)], profile="l4")[1:] == (False, expected)
 
 
