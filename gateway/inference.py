@@ -59,11 +59,16 @@ class InferenceService:
     async def _answer(self, verb: Verb, request: Any, call: Call) -> Reply:
         bundle, model_id = routing.split_model(request.model)
         model = self._cluster.model(model_id)
+        call.principal.check_model(model.model_id)
+        asked = routing.wanted(call.metadata, bundle)
+        # Before it is looked up: who may not use a pool need not learn whether there is one.
+        call.principal.check_pool(asked.pool)
         verb.check(request, model, self._max_items)
-        lane = await self._route(model, routing.wanted(call.metadata, bundle))
+        lane = await self._route(model, asked)
         try:
             self._cluster.ensure_hosted(model.model_id, lane)
             results = await self._dispatch(lane, model, verb, request, call)
+            call.admission.tokens = sum(result.input_tokens for result in results)
             _raise_if_all_failed(results)
         except SieError as error:
             self._refusals.rejected(error, lane)

@@ -55,11 +55,13 @@ class PoolService:
         self._asking = asyncio.Lock()
 
     async def create_pool(self, request: CreatePoolRequest, call: Call) -> CreatePoolResponse:
+        call.principal.check_reserves(request.name)
         response: CreatePoolResponse = await self._forward(self._stub.CreatePool, request, call)
         await self._caught_up(response.revision)
         return response
 
     async def get_pool(self, request: GetPoolRequest, call: Call) -> GetPoolResponse:
+        call.principal.check_pool(request.name)
         if request.name == DEFAULT_POOL:
             return GetPoolResponse(pool=self._default())
         if request.name not in self._view.pools:
@@ -71,7 +73,8 @@ class PoolService:
 
     async def list_pools(self, request: ListPoolsRequest, call: Call) -> ListPoolsResponse:
         pools = {DEFAULT_POOL: self._default(), **self._view.pools}
-        names = sorted(pools)
+        bound = call.principal.pools
+        names = sorted(pools.keys() & bound if bound else pools)
         start = bisect_right(names, request.page_token)
         page = names[start : start + min(request.page_size or MAX_PAGE_SIZE, MAX_PAGE_SIZE)]
         more = start + len(page) < len(names)
@@ -80,12 +83,14 @@ class PoolService:
         )
 
     async def renew_pool(self, request: RenewPoolRequest, call: Call) -> RenewPoolResponse:
+        call.principal.check_reserves(request.name)
         if request.name == DEFAULT_POOL:
             return RenewPoolResponse(pool=self._default(), revision=self._view.revision)
         response: RenewPoolResponse = await self._forward(self._stub.RenewPool, request, call)
         return response
 
     async def delete_pool(self, request: DeletePoolRequest, call: Call) -> DeletePoolResponse:
+        call.principal.check_reserves(request.name)
         response: DeletePoolResponse = await self._forward(self._stub.DeletePool, request, call)
         await self._caught_up(response.revision)
         return response
