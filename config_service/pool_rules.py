@@ -98,7 +98,7 @@ def _gpus(asked: Mapping[str, int], configured: Collection[str]) -> dict[str, in
         raise invalid("gpus", f"must name at most {MAX_PROFILES} machine profiles")
     gpus: dict[str, int] = {}
     for name, count in asked.items():
-        field = f"gpus[{name[:80]}]"
+        field = f"gpus.{name[:80]}"
         profile = resolve_profile(name, configured)
         if profile is None:
             raise invalid(

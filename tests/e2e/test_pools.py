@@ -265,3 +265,33 @@ def test_the_command_line_leases_shows_renews_and_gives_back(pool_stack: LocalSt
     assert sie("delete", "tenant-abc") == "tenant-abc is deleted\n"
     assert "[POOL_NOT_FOUND]" in sie("delete", "tenant-abc", code=1)
     assert "PROFILE=COUNT is expected" in sie("create", "tenant-abc", "l4", code=2)
+
+
+def test_a_token_that_is_bound_to_a_pool_uses_no_other(pool_stack: LocalStack, tmp_path: Path):
+    tokens = tmp_path / "tokens.yaml"
+    bound = [{"token": name, "tenant": name, "pools": [name]} for name in ("acme", "other")]
+    tokens.write_text(json.dumps({"tokens": bound}))
+    env = {"SIE_AUTH_MODE": "static", "SIE_AUTH_FILE": str(tokens)}
+    gateway = pool_stack.start_gateway("gateway-2", **env)
+    gateway.wait_ready(20)
+    address = f"127.0.0.1:{gateway.env['SIE_HTTP_PORT']}"
+
+    def call(token: str, method: str, path: str, body: object = None, pool: str = "") -> HttpReply:
+        headers = {"authorization": f"Bearer {token}", "x-sie-pool": pool}
+        return ask(address, method, path, body, headers)
+
+    spec = {"name": "acme", "gpus": {"cpu": 1}}
+    assert call("other", "POST", "/v1/pools", spec).status == 403
+    assert call("acme", "POST", "/v1/pools", spec).status == 201
+    work = {"items": [{"text": "hello"}]}
+    until(lambda: call("acme", "POST", ENCODE, work, "acme").status == 200)
+    for path, body in ((ENCODE, work), ("/v1/pools/acme/renew", None)):
+        refused = call("other", "POST", path, body, "acme")
+        assert (refused.status, refused.json()["detail"]["code"]) == (403, "PERMISSION_DENIED")
+    assert call("other", "GET", "/v1/pools/acme").status == 403
+    assert call("other", "DELETE", "/v1/pools/acme").status == 403
+    assert call("other", "GET", "/v1/pools").json()["pools"] == []
+    assert [each["spec"]["name"] for each in call("acme", "GET", "/v1/pools").json()["pools"]] == [
+        "acme"
+    ]
+    assert call("acme", "DELETE", "/v1/pools/acme").status == 200
