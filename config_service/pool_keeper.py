@@ -73,8 +73,9 @@ class PoolKeeper:
         self._clock = clock
         self._leases = Leases()
         self._due = asyncio.Event()
-        self._last_round = float("-inf")
-        self._hears_since = clock()
+        self._last_round = self._hears_since = clock()
+        # Whether the last round could do all that it had to.
+        self._well = True
         self._one_round = asyncio.Lock()
         self._kinds: dict[str, tuple[object, ...]] = {}
         workers.subscribe(self._heard)
@@ -101,7 +102,9 @@ class PoolKeeper:
         try:
             async with self._one_round:
                 await self.round()
+            self._well = True
         except (SieError, nats.errors.Error, TimeoutError) as error:
+            self._well = False
             log.info("pools wait: %s", error or type(error).__name__)
 
     async def round(self) -> None:
@@ -125,9 +128,12 @@ class PoolKeeper:
 
     def _listen(self) -> None:
         now = self._clock()
-        if not self._client.is_connected or now - self._last_round > _STALLED_S:
+        elapsed, self._last_round = now - self._last_round, now
+        stalled = not self._client.is_connected or elapsed > _STALLED_S
+        if stalled:
             self._hears_since = now
-        self._last_round = now
+        if stalled or not self._well:
+            self._leases.prolong(elapsed)
 
     async def _expire(self) -> None:
         pools, now = self._registry.state.pools, self._clock()

@@ -66,7 +66,6 @@ class Cluster:
         self._offers: dict[tuple[Lane, str], asyncio.Task[None]] = {}
         # Found for each request, made at each change of the registry.
         self._assigned: dict[str, str] = {}
-        self._ids: dict[str, str] = {}
         self._lanes: Mapping[Lane, Sequence[WorkerStatus]] | None = None
         self._lanes_at = 0.0
         workers.subscribe(self._forget_lanes)
@@ -82,13 +81,12 @@ class Cluster:
         return [self._registry.models[key] for key in sorted(self._registry.models)]
 
     def model(self, model_id: str) -> Model:
-        """One model. Its id may be written in any case, if only one is meant.
+        """One model.
 
         Raises:
             SieError: MODEL_NOT_FOUND, or REGISTRY_UNAVAILABLE before the registry was read.
         """
-        models = self._registry.models
-        model = models.get(model_id) or models.get(self._ids.get(model_id.lower(), ""))
+        model = self._registry.models.get(model_id)
         if model is not None:
             return model
         if not self._registry.revision:
@@ -158,12 +156,6 @@ class Cluster:
     def _index(self) -> None:
         self._forget_lanes()
         self._assigned = assignments(self._registry.pools.values())
-        ids: dict[str, str] = {}
-        for model_id in self._registry.models:
-            lower = model_id.lower()
-            # Two ids that differ in case alone are told apart by writing them as they are.
-            ids[lower] = "" if lower in ids else model_id
-        self._ids = ids
 
     def machine_profile_label(self, header: str) -> str:
         """The configured machine profile that a header value names; metrics know no others."""

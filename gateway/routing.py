@@ -192,23 +192,16 @@ def _serving(model: Model, asked: Wanted, known: Known) -> list[str]:
     """Bundles that may serve the request, best first; at least one."""
     compatible = bundles_of(model, known.bundles)
     pool = known.pools.get(asked.pool)
-    for only, whose in ((asked.bundle, "asked for"), (pool.spec.bundle if pool else "", "leased")):
-        if only and only not in compatible:
-            raise SieError(
-                ErrorReason.ERROR_REASON_BUNDLE_INCOMPATIBLE,
-                f"the bundle {whose}, '{only[:_LONGEST_NAME]}', does not serve '{model.model_id}'",
-                model=model.model_id,
-                bundle=only[:_LONGEST_NAME],
-                compatible_bundles=",".join(compatible),
-            )
-    named = {name for name in (asked.bundle, pool.spec.bundle if pool else "") if name}
-    serving = [name for name in compatible if named <= {name}]
+    required = {name for name in (asked.bundle, pool.spec.bundle if pool else "") if name}
+    serving = [name for name in compatible if required <= {name}]
     if not serving:
+        named = " and ".join(name[:_LONGEST_NAME] for name in sorted(required))
+        where = f"in pool '{asked.pool}' " if pool else ""
         raise SieError(
             ErrorReason.ERROR_REASON_BUNDLE_INCOMPATIBLE,
-            f"pool '{asked.pool}' serves another bundle than '{asked.bundle}'",
+            f"'{model.model_id}' cannot be served {where}by bundle {named}",
             model=model.model_id,
-            bundle=asked.bundle,
+            bundle=named,
             compatible_bundles=",".join(compatible),
         )
     return serving

@@ -171,27 +171,42 @@ async def test_renewals_are_coalesced_in_the_log_and_hold_the_lease(service):
     await service.create(ttl_seconds=100)
     await service.keeper.round()
     revision = service.registry.revision
-    for _ in range(30):
-        service.ahead += 10.0
+    for second in range(300):
+        service.ahead += 1.0
         await service.keeper.round()
-        await service.api.RenewPool(RenewPoolRequest(name="tenant"), None)
+        if second % 10 == 0:
+            await service.api.RenewPool(RenewPoolRequest(name="tenant"), None)
     assert "tenant" in service.registry.state.pools
     assert service.registry.revision - revision <= 13
-    service.ahead += 126.0
-    await service.keeper.round()
+    for _ in range(130):
+        service.ahead += 1.0
+        await service.keeper.round()
     assert "tenant" not in service.registry.state.pools
     with pytest.raises(SieError, match="POOL_NOT_FOUND"):
         await service.api.RenewPool(RenewPoolRequest(name="tenant"), None)
 
 
+async def test_a_lease_does_not_end_while_it_cannot_be_renewed(service):
+    await service.create(ttl_seconds=100)
+    await service.keeper.round()
+    service.ahead += 500.0
+    await service.keeper.round()
+    assert "tenant" in service.registry.state.pools
+    for _ in range(126):
+        service.ahead += 1.0
+        await service.keeper.round()
+    assert "tenant" not in service.registry.state.pools
+
+
 async def test_a_second_process_does_not_expire_what_the_first_renews(service, other):
     await service.create(ttl_seconds=100)
-    for _ in range(30):
+    for second in range(300):
         for each in (service, other):
-            each.ahead += 10.0
+            each.ahead += 1.0
             await each.writer.catch_up()
             await each.keeper.round()
-        await service.api.RenewPool(RenewPoolRequest(name="tenant"), None)
+        if second % 10 == 0:
+            await service.api.RenewPool(RenewPoolRequest(name="tenant"), None)
     assert "tenant" in other.registry.state.pools
 
 

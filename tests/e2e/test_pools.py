@@ -196,7 +196,6 @@ def test_what_can_never_be_served_is_refused_with_a_code(pool_stack: LocalStack)
     assert encode(address, "nobody").status == 404
     model = ENCODE.removeprefix("/v1/encode/")
     assert encode(address, path=f"/v1/encode/default:/{model}").status == 200
-    assert encode(address, path=f"/v1/encode/{model.upper()}").status == 200
     other = encode(address, path=f"/v1/encode/sglang:/{model}").json()
     assert other["error"]["code"] == "BUNDLE_INCOMPATIBLE"
     for spec in ({"name": "Default"}, {"name": "default"}, {"gpus": {}}, {"gpus": {"h100": 1}}):

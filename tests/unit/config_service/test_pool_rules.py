@@ -121,3 +121,12 @@ def test_a_process_that_starts_gives_every_lease_a_whole_term():
     leases.observe(pools, 10_126.0)
     assert leases.expired(pools, 10_126.0) == ["a"]
     assert leases.expired({}, 10_126.0) == []
+
+
+def test_time_in_which_nothing_could_be_written_does_not_count():
+    leases, pools = Leases(), {"a": leased(100)}
+    leases.observe(pools, 0.0)
+    leases.prolong(60.0)
+    assert leases.worth_logging(pools["a"], 26.0)
+    assert leases.expired(pools, 184.0) == []
+    assert leases.expired(pools, 186.0) == ["a"]
