@@ -104,6 +104,11 @@ class RegistryView:
         return self._state.revision
 
     @property
+    def state(self) -> RegistryState:
+        """All of it, to be read only."""
+        return self._state
+
+    @property
     def models(self) -> Mapping[str, Model]:
         """By model id. Replaced as a whole by a snapshot, so take it anew for each use."""
         return self._state.models
@@ -166,6 +171,9 @@ class RegistryView:
                 self._replace(response.snapshot)
             case "event":
                 self._apply(response.event)
+            case "events":
+                for event in response.events.events:
+                    self._apply(event)
             case "compacted":
                 self._last_event = None
 
