@@ -19,6 +19,8 @@ _ENUM_PREFIXES = (
     "MODEL_STATE_",
     "SCORE_KIND_",
     "TASK_",
+    "RESOURCE_TYPE_",
+    "CHANGE_ACTION_",
 )
 
 

@@ -13,6 +13,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+import grpc
 import uvloop
 from google.protobuf.descriptor import ServiceDescriptor
 from prometheus_client import REGISTRY
@@ -20,12 +21,15 @@ from prometheus_client import REGISTRY
 from gateway import grpc_face
 from gateway.api import Api
 from gateway.cluster import Cluster, fail_unloadable
+from gateway.configs import RegistryReader, RegistryStatus
 from gateway.demand import Demand
 from gateway.dispatch import Dispatcher
+from gateway.forwarding import OPTIONS, Forwarder
 from gateway.http_face import HttpFace, Readiness
 from gateway.http_server import HttpServer
 from gateway.inference import InferenceService
 from gateway.models import ModelService
+from gateway.peers import Peers
 from gateway.workers import WorkerDirectory
 from servicekit import broker, logs
 from servicekit.grpc_server import GrpcServer
@@ -34,6 +38,12 @@ from servicekit.registry_view import RegistryView
 from servicekit.settings import describe, from_environment, setting
 from sie.inference.v1 import inference_service_pb2, model_service_pb2
 from sie.pool.v1 import pool_service_pb2
+from sie.registry.v1 import (
+    registry_admin_service_pb2,
+    registry_history_service_pb2,
+    registry_service_pb2,
+    registry_status_service_pb2,
+)
 
 log = logging.getLogger("gateway")
 
@@ -84,14 +94,28 @@ async def run(settings: Settings) -> None:
         workers.subscribe(partial(fail_unloadable, dispatcher))
         workers.subscribe(partial(cluster.offer_waiting, dispatcher))
 
+        peers = Peers(client, gateway_id, version("sie"), lambda: view.revision)
+        stack.callback(view.subscribe(lambda _: peers.beat()))
+        config = await stack.enter_async_context(
+            grpc.aio.insecure_channel(settings.config_address, options=OPTIONS)
+        )
+
         inference = inference_service_pb2.DESCRIPTOR.services_by_name["InferenceService"]
         models = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
         pools = pool_service_pb2.DESCRIPTOR.services_by_name["PoolService"]
+        registry = registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"]
+        status = registry_status_service_pb2.DESCRIPTOR.services_by_name["RegistryStatusService"]
+        history = registry_history_service_pb2.DESCRIPTOR.services_by_name["RegistryHistoryService"]
+        admin = registry_admin_service_pb2.DESCRIPTOR.services_by_name["RegistryAdminService"]
         services: list[tuple[ServiceDescriptor, object]] = [
             (inference, InferenceService(cluster, dispatcher, settings.max_items)),
             (models, ModelService(cluster)),
             # In the contract and not provided yet: every rpc answers NOT_IMPLEMENTED.
             (pools, object()),
+            (registry, RegistryReader(view)),
+            (status, RegistryStatus(view, workers, peers)),
+            (history, Forwarder(history, config)),
+            (admin, Forwarder(admin, config)),
         ]
         api = Api(
             services,
@@ -117,32 +141,34 @@ async def run(settings: Settings) -> None:
             max_request_bytes=settings.max_request_bytes,
         )
         http = HttpServer(face, settings.host, settings.http_port)
-        grpc = GrpcServer(
+        rpc = GrpcServer(
             f"{settings.host}:{settings.grpc_port}",
             [service.full_name for service, _ in services],
             settings.max_request_bytes * _TRANSPORT_LIMIT_FACTOR,
         )
-        grpc.server.add_generic_rpc_handlers(grpc_face.handlers(api, settings.max_request_bytes))
+        rpc.server.add_generic_rpc_handlers(grpc_face.handlers(api, settings.max_request_bytes))
         await dispatcher.start()
         await workers.follow(client)
-        ports = {"http": await http.start(), "grpc": await grpc.start()}
+        ports = {"http": await http.start(), "grpc": await rpc.start()}
         log.info("listening", extra={"fields": ports})
 
-        health = asyncio.create_task(_follow_health(grpc, lambda: not not_ready()))
+        beats = asyncio.create_task(peers.run())
+        stack.callback(beats.cancel)
+        health = asyncio.create_task(_follow_health(rpc, lambda: not not_ready()))
         stack.callback(health.cancel)
         await until_signal()
         health.cancel()
-        await grpc.set_serving(False)
+        await rpc.set_serving(False)
         await api.drain(settings.drain_s)
-        await asyncio.gather(http.stop(1.0), grpc.stop(1.0))
+        await asyncio.gather(http.stop(1.0), rpc.stop(1.0))
 
 
-async def _follow_health(grpc: GrpcServer, ready: Callable[[], bool]) -> None:
+async def _follow_health(rpc: GrpcServer, ready: Callable[[], bool]) -> None:
     serving = False
     while True:
         if ready() != serving:
             serving = not serving
-            await grpc.set_serving(serving)
+            await rpc.set_serving(serving)
         await asyncio.sleep(_HEALTH_EVERY_S)
 
 

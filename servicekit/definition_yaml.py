@@ -9,6 +9,7 @@ import yaml
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from servicekit.definitions import enum_words
 
@@ -37,6 +38,8 @@ def scalar_text(value: Any) -> str:
 
 def tree_of(message: Message) -> Any:
     """The message as plain values: mappings, lists, texts, numbers, booleans."""
+    if isinstance(message, Timestamp):
+        return message.ToJsonString()
     if isinstance(message, Struct):
         return {name: _plain(value) for name, value in sorted(message.items())}
     tree: dict[str, Any] = {}

@@ -1,0 +1,78 @@
+"""Calls that the config service answers: passed on as they are, and so are its errors.
+
+    client ─► face ─► Api.call ─► Forwarder ─► config service
+                         deadline, idempotency key and request id go with the call
+
+Nothing is kept here, so any gateway will do, and a call that broke off is safe to repeat
+under its idempotency key.
+"""
+
+import functools
+import time
+from typing import Any
+
+import grpc
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+from grpc_status import rpc_status
+
+from gateway.api import Call, Reply, snake_case
+from gateway.request_id import REQUEST_ID_HEADER
+from servicekit.errors import SieError, from_status
+from sie.errors.v1.error_reason_pb2 import ErrorReason
+
+_IDEMPOTENCY_KEY = "idempotency-key"
+_RETRY_AFTER_S = 2.0
+
+OPTIONS = [
+    # An export is as large as the registry.
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.enable_http_proxy", 0),
+    # A config service that was away is found again soon.
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+]
+
+
+class Forwarder:
+    """Every unary rpc of a service as a method for `Api`.
+
+    Args:
+        service: whose rpcs.
+        channel: to the config service.
+    """
+
+    def __init__(self, service: ServiceDescriptor, channel: grpc.aio.Channel) -> None:
+        self._channel = channel
+        for method in service.methods:
+            setattr(self, snake_case(method.name), functools.partial(self._forward, method))
+
+    async def _forward(self, method: MethodDescriptor, request: Message, call: Call) -> Reply:
+        path = f"/{method.containing_service.full_name}/{method.name}"
+        metadata = [(REQUEST_ID_HEADER, call.request_id)]
+        if (key := call.metadata.get(_IDEMPOTENCY_KEY)) is not None:
+            metadata.append((_IDEMPOTENCY_KEY, key))
+        rpc: Any = self._channel.unary_unary(path, None, None)
+        try:
+            body = await rpc(
+                request.SerializeToString(),
+                timeout=max(call.deadline - time.time(), 0.001),
+                metadata=metadata,
+            )
+        except grpc.aio.AioRpcError as error:
+            raise _typed(error) from None
+        return Reply(body, {})
+
+
+def _typed(error: grpc.aio.AioRpcError) -> SieError:
+    status = rpc_status.from_call(error)  # type: ignore[arg-type]
+    if status is not None:
+        return from_status(status)
+    if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+        problem = "the config service has not answered in time"
+        return SieError(ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED, problem)
+    return SieError(
+        ErrorReason.ERROR_REASON_REGISTRY_UNAVAILABLE,
+        "the config service cannot be reached; reads of the present registry still work",
+        retry_after_s=_RETRY_AFTER_S,
+    )
