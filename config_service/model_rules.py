@@ -59,8 +59,8 @@ def check_model_id(model_id: str, field: str) -> None:
     if not _MODEL_ID.fullmatch(model_id):
         rule = "letters, digits, '.', '_', '-' and '/', beginning with a letter or digit"
         raise invalid(field, f"must consist of {rule}")
-    if {"", ".."} & set(model_id.split("/")):
-        raise invalid(field, "must not have an empty or '..' segment")
+    if {"", ".", ".."} & set(model_id.split("/")):
+        raise invalid(field, "must not have an empty, '.' or '..' segment")
 
 
 def _check_source(source: ModelSource, path: str) -> None:

@@ -95,6 +95,9 @@ def mapping_of(text: str, file: Path) -> yaml.MappingNode:
         # The end of a text counts as its last line.
         line = min(mark.line, text.rstrip().count("\n")) + 1 if mark else 0
         raise DefinitionError(file, line, "", error.problem or "is no YAML") from None
+    except yaml.reader.ReaderError as error:
+        line = text[: error.position].count("\n") + 1
+        raise DefinitionError(file, line, "", f"{error.reason}, code {error.character}") from None
     except yaml.YAMLError as error:
         raise DefinitionError(file, 0, "", f"is no YAML: {shown(str(error))}") from None
     if not isinstance(node, yaml.MappingNode):

@@ -39,6 +39,7 @@ from sie.registry.v1.registry_service_pb2 import (
     GetModelRequest,
     ListBundlesRequest,
     ListModelsRequest,
+    WatchRegistryResponse,
 )
 from sie.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
 from sie.work.v1.work_item_pb2 import WorkItem
@@ -239,7 +240,7 @@ async def test_a_commit_whose_caller_never_learned_of_it_is_found_again(new_writ
 
     with writer.appending(append_and_end), pytest.raises(type(end)):
         await writer.apply("a")
-    assert await writer.apply("a") is None
+    assert not (await writer.apply("a")).changed
     assert writer.registry.revision == 1
     await other.writer.catch_up()
     assert other.contents == writer.contents
@@ -295,14 +296,14 @@ async def test_when_histories_differ_the_store_wins_and_watchers_are_told(nats_s
     for name in ("a", "b", "c"):
         await loser.apply(name)
     watch = loser.hub.watch(3)
-    assert (await anext(watch)).event.revision == 3
+    assert WatchRegistryResponse.FromString(await anext(watch)).event.revision == 3
     await nats_server.restart()
     winner = await new_writer()
     await winner.apply("other")
     await until(lambda: loser.client.is_connected)
     await loser.writer.catch_up()
     assert loser.contents == winner.contents
-    assert (await anext(watch)).snapshot.revision == 1
+    assert WatchRegistryResponse.FromString(await anext(watch)).snapshot.revision == 1
 
 
 async def test_a_bucket_made_again_is_told_from_the_old_one_of_the_same_length(

@@ -84,7 +84,7 @@ profiles:
         ("", 1, ""),
         ("a: [", 1, ""),
         ("model_id: a\n---\nmodel_id: b", 2, ""),
-        ("model_id: '\x01'", 0, ""),
+        ("model_id: a\nmodel_id: '\x01'", 2, ""),
         (b"model_id: \xff", 0, ""),
         ("[" * 10_000, 1, ""),
         ("#" * (MAX_FILE_BYTES + 1), 0, ""),
