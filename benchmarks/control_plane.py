@@ -12,7 +12,7 @@ import multiprocessing
 import statistics
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -123,17 +123,20 @@ async def _watch_all(address: str, count: int, end: Connection) -> None:
                 positions[index] = _take(response, joined, seen) or positions[index]
 
     tasks = [asyncio.create_task(follow(index)) for index in range(count)]
-    while len(joined) < count:
-        await asyncio.sleep(0.02)
+    await _until(lambda: len(joined) == count)
     end.send(joined)
     last = await asyncio.to_thread(end.recv)
-    async with asyncio.timeout(_LONGEST_WAIT_S):
-        while min(positions) < last:
-            await asyncio.sleep(0.02)
+    await _until(lambda: min(positions) >= last)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     end.send(seen)
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(_LONGEST_WAIT_S):
+        while not condition():  # noqa: ASYNC110 - a condition of many tasks
+            await asyncio.sleep(0.02)
 
 
 def _take(
@@ -167,6 +170,7 @@ class Bench:
         self._apply_alone(f"apply, {self._arguments.models} models")
         watchers = self._join()
         self._apply_watched(watchers)
+        self._channel.close()
 
     def _import(self) -> None:
         models = [model(number) for number in range(self._arguments.models)]

@@ -8,7 +8,7 @@ from pathlib import Path
 from servicekit.definitions import Source, source_of
 from servicekit.errors import SieError
 from servicekit.registry_state import Key, key_of
-from servicekit.yaml_nodes import MAX_DOCUMENT_BYTES, DefinitionError, entries, read_mapping
+from servicekit.yaml_nodes import WHOLE_REGISTRY, DefinitionError, entries, read_mapping
 from servicekit.yaml_nodes import Place as YamlPlace
 from sie.registry.v1.bundle_pb2 import Bundle
 from sie.registry.v1.machine_profile_pb2 import MachineProfile
@@ -86,7 +86,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _read(file: Path) -> Source:
-    node = read_mapping(file, MAX_DOCUMENT_BYTES)
+    node = read_mapping(file, WHOLE_REGISTRY)
     names = {name for name, *_ in entries(node, YamlPlace(file))}
     kinds = [kind for name, kind in _KINDS.items() if name in names]
     if len(kinds) == 1:

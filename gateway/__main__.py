@@ -115,7 +115,7 @@ async def run(settings: Settings) -> None:
             (registry, RegistryReader(view)),
             (status, RegistryStatus(view, workers, peers)),
             (history, Forwarder(history, config)),
-            (admin, Forwarder(admin, config)),
+            (admin, Forwarder(admin, config, view.reached)),
         ]
         api = Api(
             services,

@@ -7,11 +7,15 @@ Nothing is kept here, so any gateway will do, and a call that broke off is safe 
 under its idempotency key.
 """
 
+import asyncio
+import contextlib
 import functools
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
+from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from grpc_status import rpc_status
@@ -23,6 +27,8 @@ from sie.errors.v1.error_reason_pb2 import ErrorReason
 
 _IDEMPOTENCY_KEY = "idempotency-key"
 _RETRY_AFTER_S = 2.0
+# A reply to a write waits so long for this gateway's view: what was written can then be read.
+_CATCH_UP_S = 1.0
 
 OPTIONS = [
     # An export is as large as the registry.
@@ -30,7 +36,9 @@ OPTIONS = [
     ("grpc.max_send_message_length", -1),
     ("grpc.enable_http_proxy", 0),
     # A config service that was away is found again soon.
-    ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
 ]
 
 
@@ -40,10 +48,17 @@ class Forwarder:
     Args:
         service: whose rpcs.
         channel: to the config service.
+        reached: for writes; waits until this gateway has seen a revision.
     """
 
-    def __init__(self, service: ServiceDescriptor, channel: grpc.aio.Channel) -> None:
+    def __init__(
+        self,
+        service: ServiceDescriptor,
+        channel: grpc.aio.Channel,
+        reached: Callable[[int], Awaitable[None]] | None = None,
+    ) -> None:
         self._channel = channel
+        self._reached = reached
         for method in service.methods:
             setattr(self, snake_case(method.name), functools.partial(self._forward, method))
 
@@ -61,6 +76,11 @@ class Forwarder:
             )
         except grpc.aio.AioRpcError as error:
             raise _typed(error) from None
+        if self._reached is not None:
+            response: Any = message_factory.GetMessageClass(method.output_type).FromString(body)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CATCH_UP_S):
+                    await self._reached(response.revision)
         return Reply(body, {})
 
 

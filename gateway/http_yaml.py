@@ -66,7 +66,7 @@ async def read_yaml(message: Message, field: str, body: bytes) -> None:
             limit_bytes=MAX_FILE_BYTES,
         )
     target = message if field == "*" else getattr(message, field)
-    # A megabyte takes a second, in which others should not wait.
+    # The most that is read takes half a second, in which others should not wait.
     await asyncio.to_thread(_fill, target, "" if field == "*" else field, body)
 
 

@@ -70,6 +70,7 @@ class RegistryView:
         self._connected = False
         self._loaded = asyncio.Event()
         self._unsaved = asyncio.Event()
+        self._moved = asyncio.Event()
         self._callbacks: list[OnChange] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -88,6 +89,11 @@ class RegistryView:
     async def loaded(self) -> None:
         """Waits until there is a registry, from the config service or from disk."""
         await self._loaded.wait()
+
+    async def reached(self, revision: int) -> None:
+        """Waits until everything up to a revision has been seen."""
+        while self.revision < revision:
+            await self._moved.wait()
 
     @property
     def is_loaded(self) -> bool:
@@ -214,6 +220,8 @@ class RegistryView:
     def _changed(self, event: Event | None) -> None:
         self._loaded.set()
         self._unsaved.set()
+        self._moved.set()
+        self._moved = asyncio.Event()
         for callback in list(self._callbacks):
             try:
                 callback(event)

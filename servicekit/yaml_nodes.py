@@ -6,14 +6,26 @@ nesting are refused before anything is built from them.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
 MAX_FILE_BYTES = 1024 * 1024
 MAX_DEPTH = 32
-# A whole registry in one file.
-MAX_DOCUMENT_BYTES = 16 * MAX_FILE_BYTES
+# Mappings, lists and values of one text. A million take seconds to read.
+MAX_NODES = 30_000
+
+
+class Limits(NamedTuple):
+    """What a text may have."""
+
+    most_bytes: int
+    most_nodes: int
+
+
+ONE_DEFINITION = Limits(MAX_FILE_BYTES, MAX_NODES)
+# A file that its owner reads on his own machine: ten thousand models take 4 MB.
+WHOLE_REGISTRY = Limits(64 * MAX_FILE_BYTES, 100 * MAX_NODES)
 
 # What a file holds is shown to that length.
 _LONGEST_SHOWN = 80
@@ -72,23 +84,23 @@ def shown(text: str) -> str:
     return repr(text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…")
 
 
-def read_mapping(file: Path, max_bytes: int = MAX_FILE_BYTES) -> yaml.MappingNode:
+def read_mapping(file: Path, limits: Limits = ONE_DEFINITION) -> yaml.MappingNode:
     """The one mapping that the file holds.
 
     Raises:
         DefinitionError: it does not parse, or uses what is refused.
     """
-    return mapping_of(_read(file, max_bytes), file)
+    return mapping_of(_read(file, limits.most_bytes), file, limits)
 
 
-def mapping_of(text: str, file: Path) -> yaml.MappingNode:
+def mapping_of(text: str, file: Path, limits: Limits = ONE_DEFINITION) -> yaml.MappingNode:
     """The one mapping that a text holds; `file` is for messages.
 
     Raises:
         DefinitionError: it does not parse, or uses what is refused.
     """
     try:
-        _refuse_tricks(file, text)
+        _refuse_tricks(file, text, limits.most_nodes)
         node = yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -133,9 +145,9 @@ def _read(file: Path, max_bytes: int) -> str:
         raise DefinitionError(file, 0, "", "is not UTF-8") from None
 
 
-def _refuse_tricks(file: Path, text: str) -> None:
+def _refuse_tricks(file: Path, text: str, most_nodes: int) -> None:
     # Events come from a parser that does not recurse, so depth can be bounded here.
-    depth = 0
+    depth = nodes = 0
     for event in yaml.parse(text, Loader=_LOADER):
         assert event.start_mark is not None
         line = event.start_mark.line + 1
@@ -147,5 +159,8 @@ def _refuse_tricks(file: Path, text: str) -> None:
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
+        nodes += isinstance(event, yaml.NodeEvent)
+        if nodes > most_nodes:
+            raise DefinitionError(file, line, "", f"holds more than {most_nodes} values")
         if depth > MAX_DEPTH:
             raise DefinitionError(file, line, "", f"is nested deeper than {MAX_DEPTH} levels")

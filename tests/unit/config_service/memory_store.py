@@ -22,7 +22,7 @@ class Bucket:
 
 
 class MemoryStore:
-    """As RegistryStore. `fault` strikes the next write: `refused` before it stands, `lost` after."""
+    """As RegistryStore. `fault` strikes the next write: `refused` before it stands, or `lost`."""
 
     def __init__(self, bucket):
         self._bucket = bucket

@@ -28,8 +28,16 @@ from tests.unit.config_service.memory_store import Bucket, MemoryStore
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 RECENT = 12
 
+
+def _model(name, tokens, bundles):
+    definition = Model(model_id=name, max_sequence_length=tokens, bundles=bundles)
+    definition.sources.add(directory="/models/a")
+    definition.tasks.score.SetInParent()
+    return definition
+
+
 MODELS = st.builds(
-    lambda name, tokens, bundles: _model(name, tokens, bundles),
+    _model,
     st.sampled_from(["a", "b/c", "d__e"]),
     st.integers(1, 3),
     st.sampled_from([(), ("default",), ("fast",), ("fast", "default")]),
@@ -55,13 +63,6 @@ COMMANDS = st.one_of(
     st.builds(Rollback, st.integers(1, 40), st.one_of(st.none(), KEYS)),
 )
 WRITERS = st.integers(0, 1)
-
-
-def _model(name, tokens, bundles):
-    definition = Model(model_id=name, max_sequence_length=tokens, bundles=bundles)
-    definition.sources.add(directory="/models/a")
-    definition.tasks.score.SetInParent()
-    return definition
 
 
 def _import(document):
