@@ -93,11 +93,11 @@ def source_of(node: yaml.MappingNode, file: Path, message: type[Message]) -> Sou
 
 def fill(message: Message, node: yaml.Node, place: Place) -> None:
     """Puts a mapping into a message; raises DefinitionError."""
+    # An empty mapping still makes the message present.
+    message.SetInParent()
     if isinstance(message, Struct):
         message.update(_plain_mapping(node, place))
         return
-    # An empty mapping still makes the message present.
-    message.SetInParent()
     for name, key, value in entries(node, place):
         field = message.DESCRIPTOR.fields_by_name.get(name)
         below = place.below(name)
