@@ -20,11 +20,14 @@ from prometheus_client import REGISTRY
 
 from gateway import grpc_face
 from gateway.api import Api
+from gateway.auth.guard import Guard
+from gateway.auth.modes import tokens_of
+from gateway.auth.pages import PageRules
 from gateway.cluster import Cluster, fail_unloadable
-from gateway.configs import RegistryReader, RegistryStatus
+from gateway.configs import registry_services
 from gateway.demand import Demand
 from gateway.dispatch import Dispatcher
-from gateway.forwarding import OPTIONS, Forwarder
+from gateway.forwarding import OPTIONS
 from gateway.http_face import HttpFace, Readiness
 from gateway.http_server import HttpServer
 from gateway.inference import InferenceService
@@ -36,14 +39,9 @@ from servicekit.grpc_server import GrpcServer
 from servicekit.lifecycle import until_signal
 from servicekit.registry_view import RegistryView
 from servicekit.settings import describe, from_environment, setting
+from servicekit.tls import ServerTls
 from sie.inference.v1 import inference_service_pb2, model_service_pb2
 from sie.pool.v1 import pool_service_pb2
-from sie.registry.v1 import (
-    registry_admin_service_pb2,
-    registry_history_service_pb2,
-    registry_service_pb2,
-    registry_status_service_pb2,
-)
 
 log = logging.getLogger("gateway")
 
@@ -66,12 +64,30 @@ class Settings:
     max_items: int = setting("SIE_MAX_ITEMS", 4096)
     request_timeout_s: float = setting("SIE_REQUEST_TIMEOUT_S", 30.0)
     max_request_timeout_s: float = setting("SIE_MAX_REQUEST_TIMEOUT_S", 600.0)
+    auth_mode: str = setting("SIE_AUTH_MODE", "none")
+    auth_tokens: tuple[str, ...] = setting("SIE_AUTH_TOKEN", (), secret=True)
+    admin_token: str = setting("SIE_ADMIN_TOKEN", "", secret=True)
+    auth_file: Path | None = setting("SIE_AUTH_FILE", None)
+    auth_exempt_operational: bool = setting("SIE_AUTH_EXEMPT_OPERATIONAL", False)
+    metrics_token: str = setting("SIE_METRICS_TOKEN", "", secret=True)
+    tls_cert: Path | None = setting("SIE_TLS_CERT", None)
+    tls_key: Path | None = setting("SIE_TLS_KEY", None)
+    tls_client_ca: Path | None = setting("SIE_TLS_CLIENT_CA", None)
     drain_s: float = setting("SIE_DRAIN_S", 25.0)
     log_level: str = setting("SIE_LOG_LEVEL", "info")
     log_json: bool = setting("SIE_LOG_JSON", False)
 
 
 async def run(settings: Settings) -> None:
+    guard = Guard(
+        tokens_of(
+            settings.auth_mode, settings.auth_tokens, settings.admin_token, settings.auth_file
+        )
+    )
+    pages = PageRules(
+        guard, settings.metrics_token, open_operational=settings.auth_exempt_operational
+    )
+    tls = ServerTls.of(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
     gateway_id = secrets.token_hex(4)
     async with contextlib.AsyncExitStack() as stack:
 
@@ -103,25 +119,19 @@ async def run(settings: Settings) -> None:
         inference = inference_service_pb2.DESCRIPTOR.services_by_name["InferenceService"]
         models = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
         pools = pool_service_pb2.DESCRIPTOR.services_by_name["PoolService"]
-        registry = registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"]
-        status = registry_status_service_pb2.DESCRIPTOR.services_by_name["RegistryStatusService"]
-        history = registry_history_service_pb2.DESCRIPTOR.services_by_name["RegistryHistoryService"]
-        admin = registry_admin_service_pb2.DESCRIPTOR.services_by_name["RegistryAdminService"]
         services: list[tuple[ServiceDescriptor, object]] = [
             (inference, InferenceService(cluster, dispatcher, settings.max_items)),
             (models, ModelService(cluster)),
             # In the contract and not provided yet: every rpc answers NOT_IMPLEMENTED.
             (pools, object()),
-            (registry, RegistryReader(view)),
-            (status, RegistryStatus(view, workers, peers)),
-            (history, Forwarder(history, config)),
-            (admin, Forwarder(admin, config, view.reached)),
+            *registry_services(view, workers, peers, config),
         ]
         api = Api(
             services,
             default_timeout_s=settings.request_timeout_s,
             max_timeout_s=settings.max_request_timeout_s,
             registry=REGISTRY,
+            guard=guard,
             machine_profile_of=cluster.machine_profile_label,
         )
 
@@ -137,14 +147,16 @@ async def run(settings: Settings) -> None:
             api,
             registry=REGISTRY,
             ready=readiness,
+            page_rules=pages,
             version=version("sie"),
             max_request_bytes=settings.max_request_bytes,
         )
-        http = HttpServer(face, settings.host, settings.http_port)
+        http = HttpServer(face, settings.host, settings.http_port, tls)
         rpc = GrpcServer(
             f"{settings.host}:{settings.grpc_port}",
             [service.full_name for service, _ in services],
             settings.max_request_bytes * _TRANSPORT_LIMIT_FACTOR,
+            tls,
         )
         rpc.server.add_generic_rpc_handlers(grpc_face.handlers(api, settings.max_request_bytes))
         await dispatcher.start()

@@ -1,12 +1,15 @@
-"""RegistryService and RegistryStatusService: reads from this gateway's view of the registry."""
+"""The registry's services at the gateway: reads from its view, the rest from the config service."""
 
 import functools
 from collections.abc import Callable
 from typing import Any
 
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 
 from gateway.api import Call, Reply
+from gateway.forwarding import Forwarder
 from gateway.peers import Peers
 from gateway.workers import WorkerDirectory
 from servicekit.errors import SieError
@@ -14,6 +17,12 @@ from servicekit.registry_reads import RegistryReads, bundles_of, not_found
 from servicekit.registry_state import Key
 from servicekit.registry_view import RegistryView
 from sie.errors.v1.error_reason_pb2 import ErrorReason
+from sie.registry.v1 import (
+    registry_admin_service_pb2,
+    registry_history_service_pb2,
+    registry_service_pb2,
+    registry_status_service_pb2,
+)
 from sie.registry.v1.registry_status_service_pb2 import (
     BundleStatus,
     GetModelStatusRequest,
@@ -23,6 +32,29 @@ from sie.registry.v1.registry_status_service_pb2 import (
 
 # The definition itself is the body; the revision that goes with it is here.
 REVISION_HEADER = "x-sie-registry-revision"
+
+
+def registry_services(
+    view: RegistryView, workers: WorkerDirectory, peers: Peers, config: grpc.aio.Channel
+) -> list[tuple[ServiceDescriptor, object]]:
+    """The registry's services, as a gateway answers them.
+
+    Args:
+        view: what is read.
+        workers: asked for what they have applied.
+        peers: the same of gateways.
+        config: channel to the config service, which answers writes and questions about the past.
+    """
+    reads = registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"]
+    status = registry_status_service_pb2.DESCRIPTOR.services_by_name["RegistryStatusService"]
+    past = registry_history_service_pb2.DESCRIPTOR.services_by_name["RegistryHistoryService"]
+    admin = registry_admin_service_pb2.DESCRIPTOR.services_by_name["RegistryAdminService"]
+    return [
+        (reads, RegistryReader(view)),
+        (status, RegistryStatus(view, workers, peers)),
+        (past, Forwarder(past, config)),
+        (admin, Forwarder(admin, config, view.reached)),
+    ]
 
 
 class RegistryReader:

@@ -1,6 +1,7 @@
 """The registry through its edges: HTTP in JSON and YAML, and the command line."""
 
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from click.testing import CliRunner
 
 from cli.__main__ import main
 from cli.local_stack import DEFAULT_MODEL, LocalStack
+from cli.ports import free_port
 from servicekit.yaml_nodes import MAX_FILE_BYTES
 from tests.e2e.conftest import ask
 
@@ -20,7 +22,11 @@ YAML = {"content-type": "application/yaml"}
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory):
     """A cluster of our own without workers."""
-    with LocalStack(tmp_path_factory.mktemp("registry")) as stack:
+    directory = tmp_path_factory.mktemp("registry")
+    models = directory / "models"
+    models.mkdir()
+    shutil.copy(ROOT / "models" / "all-minilm-l6-v2.yaml", models)
+    with LocalStack(directory / "stack", env={"SIE_MODELS_DIR": str(models)}) as stack:
         stack.start_broker()
         stack.start_config()
         stack.start_gateway()
@@ -151,6 +157,27 @@ def test_status_names_who_has_applied_a_model(http):
     assert status["bundles"][0]["total_eligible_workers"] == 0
     assert status["all_bundles_acked"] is False
     assert http("GET", "/models/none/status").status == 404
+
+
+def test_every_gateway_tells_what_every_gateway_has_applied(stack, http):
+    port = free_port()
+    other = stack.start_gateway("gateway-2", SIE_HTTP_PORT=str(port))
+    other.wait_ready(60)
+    written = http("POST", "/models", definition("m")).json()["revision"]
+
+    def gateways(address):
+        status = ask(address, "GET", "/v1/configs/models/m/status").json()
+        return [(gateway["revision"], gateway["applied"]) for gateway in status["gateways"]]
+
+    addresses = (stack.http_address, f"127.0.0.1:{port}")
+    wanted = [[(written, True)] * 2] * 2
+    for _ in range(100):
+        if (found := [gateways(address) for address in addresses]) == wanted:
+            break
+        time.sleep(0.1)
+    assert found == wanted
+    other.terminate()
+    other.wait(30)
 
 
 def test_a_model_named_status_is_reached_by_an_escaped_slash(http):
