@@ -7,7 +7,7 @@ A revision of the registry is kept as long as every definition's state at it is 
 """
 
 from collections import deque
-from collections.abc import Iterator, KeysView
+from collections.abc import Iterable, Iterator, KeysView
 
 from servicekit.errors import SieError, invalid
 from servicekit.registry_state import Definition, Key, definition_of, key_of_event
@@ -37,6 +37,11 @@ class History:
             events = self._events[key] = deque(maxlen=most)
         events.append(event)
         self.revision = event.revision
+
+    def forget(self, keys: Iterable[Key]) -> None:
+        """Drops every trace of keys; for what was deleted long ago."""
+        for key in keys:
+            self._events.pop(key, None)
 
     @property
     def keys(self) -> KeysView[Key]:

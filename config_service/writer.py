@@ -213,6 +213,8 @@ class RegistryWriter:
             await self._store.forget(keys)
         except SieError as error:
             log.warning("old deletions are kept for now: %s", error)
+        else:
+            self._registry.history.forget(keys)
 
     async def _forget_old_receipts(self) -> None:
         try:
