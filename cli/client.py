@@ -44,13 +44,15 @@ class CallError(CommandError):
 
 
 class GatewayClient:
-    """A connection to the gateway at `host:port`.
+    """A connection to the gateway at `host:port`, under the token of SIE_API_KEY if there is one.
 
     Every call raises CommandError with the reason when the gateway refuses or is not there.
     """
 
     def __init__(self, address: str) -> None:
         self._address = address
+        token = os.environ.get("SIE_API_KEY", "")
+        self._metadata = [("authorization", f"Bearer {token}")] if token else []
         self._channel = grpc.insecure_channel(address, options=_OPTIONS)
 
     def encode(
@@ -115,7 +117,7 @@ class GatewayClient:
 
     def _call(self, method: Callable[..., Any], request: Any) -> Any:
         try:
-            return method(request, timeout=_TIMEOUT_S)
+            return method(request, timeout=_TIMEOUT_S, metadata=self._metadata)
         except grpc.RpcError as error:
             # Errors of a stub are always the call as well.
             call = cast("grpc.Call", error)

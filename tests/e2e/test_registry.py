@@ -3,6 +3,7 @@
 import json
 import shutil
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -219,6 +220,39 @@ def test_hostile_yaml_is_refused_at_its_field(http, body, field):
     assert len(reply.body) < 2000
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/models", definition("a" * 1_000_000)),
+        ("POST", "/bundles", {"bundle_id": "a" * 1_000_000}),
+        ("POST", "/models", definition("m", **{"x" * 1_000_000: 1})),
+        ("POST", "/models", definition("m", profiles={"x" * 1_000_000: {}})),
+        ("POST", "/models", definition("m", profiles={"default": {"extends": "😀" * 100_000}})),
+        ("POST", "/resolve", {"model": "a" * 1_000_000}),
+        ("POST", "/resolve", {"model": "m", "bundle": "b" * 1_000_000}),
+        (
+            "POST",
+            "/rollback",
+            {"to_revision": "1", "resource_type": "model", "id": "a" * 1_000_000},
+        ),
+        ("POST", "/import", {"models": [definition("m"), definition("m")]}),
+        ("POST", "/import?prune=unspecified", {}),
+        ("POST", "/import?prune=pool", {}),
+        ("GET", "/revisions?page_token=x", None),
+        ("GET", "/revisions?id=x", None),
+        ("GET", "/diff?from_revision=-1", None),
+        ("GET", "/diff?from_revision=99999", None),
+        ("GET", "/export?revision=18446744073709551615", None),
+        ("DELETE", "/models/a%00b", None),
+        ("PUT", "/bundles/*", {"bundle_id": "*"}),
+    ],
+)
+def test_hostile_json_is_refused_in_few_words(http, method, path, body):
+    reply = http(method, path, body)
+    assert 400 <= reply.status < 500, reply.body[:300]
+    assert len(reply.body) < 4000, reply.body[:300]
+
+
 def test_more_than_a_megabyte_of_yaml_is_too_large(http):
     reply = http("POST", "/models", b"#" * (MAX_FILE_BYTES + 1), YAML)
     assert (reply.status, reply.json()["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
@@ -295,6 +329,41 @@ def test_two_files_of_one_id_are_refused(sie, tmp_path):
     for name in ("a", "b"):
         (tmp_path / f"{name}.yaml").write_text("bundle_id: same")
     assert f"the same id as {tmp_path / 'a.yaml'}" in sie("apply", "-f", tmp_path).output
+
+
+def test_a_registry_that_is_guarded_is_changed_with_the_administrators_token(
+    stack, tmp_path, monkeypatch
+):
+    port = free_port()
+    guarded = stack.start_gateway(
+        "gateway-guarded",
+        SIE_GRPC_PORT=str(port),
+        SIE_AUTH_MODE="static",
+        SIE_AUTH_TOKEN="user",
+        SIE_ADMIN_TOKEN="admin",
+    )
+    guarded.wait_ready(60)
+    (tmp_path / "b.yaml").write_text("bundle_id: b")
+
+    def sie(token, *arguments):
+        monkeypatch.setenv("SIE_API_KEY", token)
+        return CliRunner().invoke(main, [*arguments, "--address", f"127.0.0.1:{port}"]).output
+
+    apply = ["apply", "-f", str(tmp_path)]
+    assert "UNAUTHENTICATED" in sie("", *apply)
+    assert "PERMISSION_DENIED" in sie("user", *apply)
+    assert "1 created" in sie("admin", *apply)
+    assert "bundle default" in sie("user", "registry", "status", DEFAULT_MODEL)
+    guarded.terminate()
+    guarded.wait(30)
+
+
+def test_calls_that_race_under_one_key_do_it_once(http):
+    def post(_):
+        return http("POST", "/bundles", {"bundle_id": "raced"}, {"idempotency-key": "race"}).body
+
+    with ThreadPoolExecutor(8) as pool:
+        assert len(set(pool.map(post, range(24)))) == 1
 
 
 def test_an_export_brings_the_registry_back(sie, http, tmp_path):
