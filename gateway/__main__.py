@@ -13,12 +13,11 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-import grpc
 import uvloop
 from google.protobuf.descriptor import ServiceDescriptor
 from prometheus_client import REGISTRY
 
-from gateway import grpc_face
+from gateway import grpc_face, grpc_stream
 from gateway.api import Api
 from gateway.auth.guard import Guard
 from gateway.auth.modes import tokens_of
@@ -27,7 +26,7 @@ from gateway.cluster import Cluster, fail_unloadable
 from gateway.configs import registry_services
 from gateway.demand import Demand
 from gateway.dispatch import Dispatcher
-from gateway.forwarding import OPTIONS
+from gateway.forwarding import config_channel
 from gateway.http_face import HttpFace, Readiness
 from gateway.http_server import HttpServer
 from gateway.inference import InferenceService
@@ -112,9 +111,7 @@ async def run(settings: Settings) -> None:
 
         peers = Peers(client, gateway_id, version("sie"), lambda: view.revision)
         stack.callback(view.subscribe(lambda _: peers.beat()))
-        config = await stack.enter_async_context(
-            grpc.aio.insecure_channel(settings.config_address, options=OPTIONS)
-        )
+        config = await stack.enter_async_context(config_channel(settings.config_address))
 
         inference = inference_service_pb2.DESCRIPTOR.services_by_name["InferenceService"]
         models = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
@@ -152,35 +149,40 @@ async def run(settings: Settings) -> None:
             max_request_bytes=settings.max_request_bytes,
         )
         http = HttpServer(face, settings.host, settings.http_port, tls)
-        rpc = GrpcServer(
+        grpc = GrpcServer(
             f"{settings.host}:{settings.grpc_port}",
             [service.full_name for service, _ in services],
             settings.max_request_bytes * _TRANSPORT_LIMIT_FACTOR,
             tls,
         )
-        rpc.server.add_generic_rpc_handlers(grpc_face.handlers(api, settings.max_request_bytes))
+        grpc.server.add_generic_rpc_handlers(
+            [
+                *grpc_face.handlers(api, settings.max_request_bytes),
+                grpc_stream.handler(api, settings.max_request_bytes),
+            ]
+        )
         await dispatcher.start()
         await workers.follow(client)
-        ports = {"http": await http.start(), "grpc": await rpc.start()}
+        ports = {"http": await http.start(), "grpc": await grpc.start()}
         log.info("listening", extra={"fields": ports})
 
         beats = asyncio.create_task(peers.run())
         stack.callback(beats.cancel)
-        health = asyncio.create_task(_follow_health(rpc, lambda: not not_ready()))
+        health = asyncio.create_task(_follow_health(grpc, lambda: not not_ready()))
         stack.callback(health.cancel)
         await until_signal()
         health.cancel()
-        await rpc.set_serving(False)
+        await grpc.set_serving(False)
         await api.drain(settings.drain_s)
-        await asyncio.gather(http.stop(1.0), rpc.stop(1.0))
+        await asyncio.gather(http.stop(1.0), grpc.stop(1.0))
 
 
-async def _follow_health(rpc: GrpcServer, ready: Callable[[], bool]) -> None:
+async def _follow_health(grpc: GrpcServer, ready: Callable[[], bool]) -> None:
     serving = False
     while True:
         if ready() != serving:
             serving = not serving
-            await rpc.set_serving(serving)
+            await grpc.set_serving(serving)
         await asyncio.sleep(_HEALTH_EVERY_S)
 
 

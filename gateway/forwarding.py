@@ -30,7 +30,7 @@ _RETRY_AFTER_S = 2.0
 # A reply to a write waits so long for this gateway's view: what was written can then be read.
 _CATCH_UP_S = 1.0
 
-OPTIONS = [
+_OPTIONS = [
     # An export is as large as the registry.
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
@@ -40,6 +40,11 @@ OPTIONS = [
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1_000),
 ]
+
+
+def config_channel(address: str) -> grpc.aio.Channel:
+    """A channel to the config service at `host:port`."""
+    return grpc.aio.insecure_channel(address, options=_OPTIONS)
 
 
 class Forwarder:
