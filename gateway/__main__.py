@@ -23,6 +23,7 @@ from gateway.auth.guard import Guard
 from gateway.auth.modes import tokens_of
 from gateway.auth.pages import PageRules
 from gateway.cluster import Cluster, fail_unloadable
+from gateway.configs import registry_services
 from gateway.demand import Demand, DemandGauge
 from gateway.dispatch import Dispatcher
 from gateway.http_face import HttpFace, Readiness
@@ -30,6 +31,7 @@ from gateway.http_server import HttpServer
 from gateway.inference import InferenceService
 from gateway.leases import LeaseGauge
 from gateway.models import ModelService
+from gateway.peers import Peers
 from gateway.pools import PoolService
 from gateway.refusals import Refusals
 from servicekit import broker, logs
@@ -110,10 +112,13 @@ async def run(settings: Settings) -> None:
         cluster = Cluster(view, workers, demand, refusals, client, dispatcher.waiting_items)
         REGISTRY.register(DemandGauge(demand, cluster.lanes, dispatcher.lanes))
         REGISTRY.register(LeaseGauge(lambda: view.pools))
-        config_channel = await stack.enter_async_context(channel(settings.config_address))
-        pool_service = PoolService(view, workers, PoolServiceStub(config_channel))
+        config = await stack.enter_async_context(channel(settings.config_address))
+        pool_service = PoolService(view, workers, PoolServiceStub(config))
         workers.subscribe(partial(fail_unloadable, dispatcher))
         workers.subscribe(partial(cluster.offer_waiting, dispatcher))
+
+        peers = Peers(client, gateway_id, version("sie"), lambda: view.revision)
+        stack.callback(view.subscribe(lambda _: peers.beat()))
 
         inference = inference_service_pb2.DESCRIPTOR.services_by_name["InferenceService"]
         models = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
@@ -125,6 +130,7 @@ async def run(settings: Settings) -> None:
             ),
             (models, ModelService(cluster)),
             (pools, pool_service),
+            *registry_services(view, workers, peers, config),
         ]
         api = Api(
             services,
@@ -169,6 +175,8 @@ async def run(settings: Settings) -> None:
         ports = {"http": await http.start(), "grpc": await grpc.start()}
         log.info("listening", extra={"fields": ports})
 
+        beats = asyncio.create_task(peers.run())
+        stack.callback(beats.cancel)
         health = asyncio.create_task(_follow_health(grpc, lambda: not not_ready()))
         stack.callback(health.cancel)
         await until_signal()
