@@ -24,8 +24,13 @@ _COALESCED = 0.25
 
 @dataclass(frozen=True)
 class _Seen:
-    """A renewal in the log: what tells it from the one before, when it was first seen, and how
-    much of the time since then does not count."""
+    """A renewal in the log.
+
+    Attributes:
+        renewal: what tells it from the one before.
+        at: when it was first seen, seconds, monotonic.
+        uncounted: seconds since then that do not count.
+    """
 
     renewal: tuple[int, int]
     at: float
