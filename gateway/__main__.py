@@ -17,7 +17,7 @@ import uvloop
 from google.protobuf.descriptor import ServiceDescriptor
 from prometheus_client import REGISTRY
 
-from gateway import grpc_face
+from gateway import grpc_face, grpc_stream
 from gateway.api import Api
 from gateway.auth.guard import Guard
 from gateway.auth.modes import tokens_of
@@ -158,7 +158,12 @@ async def run(settings: Settings) -> None:
             settings.max_request_bytes * _TRANSPORT_LIMIT_FACTOR,
             tls,
         )
-        grpc.server.add_generic_rpc_handlers(grpc_face.handlers(api, settings.max_request_bytes))
+        grpc.server.add_generic_rpc_handlers(
+            [
+                *grpc_face.handlers(api, settings.max_request_bytes),
+                grpc_stream.handler(api, settings.max_request_bytes),
+            ]
+        )
         await dispatcher.start()
         await workers.follow(client)
         ports = {"http": await http.start(), "grpc": await grpc.start()}

@@ -180,6 +180,10 @@ class Api:
             self._metrics.count(endpoint.label, status, profile, time.perf_counter() - arrived)
         return Reply(reply.body, {**reply.headers, REQUEST_ID_HEADER: request_id})
 
+    def identify(self, metadata: Mapping[str, str]) -> Principal:
+        """Who calls, for what is more than one call; raises SieError, UNAUTHENTICATED."""
+        return self._guard.identify(metadata)
+
     async def drain(self, timeout_s: float) -> int:
         """Refuses new calls, waits for those in flight, returns how many are left."""
         self._idle = asyncio.Event()
