@@ -1,9 +1,11 @@
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
+from tests.charts.chart_stack import ChartStack
 from tests.charts.rendering import CHART, ROOT, tool
 
 
@@ -29,3 +31,11 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(command, check=True, env={"PATH": f"{Path(helm).parent}:/usr/bin:/bin"})
     (package,) = (folder / "out").glob("*.tgz")
     return package
+
+
+@pytest.fixture(scope="session")
+def chart_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChartStack]:
+    tool("helm")
+    with ChartStack(tmp_path_factory.mktemp("chart-stack")) as stack:
+        stack.start_all()
+        yield stack

@@ -39,6 +39,10 @@ _CASES = {
         ["config.streams.storage=file", "nats.jetstream.fileStorage.enabled=false"],
         "gives the broker no disk",
     ),
+    "streams that do not fit": (
+        ["nats.jetstream.fileStorage.size=2Gi"],
+        "three streams of 1073741824 bytes do not fit",
+    ),
     "odd bucket": (
         ["workers.common.clusterCache.enabled=true", "workers.common.clusterCache.url=my-bucket"],
         "must be gs://bucket/path or s3://bucket/path",

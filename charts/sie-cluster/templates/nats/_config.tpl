@@ -41,3 +41,25 @@ cluster {
 {{- fail (printf "nats: %q must be a whole number of Ki, Mi, Gi or Ti" .) -}}
 {{- end -}}
 {{- end -}}
+
+{{/* A quantity in bytes. */}}
+{{- define "sie.bytes" -}}
+{{- $powers := dict "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 -}}
+{{- mul (int64 (regexFind "^[0-9]+" .)) (get $powers (regexFind "[KMGT]i$" .)) -}}
+{{- end -}}
+
+{{/* Refuses streams that the broker would refuse: each takes its bytes at once. There is one
+     for work, one for dead letters and one for advisories, and one more for each pool that is
+     created later. */}}
+{{- define "sie.validateStreams" -}}
+{{- if .Values.nats.install -}}
+{{- $isFile := eq (include "sie.streamStorage" .) "file" -}}
+{{- $key := ternary "nats.jetstream.fileStorage.size" "nats.jetstream.maxMemory" $isFile -}}
+{{- $size := ternary .Values.nats.jetstream.fileStorage.size .Values.nats.jetstream.maxMemory $isFile -}}
+{{- $room := include "sie.natsBytes" $size | trimSuffix "B" | include "sie.bytes" | int64 -}}
+{{- $each := default (ternary 1073741824 268435456 $isFile) (int64 .Values.config.streams.maxBytes) | int64 -}}
+{{- if gt (mul 3 $each) $room -}}
+{{- fail (printf "%s is %s, and three streams of %d bytes do not fit into it: raise it, or lower config.streams.maxBytes" $key $size $each) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
