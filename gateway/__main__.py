@@ -19,6 +19,9 @@ from prometheus_client import REGISTRY
 
 from gateway import grpc_face
 from gateway.api import Api
+from gateway.auth.guard import Guard
+from gateway.auth.modes import tokens_of
+from gateway.auth.pages import PageRules
 from gateway.cluster import Cluster, fail_unloadable
 from gateway.demand import Demand
 from gateway.dispatch import Dispatcher
@@ -32,6 +35,7 @@ from servicekit.grpc_server import GrpcServer
 from servicekit.lifecycle import until_signal
 from servicekit.registry_view import RegistryView
 from servicekit.settings import describe, from_environment, setting
+from servicekit.tls import ServerTls
 from sie.inference.v1 import inference_service_pb2, model_service_pb2
 from sie.pool.v1 import pool_service_pb2
 
@@ -56,12 +60,30 @@ class Settings:
     max_items: int = setting("SIE_MAX_ITEMS", 4096)
     request_timeout_s: float = setting("SIE_REQUEST_TIMEOUT_S", 30.0)
     max_request_timeout_s: float = setting("SIE_MAX_REQUEST_TIMEOUT_S", 600.0)
+    auth_mode: str = setting("SIE_AUTH_MODE", "none")
+    auth_tokens: tuple[str, ...] = setting("SIE_AUTH_TOKEN", (), secret=True)
+    admin_token: str = setting("SIE_ADMIN_TOKEN", "", secret=True)
+    auth_file: Path | None = setting("SIE_AUTH_FILE", None)
+    auth_exempt_operational: bool = setting("SIE_AUTH_EXEMPT_OPERATIONAL", False)
+    metrics_token: str = setting("SIE_METRICS_TOKEN", "", secret=True)
+    tls_cert: Path | None = setting("SIE_TLS_CERT", None)
+    tls_key: Path | None = setting("SIE_TLS_KEY", None)
+    tls_client_ca: Path | None = setting("SIE_TLS_CLIENT_CA", None)
     drain_s: float = setting("SIE_DRAIN_S", 25.0)
     log_level: str = setting("SIE_LOG_LEVEL", "info")
     log_json: bool = setting("SIE_LOG_JSON", False)
 
 
 async def run(settings: Settings) -> None:
+    guard = Guard(
+        tokens_of(
+            settings.auth_mode, settings.auth_tokens, settings.admin_token, settings.auth_file
+        )
+    )
+    pages = PageRules(
+        guard, settings.metrics_token, open_operational=settings.auth_exempt_operational
+    )
+    tls = ServerTls.of(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
     gateway_id = secrets.token_hex(4)
     async with contextlib.AsyncExitStack() as stack:
 
@@ -98,6 +120,7 @@ async def run(settings: Settings) -> None:
             default_timeout_s=settings.request_timeout_s,
             max_timeout_s=settings.max_request_timeout_s,
             registry=REGISTRY,
+            guard=guard,
             machine_profile_of=cluster.machine_profile_label,
         )
 
@@ -113,14 +136,16 @@ async def run(settings: Settings) -> None:
             api,
             registry=REGISTRY,
             ready=readiness,
+            page_rules=pages,
             version=version("sie"),
             max_request_bytes=settings.max_request_bytes,
         )
-        http = HttpServer(face, settings.host, settings.http_port)
+        http = HttpServer(face, settings.host, settings.http_port, tls)
         grpc = GrpcServer(
             f"{settings.host}:{settings.grpc_port}",
             [service.full_name for service, _ in services],
             settings.max_request_bytes * _TRANSPORT_LIMIT_FACTOR,
+            tls,
         )
         grpc.server.add_generic_rpc_handlers(grpc_face.handlers(api, settings.max_request_bytes))
         await dispatcher.start()

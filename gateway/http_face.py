@@ -19,6 +19,7 @@ from google.protobuf.message import Message
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from gateway.api import Api
+from gateway.auth.pages import PageRules
 from gateway.http_body import Receive, read_body
 from gateway.http_disconnect import DisconnectWatch
 from gateway.http_response import JSON, Response, error_response, header_name, json_response
@@ -86,6 +87,7 @@ class HttpFace:
         api: where the calls go.
         registry: what `/metrics` shows.
         ready: asked by `/readyz`.
+        page_rules: who may read the fixed paths.
         version: sent as `x-sie-server-version`.
         max_request_bytes: larger bodies get 413.
         pages: more fixed paths.
@@ -97,11 +99,13 @@ class HttpFace:
         *,
         registry: CollectorRegistry,
         ready: Callable[[], Readiness],
+        page_rules: PageRules,
         version: str,
         max_request_bytes: int,
         pages: Mapping[str, Page] | None = None,
     ) -> None:
         self._api = api
+        self._page_rules = page_rules
         self._max_request_bytes = max_request_bytes
         routes = [route for endpoint in api.endpoints.values() for route in routes_of(endpoint)]
         self._routes = RouteTable(routes)
@@ -130,6 +134,7 @@ class HttpFace:
         logs.request_id.set(request.id)
         try:
             if (page := self._pages.get(request.path)) is not None:
+                self._page_rules.check(request.path, request.metadata)
                 return _get(page, request)
             return await self._transcode(request)
         except SieError as error:

@@ -46,10 +46,12 @@ class InferenceService:
 
     async def _answer(self, verb: Verb, request: Any, call: Call) -> Reply:
         model = self._cluster.model(request.model)
+        call.principal.check_model(model.model_id)
         verb.check(request, model, self._max_items)
         lane = self._cluster.route(model, call.metadata)
         self._cluster.ensure_hosted(model.model_id, lane)
         results = await self._dispatch(lane, model, verb, request, call)
+        call.admission.tokens = sum(result.input_tokens for result in results)
         _raise_if_all_failed(results)
         timing = _timing(results, call)
         return Reply(verb.join(request, results, timing), _headers(results, timing))

@@ -117,6 +117,11 @@ def status_of(error: SieError, request_id: str = "") -> status_pb2.Status:
             field=field, description=error.message
         )
         details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    if tenant := error.metadata.get("tenant"):
+        exceeded = error_details_pb2.QuotaFailure.Violation(
+            subject=f"tenant:{tenant}", description=error.message
+        )
+        details.append(error_details_pb2.QuotaFailure(violations=[exceeded]))
     if error.retry_after_s is not None:
         details.append(error_details_pb2.RetryInfo(retry_delay=_duration(error.retry_after_s)))
     if request_id:
@@ -163,6 +168,8 @@ def http_headers_of(error: SieError) -> Mapping[str, str]:
     headers = {"x-sie-error-code": code_of(error.reason)}
     if error.retry_after_s is not None:
         headers["retry-after"] = str(max(1, math.ceil(error.retry_after_s)))
+    if error.reason == ErrorReason.ERROR_REASON_UNAUTHENTICATED:
+        headers["www-authenticate"] = "Bearer"
     return headers
 
 

@@ -17,6 +17,7 @@ from grpc_reflection.v1alpha._async import ReflectionServicer
 from grpc_status import rpc_status
 
 from servicekit.errors import SieError, internal, status_of
+from servicekit.tls import ServerTls
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +36,18 @@ class GrpcServer:
         address: `host:port`; port 0 takes a free one.
         services: full names of the services that will be added.
         max_message_bytes: larger requests are refused by the transport itself.
+        tls: None serves in clear.
     """
 
-    def __init__(self, address: str, services: Sequence[str], max_message_bytes: int) -> None:
+    def __init__(
+        self,
+        address: str,
+        services: Sequence[str],
+        max_message_bytes: int,
+        tls: ServerTls | None = None,
+    ) -> None:
         self._address = address
+        self._tls = tls
         self._services = services
         self._health = HealthServicer()
         self.server = grpc.aio.server(
@@ -76,7 +85,10 @@ class GrpcServer:
         Raises:
             RuntimeError: the address is taken.
         """
-        port = self.server.add_insecure_port(self._address)
+        if self._tls is None:
+            port = self.server.add_insecure_port(self._address)
+        else:
+            port = self.server.add_secure_port(self._address, self._tls.grpc_credentials())
         await self.set_serving(False)
         await self.server.start()
         return int(port)

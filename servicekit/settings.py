@@ -86,5 +86,6 @@ _PARSERS: dict[Any, Callable[[str], Any]] = {
     float: float,
     bool: _boolean,
     Path: lambda text: Path(text).expanduser(),
+    Path | None: lambda text: Path(text).expanduser() if text else None,
     tuple[str, ...]: _words,
 }

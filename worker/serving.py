@@ -234,6 +234,7 @@ class ServedModel:
             for index, prepared in inputs
         ]
         tokens = sum(each.tokens for each in queued)
+        delivery.input_tokens = tokens
         self._tokens_per_message += _SMOOTHING * (tokens - self._tokens_per_message)
         self._submit(queued)
         if job.done:
