@@ -17,24 +17,32 @@ _SETTINGS = {
 }
 # Only a part of another variable's value.
 _PARTS = {"SIE_NATS_PASSWORD"}
-# Read where callers are authenticated.
-_AUTH = {"SIE_AUTH_MODE", "SIE_AUTH_TOKEN", "SIE_ADMIN_TOKEN"}
 
 
 def _variables(settings: type) -> set[str]:
     return {field.metadata["variable"] for field in dataclasses.fields(settings)}
 
 
+_EVERY_SETTING = (
+    "gateway.auth.tokenFileSecretName=tenants",
+    "gateway.auth.metricsTokenSecretName=scrapers",
+    "gateway.tls.secretName=certificate",
+    "hfToken.existingSecret=hub",
+    "workers.common.pool=own",
+)
+
+
+@pytest.mark.parametrize("sets", [(), _EVERY_SETTING])
 @pytest.mark.parametrize("worked", WORKED_VALUES)
-def test_each_variable_is_a_setting_and_parses(worked: str) -> None:
+def test_each_variable_is_a_setting_and_parses(worked: str, sets: tuple[str, ...]) -> None:
     seen = set()
-    for spec in pod_specs(render(worked)).values():
+    for spec in pod_specs(render(worked, *sets)).values():
         for container in spec["containers"]:
             if (settings := _SETTINGS.get(container["name"])) is None:
                 continue
             seen.add(container["name"])
             variables = environment(container)
-            known = _variables(settings) | _PARTS | _AUTH
+            known = _variables(settings) | _PARTS
             assert variables.keys() <= known, variables.keys() - known
             from_environment(settings, variables)
     assert seen == set(_SETTINGS)

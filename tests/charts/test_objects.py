@@ -211,6 +211,26 @@ def test_tokens_come_from_secrets() -> None:
     assert of_kind(objects, "Secret")["sie-sie-cluster-hf-token"]["stringData"] == {"HF_TOKEN": "hf_abc"}
 
 
+def test_a_gateway_with_tls_is_probed_scraped_and_reached_by_it() -> None:
+    objects = render(
+        "gke", "gateway.tls.secretName=own", "gateway.auth.metricsTokenSecretName=scrapers"
+    )
+    spec = pod_specs(objects)["sie-sie-cluster-gateway"]
+    container = spec["containers"][0]
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert container[probe]["httpGet"]["scheme"] == "HTTPS"
+    mounted = {each["name"] for each in container["volumeMounts"]}
+    assert mounted == {each["name"] for each in spec["volumes"]} >= {"tls"}
+    endpoint = of_kind(objects, "ServiceMonitor")["sie-sie-cluster-gateway"]["spec"]["endpoints"][0]
+    assert endpoint["scheme"] == "https"
+    assert endpoint["authorization"]["credentials"] == {"name": "scrapers", "key": "token"}
+    protocols = [
+        each["metadata"]["annotations"]["nginx.ingress.kubernetes.io/backend-protocol"]
+        for each in of_kind(objects, "Ingress").values()
+    ]
+    assert sorted(protocols) == ["GRPCS", "HTTPS"]
+
+
 def test_images_are_pulled_once_for_pools_on_the_same_nodes() -> None:
     sets = ["workers.common.imagePrepull.enabled=true", "workers.pools.l4-spot.nodeSelector=null"]
     daemons = of_kind(render("gke", sets[0]), "DaemonSet")

@@ -20,6 +20,8 @@ workers:
     cachePersistence: {enabled: true}
 gateway:
   autoscaling: {mode: cpu}
+  auth: {mode: static, tokenFileSecretName: tenants, metricsTokenSecretName: scrapers}
+  tls: {secretName: certificate}
 ingress: {enabled: true, host: a.example.com, tls: {enabled: true}}
 auth: {enabled: true, oauth2Proxy: {oidcIssuerUrl: "https://issuer.example.com"}}
 hfToken: {create: true, value: secret}

@@ -95,18 +95,21 @@ topologySpreadConstraints:
 
 {{/* Three probes with a meaning of their own, on the port named `http`:
      startup: it has begun to answer; liveness: it makes progress, else restart it;
-     readiness: it can serve now, else send nothing. Takes the seconds to start. */}}
+     readiness: it can serve now, else send nothing.
+     Takes (dict "seconds" to start "scheme" HTTP). */}}
 {{- define "sie.probes" -}}
 startupProbe:
   httpGet:
     path: /healthz
     port: http
+    scheme: {{ default "HTTP" .scheme }}
   periodSeconds: 5
-  failureThreshold: {{ max 1 (div . 5) }}
+  failureThreshold: {{ max 1 (div .seconds 5) }}
 livenessProbe:
   httpGet:
     path: /healthz
     port: http
+    scheme: {{ default "HTTP" .scheme }}
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 3
@@ -114,6 +117,7 @@ readinessProbe:
   httpGet:
     path: /readyz
     port: http
+    scheme: {{ default "HTTP" .scheme }}
   periodSeconds: 5
   timeoutSeconds: 3
   failureThreshold: 2
@@ -183,21 +187,45 @@ affinity:
 {{- end }}
 {{- end -}}
 
-{{/* Who may call the gateway. */}}
+{{/* Who may call the gateway, and by what scheme. */}}
 {{- define "sie.authEnv" -}}
-{{- if eq .Values.gateway.auth.mode "static" -}}
+{{- $auth := .Values.gateway.auth -}}
+{{- if eq $auth.mode "static" }}
 - name: SIE_AUTH_MODE
   value: static
+{{- with $auth.tokenSecretName }}
 - name: SIE_AUTH_TOKEN
   valueFrom:
     secretKeyRef:
-      name: {{ .Values.gateway.auth.tokenSecretName }}
-      key: {{ .Values.gateway.auth.tokenSecretKey }}
+      name: {{ . }}
+      key: {{ $auth.tokenSecretKey }}
 - name: SIE_ADMIN_TOKEN
   valueFrom:
     secretKeyRef:
-      name: {{ .Values.gateway.auth.tokenSecretName }}
-      key: {{ .Values.gateway.auth.adminTokenSecretKey }}
+      name: {{ . }}
+      key: {{ $auth.adminTokenSecretKey }}
       optional: true
+{{- end }}
+{{- if $auth.tokenFileSecretName }}
+- name: SIE_AUTH_FILE
+  value: /etc/sie/auth/{{ $auth.tokenFileSecretKey }}
+{{- end }}
+{{- end }}
+{{- with $auth.metricsTokenSecretName }}
+- name: SIE_METRICS_TOKEN
+  valueFrom:
+    secretKeyRef:
+      name: {{ . }}
+      key: {{ $auth.metricsTokenSecretKey }}
+{{- end }}
+{{- if .Values.gateway.tls.secretName }}
+- name: SIE_TLS_CERT
+  value: /etc/sie/tls/tls.crt
+- name: SIE_TLS_KEY
+  value: /etc/sie/tls/tls.key
+{{- end }}
 {{- end -}}
+
+{{- define "sie.gatewayScheme" -}}
+{{- ternary "https" "http" (not (empty .Values.gateway.tls.secretName)) -}}
 {{- end -}}

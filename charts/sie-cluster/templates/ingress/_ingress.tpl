@@ -5,7 +5,7 @@
 {{- if eq $root.Values.ingress.className "nginx" -}}
 {{- $timeout := toString $root.Values.gateway.maxRequestTimeoutSeconds -}}
 {{- $own := dict
-  "nginx.ingress.kubernetes.io/backend-protocol" (index . 1)
+  "nginx.ingress.kubernetes.io/backend-protocol" (print (index . 1) (ternary "S" "" (not (empty $root.Values.gateway.tls.secretName))))
   "nginx.ingress.kubernetes.io/proxy-body-size" (toString (int64 $root.Values.gateway.maxRequestBytes))
   "nginx.ingress.kubernetes.io/proxy-read-timeout" $timeout
   "nginx.ingress.kubernetes.io/proxy-send-timeout" $timeout -}}
