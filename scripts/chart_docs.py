@@ -146,7 +146,9 @@ def rows(values: dict[str, Any], notes: dict[KeyPath, Comment]) -> Iterator[tupl
                 name = like.rpartition(".")[2]
                 entries = {name: value[name]}.items()
             for key, each in entries:
-                yield from walk(each, (*path, key), text if key == next(iter(dict(entries))) else "")
+                yield from walk(
+                    each, (*path, key), text if key == next(iter(dict(entries))) else ""
+                )
         else:
             if "enum" in note.tags:
                 text = f"{text} One of {note.tags['enum']}.".strip()

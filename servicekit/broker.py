@@ -53,7 +53,6 @@ async def connect(
         on_disconnect: called when the connection is lost.
         on_reconnect: called when it is back.
     """
-
     shown = without_credentials(url)
 
     async def disconnected() -> None:

@@ -73,5 +73,3 @@ class ChartStack(LocalStack):
             text, count = re.subn(before, after, text, flags=re.MULTILINE)
             assert count == 1, before
         return text
-
-

@@ -29,7 +29,7 @@ def tool(name: str) -> str:
     return found
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """Helm would not render; the message is what it said."""
 
 
@@ -58,9 +58,11 @@ def render_text(
         command += ["-f", "-"]
     for each in sets:
         command += ["--set", each]
-    done = subprocess.run(command, input=values, capture_output=True, text=True, env=_ENV)
+    done = subprocess.run(
+        command, input=values, check=False, capture_output=True, text=True, env=_ENV
+    )
     if done.returncode:
-        raise Refused(done.stderr)
+        raise RefusedError(done.stderr)
     return done.stdout
 
 
@@ -84,4 +86,6 @@ def pod_specs(objects: list[Object]) -> dict[str, Object]:
 
 def environment(container: Object) -> Mapping[str, str]:
     """A container's variables; those from elsewhere hold where they come from."""
-    return {each["name"]: each.get("value", str(each.get("valueFrom"))) for each in container["env"]}
+    return {
+        each["name"]: each.get("value", str(each.get("valueFrom"))) for each in container["env"]
+    }

@@ -92,7 +92,9 @@ def test_a_first_installation() -> None:
     service = of_kind(objects, "Service")["sie-sie-cluster-gateway"]
     assert service["spec"]["ports"][0]["port"] == 8080
     # `kubectl logs -l app.kubernetes.io/component=gateway`
-    labels = of_kind(objects, "Deployment")["sie-sie-cluster-gateway"]["spec"]["template"]["metadata"]
+    labels = of_kind(objects, "Deployment")["sie-sie-cluster-gateway"]["spec"]["template"][
+        "metadata"
+    ]
     assert labels["labels"]["app.kubernetes.io/component"] == "gateway"
 
 
@@ -122,7 +124,9 @@ def test_custom_values() -> None:
     assert (scaled["minReplicaCount"], scaled["maxReplicaCount"]) == (1, 20)
     assert scaled["cooldownPeriod"] == 300
     assert "sie-sie-cluster-oauth2-proxy" in of_kind(objects, "Deployment")
-    assert of_kind(objects, "Ingress")["sie-sie-cluster"]["spec"]["tls"][0]["secretName"] == "sie-tls"
+    assert (
+        of_kind(objects, "Ingress")["sie-sie-cluster"]["spec"]["tls"][0]["secretName"] == "sie-tls"
+    )
 
 
 def test_values_of_gateway_pools_and_autoscaling() -> None:
@@ -135,9 +139,7 @@ def test_values_of_gateway_pools_and_autoscaling() -> None:
 
 
 def test_static_tokens() -> None:
-    objects = render(
-        "", "gateway.auth.mode=static", "gateway.auth.tokenSecretName=sie-auth-tokens"
-    )
+    objects = render("", "gateway.auth.mode=static", "gateway.auth.tokenSecretName=sie-auth-tokens")
     variables = environment(pod_specs(objects)["sie-sie-cluster-gateway"]["containers"][0])
     assert variables["SIE_AUTH_MODE"] == "static"
     assert "'key': 'SIE_AUTH_TOKEN'" in variables["SIE_AUTH_TOKEN"]

@@ -57,7 +57,9 @@ def test_a_variable_is_set_before_it_is_used() -> None:
 
 
 def test_workers_say_which_lane_is_theirs() -> None:
-    variables = environment(pod_specs(render("gke"))["sie-sie-cluster-worker-l4-spot"]["containers"][0])
+    variables = environment(
+        pod_specs(render("gke"))["sie-sie-cluster-worker-l4-spot"]["containers"][0]
+    )
     assert variables["SIE_MACHINE_PROFILE"] == "l4-spot"
     assert variables["SIE_BUNDLE"] == "default"
     assert "SIE_POOL" not in variables, "a worker with a pool of its own cannot be reserved"

@@ -75,7 +75,9 @@ def test_a_drain_fits_into_the_grace_period() -> None:
 def test_each_pod_is_selected_by_its_owner_budget_and_policy(worked: str) -> None:
     objects = render(worked)
     owners = of_kind(objects, "Deployment", "StatefulSet")
-    labels = {name: owner["spec"]["template"]["metadata"]["labels"] for name, owner in owners.items()}
+    labels = {
+        name: owner["spec"]["template"]["metadata"]["labels"] for name, owner in owners.items()
+    }
     for name, owner in owners.items():
         assert owner["spec"]["selector"]["matchLabels"].items() <= labels[name].items()
         others = [each for each in labels if each != name]
@@ -144,7 +146,9 @@ def test_a_monitor_selects_its_own_service_only() -> None:
     services = of_kind(objects, "Service")
     for name, monitor in of_kind(objects, "ServiceMonitor").items():
         chosen = monitor["spec"]["selector"]["matchLabels"].items()
-        found = [each for each in services if chosen <= services[each]["metadata"]["labels"].items()]
+        found = [
+            each for each in services if chosen <= services[each]["metadata"]["labels"].items()
+        ]
         assert found == [name], "the job label of its series is the service's name"
 
 
@@ -195,9 +199,14 @@ def test_the_broker_takes_messages_as_long_as_the_local_one() -> None:
 def test_no_account_has_rights() -> None:
     objects = render("gke")
     assert not of_kind(objects, "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding")
-    accounts = {spec["serviceAccountName"] for spec in pod_specs(objects).values() if
-                "serviceAccountName" in spec}
-    assert accounts == {"sie-server"} | {f"sie-sie-cluster-{name}" for name in ("gateway", "config", "nats")}
+    accounts = {
+        spec["serviceAccountName"]
+        for spec in pod_specs(objects).values()
+        if "serviceAccountName" in spec
+    }
+    assert accounts == {"sie-server"} | {
+        f"sie-sie-cluster-{name}" for name in ("gateway", "config", "nats")
+    }
     assert of_kind(objects, "ServiceAccount").keys() == accounts
 
 
@@ -208,7 +217,9 @@ def test_tokens_come_from_secrets() -> None:
     assert gateway["SIE_AUTH_MODE"] == "static"
     assert "sie-auth-tokens" in gateway["SIE_AUTH_TOKEN"]
     assert "hf_abc" not in json.dumps(specs)
-    assert of_kind(objects, "Secret")["sie-sie-cluster-hf-token"]["stringData"] == {"HF_TOKEN": "hf_abc"}
+    assert of_kind(objects, "Secret")["sie-sie-cluster-hf-token"]["stringData"] == {
+        "HF_TOKEN": "hf_abc"
+    }
 
 
 def test_a_gateway_with_tls_is_probed_scraped_and_reached_by_it() -> None:
@@ -234,8 +245,12 @@ def test_a_gateway_with_tls_is_probed_scraped_and_reached_by_it() -> None:
 def test_images_are_pulled_once_for_pools_on_the_same_nodes() -> None:
     sets = ["workers.common.imagePrepull.enabled=true", "workers.pools.l4-spot.nodeSelector=null"]
     daemons = of_kind(render("gke", sets[0]), "DaemonSet")
-    assert daemons.keys() == {f"sie-sie-cluster-prepull-{name}" for name in ("l4", "l4-spot", "a100-80gb")}
-    twice = render("gke", sets[0], "workers.pools.l4.bundle=large", "machineProfiles.l4-spot.spot=false")
+    assert daemons.keys() == {
+        f"sie-sie-cluster-prepull-{name}" for name in ("l4", "l4-spot", "a100-80gb")
+    }
+    twice = render(
+        "gke", sets[0], "workers.pools.l4.bundle=large", "machineProfiles.l4-spot.spot=false"
+    )
     assert len(of_kind(twice, "DaemonSet")) == 2
 
 
@@ -261,7 +276,9 @@ def test_documents_follow_the_values() -> None:
     import sys
 
     script = CHART.parent.parent / "scripts" / "chart_docs.py"
-    done = subprocess.run([sys.executable, str(script), "--check"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, str(script), "--check"], check=False, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
 
 

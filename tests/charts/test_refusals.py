@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.charts.rendering import Refused, render_text
+from tests.charts.rendering import RefusedError, render_text
 
 _CASES = {
     "unknown key": (["gateway.replica=3"], "'replica' not allowed"),
@@ -24,8 +24,11 @@ _CASES = {
     "chart that is not there": (["keda.install=true"], "scripts/package_chart.sh"),
     "pool without profile": (["workers.pools.x.enabled=true"], "machineProfiles has no such entry"),
     "two pools of a lane": (
-        ["workers.pools.l4.enabled=true", "workers.pools.l4-spot.enabled=true"]
-        + ["workers.pools.l4-spot.machineProfile=l4"],
+        [
+            "workers.pools.l4.enabled=true",
+            "workers.pools.l4-spot.enabled=true",
+            "workers.pools.l4-spot.machineProfile=l4",
+        ],
         "both would be scaled by the same demand",
     ),
     "more at least than at most": (
@@ -49,9 +52,11 @@ _CASES = {
     ),
     "requests without KEDA": (["gateway.autoscaling.mode=requests"], "needs autoscaling.enabled"),
     "long name": (
-        ["workers.pools.cpu.enabled=true", f"fullnameOverride={'a' * 44}"]
-        + [f"workers.pools.{'b' * 20}.enabled=true"]
-        + [f"workers.pools.{'b' * 20}.machineProfile=l4"],
+        [
+            f"fullnameOverride={'a' * 44}",
+            f"workers.pools.{'b' * 20}.enabled=true",
+            f"workers.pools.{'b' * 20}.machineProfile=l4",
+        ],
         "52 characters",
     ),
 }
@@ -60,6 +65,6 @@ _CASES = {
 @pytest.mark.parametrize("name", _CASES)
 def test_refused_with_a_sentence(name: str) -> None:
     sets, sentence = _CASES[name]
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(RefusedError) as refused:
         render_text("", tuple(sets))
     assert sentence in str(refused.value)

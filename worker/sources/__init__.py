@@ -6,4 +6,11 @@ from worker.sources.hub import HubSettings
 from worker.sources.locator import Locator
 from worker.sources.progress import FetchCancelledError, Progress
 
-__all__ = ["ClusterCache", "FetchCancelledError", "HubSettings", "Locator", "Progress", "SourceError"]
+__all__ = [
+    "ClusterCache",
+    "FetchCancelledError",
+    "HubSettings",
+    "Locator",
+    "Progress",
+    "SourceError",
+]
