@@ -2,12 +2,14 @@
 
 import os
 import re
+import subprocess
+import sys
 
 from cli import broker, probes
-from cli.local_stack import LocalStack
+from cli.local_stack import DEFAULT_MODEL, LocalStack
 from cli.managed_process import ManagedProcess
 from cli.ports import HOST, free_port
-from tests.charts.rendering import environment, of_kind, pod_specs, render
+from tests.charts.rendering import CHART, environment, of_kind, pod_specs, render
 
 _USERS = ("gateway", "config", "worker")
 
@@ -43,10 +45,13 @@ class ChartStack(LocalStack):
         """One of everything, each under its own user; waits until all are ready."""
         self.start_broker()
         self.start_config(**self._streams(), SIE_NATS_URL=self.url("config"))
-        self.start_worker(SIE_NATS_URL=self.url("worker"))
+        # With nothing loaded, so that the first request is offered and adopted.
+        self.start_worker(SIE_NATS_URL=self.url("worker"), SIE_PRELOAD_MODELS="")
         self.start_gateway(SIE_NATS_URL=self.url("gateway"))
         for process in self.processes.values():
             process.wait_ready(120)
+        # What was never asked has no series.
+        assert self.encode().returncode == 0
 
     def _streams(self) -> dict[str, str]:
         """The settings of streams, which must fit into the broker's store."""
@@ -56,6 +61,15 @@ class ChartStack(LocalStack):
             for name, value in environment(config).items()
             if name.startswith("SIE_STREAM_")
         }
+
+    def encode(self, model: str = DEFAULT_MODEL) -> subprocess.CompletedProcess[str]:
+        """What the pod of `helm test` does."""
+        url = f"http://{self.http_address}"
+        env = {"URL": url, "MODEL": model, "TIMEOUT_SECONDS": "30"}
+        command = [sys.executable, str(CHART / "files" / "encode.py")]
+        return subprocess.run(
+            command, env=os.environ | env, check=False, capture_output=True, text=True
+        )
 
     def probe_port(self, name: str) -> int:
         """Where a service answers probes and scrapes."""

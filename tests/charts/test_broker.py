@@ -2,10 +2,7 @@
 
 import asyncio
 import base64
-import os
 import socket
-import subprocess
-import sys
 
 import nats
 import pytest
@@ -13,9 +10,8 @@ import pytest
 from cli.ports import HOST
 from servicekit import subjects
 from tests.charts.chart_stack import ChartStack
-from tests.charts.rendering import CHART, RefusedError, of_kind, render, render_text
+from tests.charts.rendering import RefusedError, of_kind, render, render_text
 
-_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 _FORGERIES = [
     ("worker", subjects.WORK_PREFIX + ".default.cpu.default.x"),
     ("worker", "$KV.sie_registry.x"),
@@ -26,29 +22,20 @@ _FORGERIES = [
 ]
 
 
-def _encode(stack: ChartStack, model: str = _MODEL) -> subprocess.CompletedProcess[str]:
-    """What the pod of `helm test` does."""
-    env = {"URL": f"http://{HOST}:{stack.ports.http}", "MODEL": model, "TIMEOUT_SECONDS": "30"}
-    command = [sys.executable, str(CHART / "files" / "encode.py")]
-    return subprocess.run(
-        command, env=os.environ | env, check=False, capture_output=True, text=True
-    )
-
-
 def test_a_sentence_is_encoded(chart_stack: ChartStack) -> None:
-    done = _encode(chart_stack)
+    done = chart_stack.encode()
     assert done.returncode == 0, done.stderr
     assert "dense" in done.stdout
 
 
 def test_the_helm_test_fails_where_the_model_is_unknown(chart_stack: ChartStack) -> None:
-    done = _encode(chart_stack, "no/such-model")
+    done = chart_stack.encode("no/such-model")
     assert done.returncode != 0
     assert "no/such-model" in done.stderr
 
 
 def test_the_broker_refused_nothing_that_services_do(chart_stack: ChartStack) -> None:
-    _encode(chart_stack)
+    chart_stack.encode()
     log = (chart_stack.logs_dir / "broker.log").read_text().splitlines()
     refused = [line for line in log if "Violation" in line]
     forged = tuple(f'Subject "{subject}"' for _, subject in _FORGERIES)

@@ -73,3 +73,10 @@ def test_a_pool_can_serve_another_bundle() -> None:
         each for each in objects if each["metadata"]["name"] == "sie-sie-cluster-definitions"
     )
     assert "bundles__large.yaml" in definitions["data"]
+
+
+def test_another_broker_can_be_named_by_a_secret() -> None:
+    objects = render("cpu", "nats.install=false", "nats.urlSecretName=broker")
+    variables = environment(pod_specs(objects)["sie-sie-cluster-gateway"]["containers"][0])
+    assert "'name': 'broker'" in variables["SIE_NATS_URL"]
+    assert "SIE_NATS_PASSWORD" not in variables
