@@ -3,7 +3,7 @@
     sie.work.<pool>.<profile>.<bundle>.<model>    stream SIE_WORK_<pool>, work-queue retention
     sie.dead.<pool>.<profile>.<bundle>.<model>    stream SIE_DEAD_LETTERS
     sie.reply.<gateway>.<token>                   core NATS, results and publish acks
-    sie.worker.<worker>.status                    core NATS, heartbeats
+    sie.worker.<worker>.status                    core NATS, heartbeats; the id encoded likewise
     sie.worker.ping                               core NATS, asks for a heartbeat at once
     sie.adopt.<pool>.<profile>.<bundle>           core NATS, queue group: offers of models
 
@@ -73,7 +73,7 @@ def reply_prefix(gateway_id: str) -> str:
 
 
 def worker_status(worker_id: str) -> str:
-    return f"sie.worker.{worker_id}.status"
+    return f"sie.worker.{model_token(worker_id)}.status"
 
 
 def adoption(lane: Lane) -> str:
