@@ -128,9 +128,15 @@ readinessProbe:
 {{- define "sie.natsEnv" -}}
 {{- $root := index . 0 -}}
 {{- $user := index . 1 -}}
-{{- if not $root.Values.nats.install -}}
+{{- if and (not $root.Values.nats.install) $root.Values.nats.urlSecretName -}}
 - name: SIE_NATS_URL
-  value: {{ required "nats.install is false, so nats.url must name the broker to use" $root.Values.nats.url | quote }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ $root.Values.nats.urlSecretName }}
+      key: url
+{{- else if not $root.Values.nats.install -}}
+- name: SIE_NATS_URL
+  value: {{ required "nats.install is false, so nats.url must name the broker to use, or nats.urlSecretName a secret with its address" $root.Values.nats.url | quote }}
 {{- else if $root.Values.nats.auth.enabled -}}
 - name: SIE_NATS_PASSWORD
   valueFrom:
