@@ -11,11 +11,14 @@ Library modules take values; nothing but this module reads the environment.
 
 import dataclasses
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 T = TypeVar("T")
+
+_CREDENTIALS = re.compile(r"://[^/@\s,]+@")
 
 
 class SettingsError(ValueError):
@@ -56,9 +59,14 @@ def describe(settings: Any) -> dict[str, Any]:
     return {
         field.metadata["variable"]: "***"
         if field.metadata["secret"]
-        else str(getattr(settings, field.name))
+        else without_credentials(str(getattr(settings, field.name)))
         for field in dataclasses.fields(settings)
     }
+
+
+def without_credentials(text: str) -> str:
+    """`nats://user:password@host` -> `nats://***@host`, for every URL in a text."""
+    return _CREDENTIALS.sub("://***@", text)
 
 
 def _boolean(text: str) -> bool:

@@ -36,7 +36,7 @@ from worker.loader import Loader
 from worker.membership import Membership
 from worker.memory import HostMemory, default_budget
 from worker.placement import Limits, Residence
-from worker.sources import HubSettings, Locator
+from worker.sources import ClusterCache, HubSettings, Locator
 
 log = logging.getLogger("worker")
 
@@ -67,6 +67,8 @@ class Settings:
     hub_endpoint: str = setting("HF_ENDPOINT", "https://huggingface.co")
     hub_token: str = setting("HF_TOKEN", "", secret=True)
     hub_offline: bool = setting("HF_HUB_OFFLINE", False)
+    # A directory under gs:// or s3:// that workers share: asked before the hub. Empty: none.
+    cluster_cache: str = setting("SIE_CLUSTER_CACHE", "")
     state_dir: Path = setting("SIE_STATE_DIR", Path("~/.cache/sie/state").expanduser())
     host: str = setting("SIE_HOST", "127.0.0.1")
     http_port: int = setting("SIE_WORKER_HTTP_PORT", 9100)
@@ -150,11 +152,13 @@ def _host(
     budget = settings.memory_bytes or default_budget(memory)
     metrics.memory_budget_bytes.set(budget)
     hub = HubSettings(settings.hub_endpoint.rstrip("/"), settings.hub_token, settings.hub_offline)
+    cluster_cache = ClusterCache(settings.cluster_cache) if settings.cluster_cache else None
+    locator = Locator(settings.cache_dir, hub, cluster_cache)
     return ModelHost(
         client,
         lane,
         settings.worker_id,
-        Loader(settings.cache_dir, Locator(settings.cache_dir, hub), memory, settings.engine),
+        Loader(settings.cache_dir, locator, memory, settings.engine),
         Device(available_cores()),
         Residence(
             Limits(budget, settings.min_residence_s),

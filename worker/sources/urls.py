@@ -60,7 +60,7 @@ def files_of(url: str, sha256: Mapping[str, str]) -> tuple[list[RemoteFile], dic
         raise SourceError(f"there is nothing under {url}")
     start = len(root.rstrip("/")) + 1
     files = [
-        RemoteFile(path[start:], entry.get("size"), "", partial(_open, system, path))
+        RemoteFile(path[start:], entry.get("size"), "", partial(open_in, system, path))
         for path, entry in found.items()
     ]
     return files, {path[start:]: _version(entry) for path, entry in found.items()}
@@ -80,7 +80,8 @@ def _version(entry: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def _open(system: Any, path: str, offset: int) -> Iterator[Stream]:
+def open_in(system: Any, path: str, offset: int) -> Iterator[Stream]:
+    """Open a file of a file system at an offset; raise SourceError."""
     try:
         opened = system.open(path, "rb")
     except Exception as error:  # each file system has failures of its own
