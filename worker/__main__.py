@@ -33,6 +33,7 @@ from worker.device import Device
 from worker.engines.sessions import available_cores
 from worker.heartbeat import Heartbeat
 from worker.hosting import ModelHost
+from worker.layout import LayoutSetting
 from worker.loader import Loader
 from worker.memory import HostMemory, default_budget
 from worker.placement import Limits, Residence
@@ -56,6 +57,8 @@ class Settings:
     bundle: str = setting("SIE_BUNDLE", "default")
     preload_models: tuple[str, ...] = setting("SIE_PRELOAD_MODELS", ())
     engine: str = setting("SIE_ENGINE", "auto")
+    # Whether texts share rows: auto, padded or packed.
+    layout: LayoutSetting = setting("SIE_LAYOUT", LayoutSetting.AUTO)
     cache_dir: Path = setting("SIE_CACHE_DIR", Path("~/.cache/sie").expanduser())
     # What all models together may take. 0: a share of what is available.
     memory_bytes: int = setting("SIE_MEMORY_BYTES", 0)
@@ -138,11 +141,12 @@ def _host(
     budget = settings.memory_bytes or default_budget(memory)
     metrics.memory_budget_bytes.set(budget)
     hub = HubSettings(settings.hub_endpoint.rstrip("/"), settings.hub_token, settings.hub_offline)
+    locator = Locator(settings.cache_dir, hub)
     return ModelHost(
         client,
         lane,
         settings.worker_id,
-        Loader(settings.cache_dir, Locator(settings.cache_dir, hub), memory, settings.engine),
+        Loader(settings.cache_dir, locator, memory, settings.engine, settings.layout),
         Device(available_cores()),
         Residence(
             Limits(budget, settings.min_residence_s),

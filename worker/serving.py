@@ -24,7 +24,7 @@ from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.registry.v1.model_pb2 import Model
 from sie.work.v1.work_item_pb2 import WorkItem
 from worker import metrics
-from worker.batcher import BatchLimits
+from worker.batcher import BatchLimits, places
 from worker.consumer import PullConsumer
 from worker.delivery import Delivery, terminate
 from worker.device import Share
@@ -276,7 +276,7 @@ class ServedModel:
             return
         model_id, rows = self._model.model_id, len(computed.inputs)
         tokens = sum(each.tokens for each in computed.inputs)
-        padded = rows * max(each.tokens for each in computed.inputs)
+        padded = places([each.tokens for each in computed.inputs], self._limits)
         metrics.batch_tokens.labels(model_id).inc(tokens)
         metrics.batch_tokens_padded.labels(model_id).inc(padded)
         metrics.batch_rows.labels(model_id).observe(rows)
@@ -327,5 +327,6 @@ class ServedModel:
 
 
 def _limits(model: Model, loaded: LoadedModel) -> BatchLimits:
-    max_tokens = overrides_of(model).max_batch_tokens or loaded.limits.max_tokens
-    return replace(loaded.limits, max_tokens=max_tokens)
+    limits = loaded.limits
+    max_tokens = overrides_of(model).max_batch_tokens or limits.max_tokens
+    return replace(limits, max_tokens=max_tokens, row_tokens=min(limits.row_tokens, max_tokens))

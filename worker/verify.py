@@ -21,7 +21,8 @@ from worker.checkpoint import Checkpoint
 from worker.compiler import compile_checkpoint
 from worker.config import CheckpointError, Config
 from worker.engine import Batch, ImageBatch, TokenBatch
-from worker.engines.catalog import EngineKind
+from worker.engines.catalog import Candidate, EngineKind, candidates
+from worker.graph_form import Precision
 from worker.heads import DenseHead, MultivectorHead, Output, SpanHead
 from worker.late_interaction import open_tokenizer
 from worker.tokenizer import TokenizedText
@@ -34,8 +35,13 @@ HIDDEN_STATES = "last_hidden_state"
 _UNIT = 1e-5
 _VALUES = 1e-4
 _SPLADE = 2e-4
-# Of an engine that does not compute in float32.
-_COSINE = 0.999
+# Of engines that do not compute in float32 throughout.
+_COSINES = {
+    Precision.FLOAT32: 0.999,
+    Precision.FLOAT16: 0.999,
+    Precision.BFLOAT16: 0.999,
+    Precision.INT8: 0.98,
+}
 
 # What the reference may call an output, the likeliest first.
 _NAMES: dict[str, tuple[str, ...]] = {
@@ -138,31 +144,31 @@ def verify(
     inputs = Config.read(directory / "inputs.json").values
     arrays = dict(np.load(reference))
     cases, comparisons = _cases(checkpoint, inputs, arrays)
-    for kind in kinds:
-        compiled = _compiled(checkpoint, kind, work)
-        comparisons += _run(checkpoint, kind, compiled, cases, arrays)
+    for candidate in candidates(kinds):
+        compiled = _compiled(checkpoint, candidate, work)
+        comparisons += _run(checkpoint, candidate, compiled, cases, arrays)
     used = {each.array for each in comparisons}
     left = tuple(sorted(name for name in arrays if name not in used | _INPUTS))
     return Verification(tuple(comparisons), left)
 
 
-def _compiled(checkpoint: Checkpoint, kind: EngineKind, work: Path) -> Path:
-    directory = work / str(kind.form)
+def _compiled(checkpoint: Checkpoint, candidate: Candidate, work: Path) -> Path:
+    directory = work / str(candidate.form)
     if not directory.exists():
         directory.mkdir()
-        compile_checkpoint(checkpoint, directory, hidden_states=True, form=kind.form)
+        compile_checkpoint(checkpoint, directory, hidden_states=True, form=candidate.form)
     return directory
 
 
 def _run(
     checkpoint: Checkpoint,
-    kind: EngineKind,
+    candidate: Candidate,
     compiled: Path,
     cases: Sequence[_Case],
     arrays: Arrays,
 ) -> Iterator[Comparison]:
     for case in cases:
-        engine = kind.open(compiled / case.graph, None, checkpoint.max_length)
+        engine = candidate.kind.open(compiled / case.graph, None, checkpoint.max_length)
         try:
             answers = engine.run(case.batch)
         finally:
@@ -170,7 +176,7 @@ def _run(
         for output, array in case.arrays.items():
             if output in answers or output in checkpoint.outputs:
                 ours, theirs = _aligned(output, answers[output], _read(arrays, array), case)
-                yield _compare(checkpoint, kind, output, array, ours, theirs)
+                yield _compare(checkpoint, candidate, output, array, ours, theirs)
 
 
 def _read(arrays: Arrays, name: str) -> NDArray[Any]:
@@ -193,7 +199,7 @@ def _aligned(
 
 def _compare(
     checkpoint: Checkpoint,
-    kind: EngineKind,
+    candidate: Candidate,
     output: str,
     array: str,
     ours: NDArray[Any],
@@ -201,10 +207,10 @@ def _compare(
 ) -> Comparison:
     # A difference of NaN is no difference within any tolerance.
     difference = float(np.abs(ours.astype(np.float64) - theirs).max(initial=0.0))
-    tolerance = _tolerance(checkpoint, output) if kind.exact else _COSINE
-    return Comparison(
-        kind.name, output, array, difference, _lowest_cosine(ours, theirs), tolerance, kind.exact
-    )
+    exact = candidate.kind.exact
+    tolerance = _tolerance(checkpoint, output) if exact else _COSINES[candidate.kind.precision]
+    cosine = _lowest_cosine(ours, theirs)
+    return Comparison(str(candidate), output, array, difference, cosine, tolerance, exact)
 
 
 def _lowest_cosine(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
