@@ -12,13 +12,16 @@ lengths and small batches, on a GPU large ones. Where texts share rows, `bin_pac
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from worker.bin_packing import fill_rows, plan_rows
 from worker.sized import Sized
 
 T = TypeVar("T", bound=Sized)
+
+# What a batch computes for each token that it was given, at most.
+_PADDED = 1.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,8 @@ class BatchLimits:
             beside its tokens. Padding is accepted while the runs it saves cost more.
         row_tokens: width of the rows that texts share, unless they are longer; 0 where each has
             its own.
+        full_tokens: so many make a run beside another worth its own cost; fewer wait for more.
+        patience_s: how long they wait for that, at most, in seconds.
 
     """
 
@@ -39,6 +44,19 @@ class BatchLimits:
     max_rows: int
     run_cost_tokens: int
     row_tokens: int = 0
+    full_tokens: int = 0
+    patience_s: float = 0.0
+
+    def shared(self, waiting_tokens: int, streams: int) -> BatchLimits:
+        """Return the limits of one of several streams, so that none takes the others' work.
+
+        A batch is as large as an even share of what waits, padding included, and at least full.
+        """
+        if streams == 1:
+            return self
+        share = int(waiting_tokens / streams * _PADDED)
+        least = max(share, self.full_tokens, self.row_tokens)
+        return replace(self, max_tokens=min(self.max_tokens, least))
 
 
 def select(waiting: Sequence[T], limits: BatchLimits) -> list[T]:

@@ -23,6 +23,8 @@ T = TypeVar("T", bound=Sized)
 
 # A row has places for a text of every so many tokens.
 _TOKENS_PER_TEXT = 4
+# Rows are filled from so many times the tokens that they hold.
+_CHOICE = 1.5
 # Rows narrower than the usual ones have few widths too.
 _WIDTH_STEP = 8
 
@@ -104,7 +106,10 @@ def plan_rows(lengths: Sequence[int], row_tokens: int) -> Plan:
 
 
 def fill_rows(waiting: Sequence[T], row_tokens: int, max_tokens: int) -> list[T]:
-    """Choose texts that fill the rows of one run: the oldest, then the longest that still fit.
+    """Choose texts that fill the rows of one run, of those that have waited longest.
+
+    The oldest is first, then come the longest that still fit: whoever is passed over is nearer to
+    the front the next time.
 
     Args:
         waiting: at least one text, none longer than a row, in any order.
@@ -115,15 +120,27 @@ def fill_rows(waiting: Sequence[T], row_tokens: int, max_tokens: int) -> list[T]
         Texts in an order in which `plan_rows` needs no more rows.
 
     """
-    oldest = min(waiting, key=lambda text: text.arrived)
     most = max(1, max_tokens // row_tokens)
+    first = _first(waiting, int(most * row_tokens * _CHOICE))
+    oldest = first[0]
     filled = _Rows(row_tokens, _texts_of(row_tokens))
     chosen: list[T] = []
-    for text in sorted(waiting, key=lambda text: (text is not oldest, -text.tokens)):
+    for text in sorted(first, key=lambda text: (text is not oldest, -text.tokens)):
         if filled.has_room(text.tokens) or len(filled.rows) < most:
             filled.place(len(chosen), text.tokens)
             chosen.append(text)
     return chosen
+
+
+def _first(waiting: Sequence[T], tokens: int) -> list[T]:
+    """Return those that came first, of at least so many tokens together."""
+    found: list[T] = []
+    for text in sorted(waiting, key=lambda text: text.arrived):
+        found.append(text)
+        tokens -= text.tokens
+        if tokens <= 0:
+            break
+    return found
 
 
 def _texts_of(row_tokens: int) -> int:

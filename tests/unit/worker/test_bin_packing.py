@@ -68,12 +68,30 @@ def test_the_rows_of_a_run_hold_the_oldest_and_no_more_than_was_allowed(lengths,
     assert plan_rows([each.tokens for each in chosen], 64).places <= max(64, max_tokens)
 
 
+def first_of(waiting, tokens):
+    """Return those that came first, as far as such rows are filled from them."""
+    before = itertools.accumulate((each.tokens for each in waiting), initial=0)
+    return [each for each, sum_ in zip(waiting, before, strict=False) if sum_ < tokens]
+
+
+def test_a_short_text_is_not_passed_over_for_ever():
+    """Longer ones keep coming, and fill the rows better."""
+    short, runs = Waiting(3, 0.5), 0
+    waiting = [Waiting(60, 0), short, *(Waiting(60, n) for n in range(1, 8))]
+    while short in waiting:
+        chosen = fill_rows(waiting, 64, 128)
+        waiting = [each for each in waiting if each not in chosen]
+        waiting += [Waiting(60, 100 + runs + n / 10) for n in range(2)]
+        runs += 1
+    assert runs <= 3
+
+
 @given(st.lists(st.integers(1, 64), min_size=40))
 def test_rows_of_a_run_have_no_room_for_what_is_left(lengths):
     waiting = [Waiting(length, n) for n, length in enumerate(lengths)]
     chosen = fill_rows(waiting, 64, 128)
     plan = plan_rows([each.tokens for each in chosen], 64)
-    left = [each.tokens for each in waiting if each not in chosen]
+    left = [each.tokens for each in first_of(waiting, 192) if each not in chosen]
     for row in plan.rows:
         room = 64 - sum(chosen[index].tokens for index in row)
         assert len(row) == plan.row_texts or not left or room < min(left)
