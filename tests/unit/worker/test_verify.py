@@ -10,11 +10,10 @@ from safetensors.numpy import load_file, save_file
 from cli.commands.verify import command
 from tests.unit.worker.goldens import GOLDEN
 from worker.config import CheckpointError
-from worker.engines.catalog import at_hand, candidates
+from worker.engines.catalog import ENGINES, INT8, at_hand, candidates
 from worker.verify import Comparison, verify
 
-SPANS = GOLDEN / "gliner"
-FOLDERS = sorted({path.parent for path in GOLDEN.glob("*/inputs.json")} - {SPANS})
+FOLDERS = sorted(path.parent for path in GOLDEN.glob("*/inputs.json"))
 
 
 @pytest.mark.parametrize("directory", FOLDERS, ids=lambda path: path.name)
@@ -79,6 +78,18 @@ def test_exact_engines_are_held_to_differences_and_others_to_cosines(
     assert each.agrees is agrees
 
 
-def test_spans_scored_against_labels_are_not_claimed_to_be_compared(tmp_path):
-    with pytest.raises(CheckpointError, match="not compared yet"):
-        verify(SPANS, SPANS / "reference.npz", at_hand(), tmp_path)
+def test_int8_is_verified_where_it_is_asked_for_and_keeps_its_budget(tmp_path):
+    kind = ENGINES[INT8]
+    if kind.missing():
+        pytest.skip(kind.missing())
+    directory = GOLDEN / "bert_mean"
+    result = verify(directory, directory / "reference.npz", [kind], tmp_path)
+    (dense,) = (each for each in result.comparisons if each.output == "dense")
+    assert dense.agrees
+    assert 0.98 <= dense.cosine < 0.99999
+
+
+def test_models_without_int8_products_refuse_it(tmp_path):
+    kind = ENGINES[INT8]
+    with pytest.raises(CheckpointError, match="is not supported in int8"):
+        verify(GOLDEN / "gliner", GOLDEN / "gliner/reference.npz", [kind], tmp_path)
