@@ -17,8 +17,9 @@ setup:
 up: setup ## Start a broker, a config service, a worker and a gateway here, with a real model
 	@$(BIN)/sie up $(ARGS)
 
+# Three at a time, a file each: some compute, others wait for clusters of processes.
 test: setup ## Run every test (ARGS="-k name" for some)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 check: check-code check-proto check-generated test ## Everything CI runs
 

@@ -2,8 +2,8 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from typing import Any
 
-import nats
 from nats.aio.client import Client
 
 log = logging.getLogger(__name__)
@@ -11,6 +11,30 @@ log = logging.getLogger(__name__)
 RECONNECT_WAIT_S = 0.25
 # What may pile up for the broker while it is away, before publishing fails at once.
 PENDING_BYTES = 8 * 1024 * 1024
+# What may wait for the socket before publishers wait for it too.
+_SOCKET_BYTES = 256 * 1024
+
+
+class PromptClient(Client):
+    """Writes what is published at once, while the socket keeps up.
+
+    The base class hands it to a task of its own, which costs a queue, a future and a turn of
+    the event loop for each message. The loop's transport gathers the writes of one turn itself.
+    """
+
+    async def _flush_pending(self, force_flush: bool = False) -> Any:
+        transport: Any = self._transport
+        if force_flush or not self.is_connected or _congested(transport):
+            return await super()._flush_pending(force_flush)
+        transport.writelines(self._pending)
+        self._pending = []
+        self._pending_data_size = 0
+        return None
+
+
+def _congested(transport: Any) -> bool:
+    stream = transport._io_writer  # noqa: SLF001 - the library has no name for it
+    return stream is None or stream.transport.get_write_buffer_size() > _SOCKET_BYTES
 
 
 async def connect(
@@ -41,12 +65,14 @@ async def connect(
     async def failed(error: Exception) -> None:
         log.warning("broker: %s", error or type(error).__name__)
 
-    return await nats.connect(
+    client = PromptClient()
+    await client.connect(
         servers=url.split(","),
         name=name,
         allow_reconnect=True,
         max_reconnect_attempts=-1,
-        reconnect_time_wait=RECONNECT_WAIT_S,
+        # A fraction works as well: it is only slept.
+        reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type]
         ping_interval=5,
         max_outstanding_pings=2,
         pending_size=PENDING_BYTES,
@@ -54,3 +80,4 @@ async def connect(
         reconnected_cb=reconnected,
         error_cb=failed,
     )
+    return client

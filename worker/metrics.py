@@ -1,5 +1,7 @@
 """What a worker measures. Label sets are bounded: models that are hosted here."""
 
+import functools
+
 from prometheus_client import Counter, Gauge, Histogram
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -53,3 +55,22 @@ engine_token_seconds = Gauge(
 batch_max_tokens = Gauge(
     "sie_worker_batch_max_tokens", "Tokens in a batch at most, with padding", ["model", "engine"]
 )
+
+
+class ServingMetrics:
+    """One model's part of what is measured for each work item and each batch.
+
+    Label children are kept: looking them up costs more than counting.
+
+    Args:
+        model_id: the model.
+
+    """
+
+    def __init__(self, model_id: str) -> None:
+        self.batch_tokens = batch_tokens.labels(model_id)
+        self.batch_tokens_padded = batch_tokens_padded.labels(model_id)
+        self.batch_rows = batch_rows.labels(model_id)
+        self.inference_seconds = inference_seconds.labels(model_id)
+        self.queue_seconds = queue_seconds.labels(model_id)
+        self.work_items = functools.cache(functools.partial(work_items.labels, model_id))

@@ -23,7 +23,6 @@ from servicekit.subjects import Lane
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.registry.v1.model_pb2 import Model
 from sie.work.v1.work_item_pb2 import WorkItem
-from worker import metrics
 from worker.batcher import BatchLimits, places
 from worker.consumer import PullConsumer
 from worker.delivery import Delivery, terminate
@@ -32,6 +31,7 @@ from worker.engine import Batch, Engine, OutOfMemoryError
 from worker.job import Job
 from worker.jobs import JOBS
 from worker.loading import LoadedModel
+from worker.metrics import ServingMetrics
 from worker.overrides import overrides_of
 from worker.packing import Input, PreparedImage, pack_images, pack_texts
 from worker.prefetch import messages_wanted
@@ -81,6 +81,7 @@ class ServedModel:
         self._worker_id = worker_id
         self._model = model
         self._loaded = loaded
+        self._metrics = ServingMetrics(model.model_id)
         self._deliveries: dict[int, Delivery] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._empty = asyncio.Event()
@@ -207,7 +208,7 @@ class ServedModel:
             self._count("expired")
             await delivery.ack()
             return
-        metrics.queue_seconds.labels(self._model.model_id).observe(delivery.timing.queue_ms / 1e3)
+        self._metrics.queue_seconds.observe(delivery.timing.queue_ms / 1e3)
         self._deliveries[sequence] = delivery
         try:
             await self._begin(delivery)
@@ -251,7 +252,6 @@ class ServedModel:
 
     def _on_batch(self, computed: Computed) -> None:
         """Hand a batch's rows to their jobs, and answer those that are complete."""
-        self._measure(computed)
         if computed.error is not None:
             log.error("engine failed: %s", computed.error)
         for row, waited in enumerate(computed.inputs):
@@ -270,17 +270,18 @@ class ServedModel:
             if job.done:
                 self._count("answered")
                 self._spawn(self._end(job.delivery, job.finish()))
+        self._measure(computed)
 
     def _measure(self, computed: Computed) -> None:
         if computed.error is not None:
             return
-        model_id, rows = self._model.model_id, len(computed.inputs)
+        rows = len(computed.inputs)
         tokens = sum(each.tokens for each in computed.inputs)
         padded = places([each.tokens for each in computed.inputs], self._limits)
-        metrics.batch_tokens.labels(model_id).inc(tokens)
-        metrics.batch_tokens_padded.labels(model_id).inc(padded)
-        metrics.batch_rows.labels(model_id).observe(rows)
-        metrics.inference_seconds.labels(model_id).observe(computed.seconds)
+        self._metrics.batch_tokens.inc(tokens)
+        self._metrics.batch_tokens_padded.inc(padded)
+        self._metrics.batch_rows.observe(rows)
+        self._metrics.inference_seconds.observe(computed.seconds)
         speed = tokens / computed.seconds * self._loaded.engine.streams
         self._tokens_per_second += _SMOOTHING * (speed - self._tokens_per_second)
 
@@ -306,7 +307,7 @@ class ServedModel:
         task.add_done_callback(self._tasks.discard)
 
     def _count(self, outcome: str) -> None:
-        metrics.work_items.labels(self._model.model_id, outcome).inc()
+        self._metrics.work_items(outcome).inc()
 
     def _engine_error(self, error: Exception) -> SieError:
         if not isinstance(error, OutOfMemoryError):

@@ -3,6 +3,7 @@
 import asyncio
 import datetime as dt
 import os
+import shutil
 import signal
 import socket
 import sys
@@ -439,13 +440,14 @@ async def test_dead_letters_survive_a_broker_that_lost_its_memory(nats_server):
 class Service:
     """The real process."""
 
-    def __init__(self, nats_url):
+    def __init__(self, nats_url, models_dir):
         self.grpc_port, self.http_port = free_port(), free_port()
         self.address = f"127.0.0.1:{self.grpc_port}"
         self._environment = {
             "PATH": os.environ["PATH"],
             "PYTHONPATH": f"{ROOT}:{ROOT / 'gen'}",
             "SIE_NATS_URL": nats_url,
+            "SIE_MODELS_DIR": str(models_dir),
             "SIE_CONFIG_GRPC_PORT": str(self.grpc_port),
             "SIE_CONFIG_HTTP_PORT": str(self.http_port),
         }
@@ -489,8 +491,15 @@ class Service:
 
 
 @pytest.fixture
-async def service(nats_server):
-    process = Service(nats_server.url)
+def one_model(tmp_path):
+    """A folder with the definition of one model."""
+    shutil.copy(ROOT / "models" / "all-minilm-l6-v2.yaml", tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+async def service(nats_server, one_model):
+    process = Service(nats_server.url, one_model)
     await process.start()
     await process.ready()
     yield process
@@ -564,7 +573,9 @@ async def test_a_process_killed_while_it_writes_keeps_what_it_has_acknowledged(s
     await service.start()
     await service.ready()
     async with grpc.aio.insecure_channel(service.address) as channel:
-        listed = await RegistryServiceStub(channel).ListBundles(ListBundlesRequest())
+        # The channel shares the pause after the killed process with the one above.
+        reads = RegistryServiceStub(channel)
+        listed = await reads.ListBundles(ListBundlesRequest(), wait_for_ready=True)
     newest = max(revision for revision, _ in acknowledged.values())
     # One write may have been stored whose reply did not get out.
     assert listed.revision in (newest, newest + 1)
@@ -617,8 +628,8 @@ async def test_the_process_outlives_a_memory_broker_and_views_notice_nothing(
         ({"SIE_MODELS_DIR": "/nowhere"}, "/nowhere"),
     ],
 )
-async def test_a_wrong_setting_ends_the_process_and_says_which(environment, text):
-    process = Service("nats://127.0.0.1:1")
+async def test_a_wrong_setting_ends_the_process_and_says_which(environment, text, one_model):
+    process = Service("nats://127.0.0.1:1", one_model)
     await process.start(**environment)
     status, output = await process.ended()
     assert status == 1
