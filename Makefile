@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup up test check check-code check-proto check-generated tools bench lock generate \
+.PHONY: help setup up test check check-code check-proto check-generated tools bench peers lock generate \
 	baseline format clean
 
 BIN := .venv/bin
@@ -50,6 +50,10 @@ bench: setup ## Run the benchmarks
 	@$(BIN)/python benchmarks/wire.py
 	@$(BIN)/python benchmarks/shapes.py
 	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+peers: setup ## Install other servers into .sie/peers and measure ours beside them (gigabytes)
+	@benchmarks/peers/install.sh
+	@$(BIN)/python benchmarks/peers/bench.py $(ARGS)
 
 lock: setup ## Resolve the dependencies anew into requirements/lock.txt
 	scripts/lock.sh
