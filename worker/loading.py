@@ -21,7 +21,6 @@ from worker.layout import LayoutChoice, LayoutSetting, with_rows
 from worker.opening import EngineOpener, EngineSettings
 from worker.overrides import Overrides, overridden
 from worker.packing import pack_images, pack_texts
-from worker.preprocessor import ImagePreprocessor
 from worker.probe import DEFAULT_LIMITS, CostModel, limits_of
 from worker.relevance import Relevance, relevance_of
 from worker.special_tokens import special_tokens
@@ -214,6 +213,9 @@ def _vision(
 ) -> Vision | None:
     if not has_vision(compiled):
         return None
+    # Imported by those who use it: it imports Pillow.
+    from worker.preprocessor import ImagePreprocessor  # noqa: PLC0415
+
     preprocessor = ImagePreprocessor.open(checkpoint.directory)
     # Where it is left out, the size is that of most towers; it is only counted with.
     patch_size = checkpoint.config.below("vision_config").positive("patch_size") or 16
