@@ -29,7 +29,7 @@ from worker.engines.packed_rows import PackedRows
 from worker.graph_form import Layout
 from worker.tokenizer import Tokenizer
 
-ROUNDS = 4
+ROUNDS = 2
 LIMITS = BatchLimits(max_tokens=512, max_rows=64, run_cost_tokens=12)
 # Tokens of a row and rows of a run.
 SHAPES = ((128, 4), (256, 2))
@@ -49,9 +49,9 @@ class Waiting:
 def workloads(tokenizer: Tokenizer) -> dict[str, list[NDArray[np.int32]]]:
     """Return token ids of texts, by what the texts are."""
     drawn = {
-        "short": mixed(112, low=6, high=34),
-        "mixed": mixed(64, low=6, high=84),
-        "1-200 words": mixed(48),
+        "short": mixed(96, low=6, high=34),
+        "mixed": mixed(48, low=6, high=84),
+        "1-200 words": mixed(24),
     }
     return {name: [text.ids for text in tokenizer.encode(texts)] for name, texts in drawn.items()}
 
