@@ -199,14 +199,14 @@ class EngineOpener:
             return asked_for()
         if cost is None:
             return None
-        packed = Candidate(candidate.kind, _packed(candidate.form))
-        self._opened[packed] = self._open(packed)
-        return choose_layout(
-            self._opened[candidate],
-            self._opened[packed],
-            cost,
-            least_cosine(candidate.kind),
-        )
+        # On one core each, as runs have it under load: many small runs are dearer on several.
+        groups = self._open(candidate, cores=1)
+        packed = self._open(Candidate(candidate.kind, _packed(candidate.form)), cores=1)
+        try:
+            return choose_layout(groups, packed, cost, least_cosine(candidate.kind))
+        finally:
+            groups.close()
+            packed.close()
 
     def _rows(self, rows: int, tokens: int) -> TokenBatch:
         """Return rows of ids that differ; every vocabulary has the first hundred."""
@@ -219,9 +219,11 @@ class EngineOpener:
         marks[:, 0] = -1
         return TokenBatch(ids, lengths, marks=marks)
 
-    def _open(self, candidate: Candidate, graph: str = TEXT_GRAPH) -> Engine:
+    def _open(
+        self, candidate: Candidate, graph: str = TEXT_GRAPH, *, cores: int | None = None
+    ) -> Engine:
         path, longest = self._graphs(candidate.form) / graph, self._checkpoint.max_length
-        return candidate.kind.open(path, self._settings.cores, longest)
+        return candidate.kind.open(path, cores or self._settings.cores, longest)
 
     def _graphs(self, form: GraphForm) -> Path:
         key = self._key(form)
