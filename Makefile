@@ -2,8 +2,8 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup up test check check-code check-proto check-generated check-charts tools bench lock generate \
-	baseline format clean
+.PHONY: help setup up test check check-code check-proto check-generated check-charts tools bench peers lock \
+	generate baseline format clean
 
 BIN := .venv/bin
 CODE := $(wildcard cli config_service gateway worker servicekit sdk scripts tests benchmarks)
@@ -52,6 +52,10 @@ bench: setup ## Run the benchmarks
 	@$(BIN)/python benchmarks/wire.py
 	@$(BIN)/python benchmarks/shapes.py
 	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+peers: setup ## Install other servers into .sie/peers and measure ours beside them (gigabytes)
+	@benchmarks/peers/install.sh
+	@$(BIN)/python benchmarks/peers/bench.py $(ARGS)
 
 lock: setup ## Resolve the dependencies anew into requirements/lock.txt
 	scripts/lock.sh

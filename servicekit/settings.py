@@ -13,6 +13,7 @@ import dataclasses
 import os
 import re
 from collections.abc import Callable, Mapping
+from enum import EnumMeta
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -48,7 +49,7 @@ def from_environment(cls: type[T], environment: Mapping[str, str] | None = None)
                 raise SettingsError(f"{variable} must be set")
             continue
         try:
-            values[field.name] = _PARSERS[types[field.name]](text)
+            values[field.name] = _parser(types[field.name])(text)
         except ValueError as error:
             raise SettingsError(f"{variable}={text!r}: {error}") from None
     return cls(**values)
@@ -78,6 +79,11 @@ def _boolean(text: str) -> bool:
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _parser(kind: Any) -> Callable[[str], Any]:
+    """Return what reads a setting of that type; an enum's own constructor names bad values."""
+    return kind if isinstance(kind, EnumMeta) else _PARSERS[kind]
 
 
 _PARSERS: dict[Any, Callable[[str], Any]] = {

@@ -32,6 +32,7 @@ from worker.device import Device
 from worker.engines.sessions import available_cores
 from worker.heartbeat import Heartbeat
 from worker.hosting import ModelHost
+from worker.layout import LayoutSetting
 from worker.loader import Loader
 from worker.membership import Membership
 from worker.memory import HostMemory, default_budget
@@ -57,6 +58,8 @@ class Settings:
     bundle: str = setting("SIE_BUNDLE", "default")
     preload_models: tuple[str, ...] = setting("SIE_PRELOAD_MODELS", ())
     engine: str = setting("SIE_ENGINE", "auto")
+    # Whether texts share rows: auto, padded or packed.
+    layout: LayoutSetting = setting("SIE_LAYOUT", LayoutSetting.AUTO)
     cache_dir: Path = setting("SIE_CACHE_DIR", Path("~/.cache/sie").expanduser())
     # What all models together may take. 0: a share of what is available.
     memory_bytes: int = setting("SIE_MEMORY_BYTES", 0)
@@ -158,7 +161,7 @@ def _host(
         client,
         lane,
         settings.worker_id,
-        Loader(settings.cache_dir, locator, memory, settings.engine),
+        Loader(settings.cache_dir, locator, memory, settings.engine, settings.layout),
         Device(available_cores()),
         Residence(
             Limits(budget, settings.min_residence_s),

@@ -13,12 +13,19 @@ from sie.registry.v1 import model_pb2
 from sie.registry.v1.model_pb2 import Model
 from worker.checkpoint import Checkpoint
 from worker.failures import ErrorClass, LoadError
+from worker.graph_form import Precision
 from worker.heads import DenseHead, Pooling
 
 _POOLINGS = {
     model_pb2.POOLING_MEAN: Pooling.MEAN,
     model_pb2.POOLING_CLS: Pooling.CLS,
     model_pb2.POOLING_LAST_TOKEN: Pooling.LAST_TOKEN,
+}
+_PRECISIONS = {
+    model_pb2.PRECISION_FLOAT32: Precision.FLOAT32,
+    model_pb2.PRECISION_FLOAT16: Precision.FLOAT16,
+    model_pb2.PRECISION_BFLOAT16: Precision.BFLOAT16,
+    model_pb2.PRECISION_INT8: Precision.INT8,
 }
 
 
@@ -32,6 +39,7 @@ class Overrides:
         pooling: how token vectors become one; None for the checkpoint's.
         normalize: whether vectors are scaled to length 1; None for the checkpoint's.
         max_batch_tokens: most tokens in a batch; 0 for the worker's own bound.
+        precision: what the engine computes in; None for what is measured as best.
 
     """
 
@@ -39,6 +47,7 @@ class Overrides:
     pooling: Pooling | None = None
     normalize: bool | None = None
     max_batch_tokens: int = 0
+    precision: Precision | None = None
 
 
 def overrides_of(model: Model) -> Overrides:
@@ -59,6 +68,7 @@ def overrides_of(model: Model) -> Overrides:
         pooling=_POOLINGS.get(default.pooling),
         normalize=default.normalize if default.HasField("normalize") else None,
         max_batch_tokens=default.max_batch_tokens,
+        precision=_PRECISIONS.get(default.precision),
     )
 
 
