@@ -9,7 +9,7 @@ import grpc
 from grpc_status import rpc_status
 
 from cli.errors import CommandError
-from servicekit.errors import DOMAIN, code_of, from_status
+from servicekit.errors import DOMAIN, SieError, code_of, from_status
 from sie.inference.v1 import inference_service_pb2 as inference
 from sie.inference.v1 import (
     inference_service_pb2_grpc,
@@ -17,6 +17,8 @@ from sie.inference.v1 import (
     model_service_pb2_grpc,
 )
 from sie.inference.v1 import model_service_pb2 as models
+from sie.pool.v1 import pool_pb2, pool_service_pb2_grpc
+from sie.pool.v1 import pool_service_pb2 as pools
 
 _TIMEOUT_S = 60.0
 _OPTIONS = [
@@ -30,14 +32,29 @@ def default_address() -> str:
     return f"127.0.0.1:{os.environ.get('SIE_GRPC_PORT', '9090')}"
 
 
+class CallError(CommandError):
+    """A call that was refused, or did not get through.
+
+    Args:
+        message: for a person.
+        error: the typed error of the gateway, if it gave one.
+    """
+
+    def __init__(self, message: str, error: SieError | None) -> None:
+        super().__init__(message)
+        self.error = error
+
+
 class GatewayClient:
-    """A connection to the gateway at `host:port`.
+    """A connection to the gateway at `host:port`, under the token of SIE_API_KEY if there is one.
 
     Every call raises CommandError with the reason when the gateway refuses or is not there.
     """
 
     def __init__(self, address: str) -> None:
         self._address = address
+        token = os.environ.get("SIE_API_KEY", "")
+        self._metadata = [("authorization", f"Bearer {token}")] if token else []
         self._channel = grpc.insecure_channel(address, options=_OPTIONS)
 
     def encode(
@@ -100,13 +117,43 @@ class GatewayClient:
             if not token:
                 return found
 
+    def list_pools(self) -> list[pool_pb2.Pool]:
+        """Every pool, over all pages."""
+        found: list[pool_pb2.Pool] = []
+        token = ""
+        while True:
+            page = self._call(self._pools.ListPools, pools.ListPoolsRequest(page_token=token))
+            found.extend(page.pools)
+            token = page.next_page_token
+            if not token:
+                return found
+
+    def create_pool(self, request: pools.CreatePoolRequest) -> pool_pb2.Pool:
+        """Creates, renews or changes a pool."""
+        return cast("pool_pb2.Pool", self._call(self._pools.CreatePool, request).pool)
+
+    def get_pool(self, name: str) -> pool_pb2.Pool:
+        request = pools.GetPoolRequest(name=name)
+        return cast("pool_pb2.Pool", self._call(self._pools.GetPool, request).pool)
+
+    def renew_pool(self, name: str) -> pool_pb2.Pool:
+        request = pools.RenewPoolRequest(name=name)
+        return cast("pool_pb2.Pool", self._call(self._pools.RenewPool, request).pool)
+
+    def delete_pool(self, name: str) -> None:
+        self._call(self._pools.DeletePool, pools.DeletePoolRequest(name=name))
+
+    @property
+    def _pools(self) -> pool_service_pb2_grpc.PoolServiceStub:
+        return pool_service_pb2_grpc.PoolServiceStub(self._channel)
+
     def _call(self, method: Callable[..., Any], request: Any) -> Any:
         try:
-            return method(request, timeout=_TIMEOUT_S)
+            return method(request, timeout=_TIMEOUT_S, metadata=self._metadata)
         except grpc.RpcError as error:
             # Errors of a stub are always the call as well.
             call = cast("grpc.Call", error)
-            raise CommandError(explain(call, self._address)) from None
+            raise CallError(explain(call, self._address), typed_error(call)) from None
 
     def __enter__(self) -> Self:
         return self
@@ -120,11 +167,17 @@ class GatewayClient:
         self._channel.close()
 
 
+def typed_error(error: grpc.Call) -> SieError | None:
+    """The gateway's own error behind a call, if it gave one."""
+    status = rpc_status.from_call(error)
+    if status is None or not any(DOMAIN.encode() in detail.value for detail in status.details):
+        return None
+    return from_status(status)
+
+
 def explain(error: grpc.Call, address: str) -> str:
     """What went wrong in a sentence, with the typed reason when the gateway gave one."""
-    status = rpc_status.from_call(error)
-    if status is not None and any(DOMAIN.encode() in detail.value for detail in status.details):
-        typed = from_status(status)
+    if (typed := typed_error(error)) is not None:
         advice = f" (try again in {typed.retry_after_s:g} s)" if typed.retry_after_s else ""
         return f"{typed.message} [{code_of(typed.reason)}]{advice}"
     if error.code() is grpc.StatusCode.UNAVAILABLE:

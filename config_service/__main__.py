@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import logging
 import sys
+import time
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -12,34 +13,48 @@ from pathlib import Path
 
 from config_service.dead_letters import DeadLetters
 from config_service.metrics import Metrics
+from config_service.pool_keeper import PoolKeeper
+from config_service.pool_service import PoolService
+from config_service.pool_streams import PoolStreams
 from config_service.registry import Registry
 from config_service.seeds import apply_seeds, read_seeds
-from config_service.service import RegistryAdminService, RegistryService
+from config_service.service import (
+    REGISTRY_SERVICE,
+    RegistryAdminService,
+    RegistryHistoryService,
+    RegistryService,
+    add_registry_service,
+)
 from config_service.store import RegistryStore
 from config_service.streams import StreamLimits, Streams
 from config_service.upkeep import Upkeep
-from config_service.validation import MAX_DEFINITION_BYTES
 from config_service.watch import WatchHub
 from config_service.writer import RegistryWriter
-from config_service.yaml_nodes import DefinitionError
 from servicekit import broker, logs
 from servicekit.grpc_server import GrpcServer
 from servicekit.lifecycle import until_signal
 from servicekit.probes import Probes
 from servicekit.settings import SettingsError, describe, from_environment, setting
+from servicekit.workers import WorkerDirectory
+from servicekit.yaml_nodes import DefinitionError
+from sie.pool.v1 import pool_service_pb2, pool_service_pb2_grpc
 from sie.registry.v1 import (
     registry_admin_service_pb2,
     registry_admin_service_pb2_grpc,
-    registry_service_pb2,
-    registry_service_pb2_grpc,
+    registry_history_service_pb2,
+    registry_history_service_pb2_grpc,
 )
 
 log = logging.getLogger(__name__)
 
 STOP_GRACE_S = 5.0
+# A whole registry, to import it.
+_MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 _SERVICES = [
-    registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name,
+    REGISTRY_SERVICE,
+    registry_history_service_pb2.DESCRIPTOR.services_by_name["RegistryHistoryService"].full_name,
     registry_admin_service_pb2.DESCRIPTOR.services_by_name["RegistryAdminService"].full_name,
+    pool_service_pb2.DESCRIPTOR.services_by_name["PoolService"].full_name,
 ]
 
 
@@ -82,7 +97,7 @@ async def run(settings: Settings) -> None:
     registry = Registry()
     watchers = WatchHub(registry)
     address = f"{settings.host}:{settings.grpc_port}"
-    server = GrpcServer(address, _SERVICES, max_message_bytes=2 * MAX_DEFINITION_BYTES)
+    server = GrpcServer(address, _SERVICES, max_message_bytes=_MAX_MESSAGE_BYTES)
     upkeep = Upkeep(on_change=server.set_serving)
     starting = ["the gRPC server is not up yet"]
 
@@ -102,16 +117,24 @@ async def run(settings: Settings) -> None:
         store = RegistryStore(client, limits.storage, limits.replicas)
         writer = RegistryWriter(registry, store, watchers, metrics, _now)
         seed = partial(apply_seeds, seeds, registry, writer)
-        upkeep.keep(Streams(client, limits).ensure, writer.catch_up, seed)
+        streams = Streams(client, limits)
+        upkeep.keep(streams.ensure, writer.catch_up, seed)
         await upkeep.first_round()
+        workers = WorkerDirectory()
+        pool_streams = PoolStreams(client, streams, time.monotonic)
+        keeper = PoolKeeper(client, registry, writer, workers, pool_streams, metrics)
+        await workers.follow(client)
 
-        registry_service = RegistryService(registry, watchers, metrics)
-        admin_service = RegistryAdminService(registry, writer)
-        registry_service_pb2_grpc.add_RegistryServiceServicer_to_server(
-            registry_service, server.server
+        add_registry_service(RegistryService(registry, watchers, metrics), server)
+        registry_history_service_pb2_grpc.add_RegistryHistoryServiceServicer_to_server(
+            RegistryHistoryService(registry), server.server
         )
+        admin_service = RegistryAdminService(registry, writer)
         registry_admin_service_pb2_grpc.add_RegistryAdminServiceServicer_to_server(
             admin_service, server.server
+        )
+        pool_service_pb2_grpc.add_PoolServiceServicer_to_server(
+            PoolService(registry, writer, keeper, pool_streams, metrics), server.server
         )
         port = await server.start()
         stack.push_async_callback(server.stop, STOP_GRACE_S)
@@ -123,7 +146,7 @@ async def run(settings: Settings) -> None:
         dead_letters = DeadLetters(client, metrics.dead_letters)
         fields = {"grpc": f"{settings.host}:{port}", "revision": registry.revision}
         log.info("config service ready", extra={"fields": fields})
-        await _until_signal(upkeep.run(), dead_letters.run())
+        await _until_signal(upkeep.run(), keeper.run(), dead_letters.run())
 
 
 async def _until_signal(*jobs: Coroutine[None, None, None]) -> None:

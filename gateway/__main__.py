@@ -12,31 +12,43 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 
 import uvloop
 from google.protobuf.descriptor import ServiceDescriptor
 from prometheus_client import REGISTRY
 
-from gateway import grpc_face
+from gateway import grpc_face, grpc_stream
 from gateway.api import Api
+from gateway.auth.guard import Guard
+from gateway.auth.modes import tokens_of
+from gateway.auth.pages import PageRules
 from gateway.cluster import Cluster, fail_unloadable
-from gateway.demand import Demand
+from gateway.configs import registry_services
+from gateway.demand import Demand, DemandGauge
 from gateway.dispatch import Dispatcher
 from gateway.http_face import HttpFace, Readiness
 from gateway.http_server import HttpServer
 from gateway.inference import InferenceService
+from gateway.leases import LeaseGauge
 from gateway.models import ModelService
 from gateway.oip.rest import RestFace
 from gateway.oip.service import OpenInferenceService
-from gateway.workers import WorkerDirectory
+from gateway.peers import Peers
+from gateway.pools import PoolService
+from gateway.refusals import Refusals
 from servicekit import broker, logs
+from servicekit.grpc_client import channel
 from servicekit.grpc_server import GrpcServer
 from servicekit.lifecycle import until_signal
 from servicekit.registry_view import RegistryView
 from servicekit.settings import describe, from_environment, setting
+from servicekit.tls import ServerTls
+from servicekit.workers import WorkerDirectory
 from sie.inference.v1 import inference_service_pb2, model_service_pb2
 from sie.oip import open_inference_pb2
 from sie.pool.v1 import pool_service_pb2
+from sie.pool.v1.pool_service_pb2_grpc import PoolServiceStub
 
 log = logging.getLogger("gateway")
 
@@ -59,12 +71,30 @@ class Settings:
     max_items: int = setting("SIE_MAX_ITEMS", 4096)
     request_timeout_s: float = setting("SIE_REQUEST_TIMEOUT_S", 30.0)
     max_request_timeout_s: float = setting("SIE_MAX_REQUEST_TIMEOUT_S", 600.0)
+    auth_mode: str = setting("SIE_AUTH_MODE", "none")
+    auth_tokens: tuple[str, ...] = setting("SIE_AUTH_TOKEN", (), secret=True)
+    admin_token: str = setting("SIE_ADMIN_TOKEN", "", secret=True)
+    auth_file: Path | None = setting("SIE_AUTH_FILE", None)
+    auth_exempt_operational: bool = setting("SIE_AUTH_EXEMPT_OPERATIONAL", False)
+    metrics_token: str = setting("SIE_METRICS_TOKEN", "", secret=True)
+    tls_cert: Path | None = setting("SIE_TLS_CERT", None)
+    tls_key: Path | None = setting("SIE_TLS_KEY", None)
+    tls_client_ca: Path | None = setting("SIE_TLS_CLIENT_CA", None)
     drain_s: float = setting("SIE_DRAIN_S", 25.0)
     log_level: str = setting("SIE_LOG_LEVEL", "info")
     log_json: bool = setting("SIE_LOG_JSON", False)
 
 
 async def run(settings: Settings) -> None:
+    guard = Guard(
+        tokens_of(
+            settings.auth_mode, settings.auth_tokens, settings.admin_token, settings.auth_file
+        )
+    )
+    pages = PageRules(
+        guard, settings.metrics_token, open_operational=settings.auth_exempt_operational
+    )
+    tls = ServerTls.of(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
     gateway_id = secrets.token_hex(4)
     async with contextlib.AsyncExitStack() as stack:
 
@@ -80,17 +110,19 @@ async def run(settings: Settings) -> None:
             RegistryView(settings.config_address, settings.state_dir, f"gateway/{gateway_id}")
         )
         workers = WorkerDirectory()
-        demand = Demand(workers.lanes)
-        REGISTRY.register(demand)
-        cluster = Cluster(view, workers, demand, client)
+        demand = Demand()
         dispatcher = Dispatcher(client, gateway_id)
+        refusals = Refusals(REGISTRY)
+        cluster = Cluster(view, workers, demand, refusals, client, dispatcher.waiting_items)
+        REGISTRY.register(DemandGauge(demand, cluster.lanes, dispatcher.lanes))
+        REGISTRY.register(LeaseGauge(lambda: view.pools))
+        config = await stack.enter_async_context(channel(settings.config_address))
+        pool_service = PoolService(view, workers, PoolServiceStub(config))
         workers.subscribe(partial(fail_unloadable, dispatcher))
         workers.subscribe(partial(cluster.offer_waiting, dispatcher))
 
-        inference = inference_service_pb2.DESCRIPTOR.services_by_name["InferenceService"]
-        models = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
-        open_inference = open_inference_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"]
-        pools = pool_service_pb2.DESCRIPTOR.services_by_name["PoolService"]
+        peers = Peers(client, gateway_id, version("sie"), lambda: view.revision)
+        stack.callback(view.subscribe(lambda _: peers.beat()))
 
         def not_ready() -> list[str]:
             reasons = [] if client.is_connected else ["the broker is not connected"]
@@ -99,7 +131,7 @@ async def run(settings: Settings) -> None:
         def is_ready() -> bool:
             return not not_ready()
 
-        verbs = InferenceService(cluster, dispatcher, settings.max_items)
+        verbs = InferenceService(cluster, pool_service, dispatcher, refusals, settings.max_items)
         tensors = OpenInferenceService(
             cluster,
             verbs,
@@ -108,17 +140,18 @@ async def run(settings: Settings) -> None:
             max_elements=settings.max_items,
         )
         services: list[tuple[ServiceDescriptor, object]] = [
-            (inference, verbs),
-            (models, ModelService(cluster)),
-            (open_inference, tensors),
-            # In the contract and not provided yet: every rpc answers NOT_IMPLEMENTED.
-            (pools, object()),
+            (_service(inference_service_pb2, "InferenceService"), verbs),
+            (_service(model_service_pb2, "ModelService"), ModelService(cluster)),
+            (_service(open_inference_pb2, "GRPCInferenceService"), tensors),
+            (_service(pool_service_pb2, "PoolService"), pool_service),
+            *registry_services(view, workers, peers, config),
         ]
         api = Api(
             services,
             default_timeout_s=settings.request_timeout_s,
             max_timeout_s=settings.max_request_timeout_s,
             registry=REGISTRY,
+            guard=guard,
             machine_profile_of=cluster.machine_profile_label,
         )
 
@@ -130,6 +163,7 @@ async def run(settings: Settings) -> None:
             api,
             registry=REGISTRY,
             ready=readiness,
+            page_rules=pages,
             version=version("sie"),
             max_request_bytes=settings.max_request_bytes,
             faces=[
@@ -141,18 +175,26 @@ async def run(settings: Settings) -> None:
                 )
             ],
         )
-        http = HttpServer(face, settings.host, settings.http_port)
+        http = HttpServer(face, settings.host, settings.http_port, tls)
         grpc = GrpcServer(
             f"{settings.host}:{settings.grpc_port}",
             [service.full_name for service, _ in services],
             settings.max_request_bytes * _TRANSPORT_LIMIT_FACTOR,
+            tls,
         )
-        grpc.server.add_generic_rpc_handlers(grpc_face.handlers(api, settings.max_request_bytes))
+        grpc.server.add_generic_rpc_handlers(
+            [
+                *grpc_face.handlers(api, settings.max_request_bytes),
+                grpc_stream.handler(api, settings.max_request_bytes),
+            ]
+        )
         await dispatcher.start()
         await workers.follow(client)
         ports = {"http": await http.start(), "grpc": await grpc.start()}
         log.info("listening", extra={"fields": ports})
 
+        beats = asyncio.create_task(peers.run())
+        stack.callback(beats.cancel)
         health = asyncio.create_task(_follow_health(grpc, is_ready))
         stack.callback(health.cancel)
         await until_signal()
@@ -160,6 +202,10 @@ async def run(settings: Settings) -> None:
         await grpc.set_serving(False)
         await api.drain(settings.drain_s)
         await asyncio.gather(http.stop(1.0), grpc.stop(1.0))
+
+
+def _service(module: ModuleType, name: str) -> ServiceDescriptor:
+    return module.DESCRIPTOR.services_by_name[name]  # type: ignore[no-any-return]
 
 
 async def _follow_health(grpc: GrpcServer, ready: Callable[[], bool]) -> None:

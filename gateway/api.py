@@ -1,10 +1,10 @@
 """The one pipeline behind both faces.
 
-    gRPC ──┐   request id → deadline → read → implementation → reply or SieError
-    HTTP ──┴─►           counted and timed once, here
+    gRPC ──┐   request id → deadline → guard → read → implementation → reply or SieError
+    HTTP ──┴─►                counted and timed once, here
 
 A face turns its wire into a message and the outcome back into its wire; whatever holds for
-every call (ids, deadlines, drain, metrics, unexpected failures) happens in `Api.call`.
+every call (ids, deadlines, who may, drain, metrics, unexpected failures) happens in `Api.call`.
 """
 
 import asyncio
@@ -23,6 +23,8 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from gateway.auth.guard import Access, Admission, Guard, access_of
+from gateway.auth.principal import Principal
 from gateway.request_id import REQUEST_ID_HEADER, request_id_of
 from servicekit import logs
 from servicekit.errors import SieError, internal, invalid, spec_of
@@ -42,12 +44,18 @@ class Call:
         deadline: seconds since 1970 UTC.
         metadata: gRPC metadata or HTTP headers, keys in lower case.
         arrived: `time.perf_counter()` when the call came in.
+        admission: who calls, and the account of what the call takes.
     """
 
     request_id: str
     deadline: float
     metadata: Mapping[str, str]
     arrived: float
+    admission: Admission
+
+    @property
+    def principal(self) -> Principal:
+        return self.admission.principal
 
 
 class Reply(NamedTuple):
@@ -73,14 +81,18 @@ class Endpoint:
         label: its metric label, `encode`.
         request_class: generated class of the request.
         response_class: generated class of the response.
+        access: what it asks of the caller.
+        http_status: of success.
     """
 
     method: MethodDescriptor
     implementation: Implementation
     path: str
+    access: Access
     label: str
     request_class: type[Message]
     response_class: type[Message]
+    http_status: int = 200
 
 
 class Api:
@@ -92,6 +104,7 @@ class Api:
         default_timeout_s: for callers that give none.
         max_timeout_s: longer ones are cut to this.
         registry: holds the metrics.
+        guard: knows the callers and their limits.
         machine_profile_of: the machine profile for a value of `x-sie-machine-profile` (`""` when
             absent). Must map to few values: they are metric labels.
     """
@@ -103,6 +116,7 @@ class Api:
         default_timeout_s: float,
         max_timeout_s: float,
         registry: CollectorRegistry,
+        guard: Guard,
         machine_profile_of: Callable[[str], str] = lambda _: "default",
     ) -> None:
         endpoints = [
@@ -115,6 +129,7 @@ class Api:
         self._default_timeout_s = default_timeout_s
         self._max_timeout_s = max_timeout_s
         self._machine_profile_of = machine_profile_of
+        self._guard = guard
         self._metrics = _Metrics(registry)
         self._in_flight = 0
         self._idle: asyncio.Event | None = None
@@ -142,12 +157,13 @@ class Api:
         arrived = time.perf_counter()
         request_id = request_id or request_id_of(metadata)
         logs.request_id.set(request_id)
-        status = 200
+        status = endpoint.http_status
         self._in_flight += 1
         try:
             timeout_s = self._timeout(metadata, timeout_s)
-            call = Call(request_id, time.time() + timeout_s, metadata, arrived)
-            reply = await self._run(endpoint, request, call, timeout_s)
+            with self._guard.admit(endpoint.access, metadata) as admission:
+                call = Call(request_id, time.time() + timeout_s, metadata, arrived, admission)
+                reply = await self._run(endpoint, request, call, timeout_s)
         except SieError as error:
             status = spec_of(error.reason).http_status
             raise
@@ -163,6 +179,10 @@ class Api:
             profile = self._machine_profile_of(metadata.get("x-sie-machine-profile", ""))
             self._metrics.count(endpoint.label, status, profile, time.perf_counter() - arrived)
         return Reply(reply.body, {**reply.headers, REQUEST_ID_HEADER: request_id})
+
+    def identify(self, metadata: Mapping[str, str]) -> Principal:
+        """Who calls, for what is more than one call; raises SieError, UNAUTHENTICATED."""
+        return self._guard.identify(metadata)
 
     async def drain(self, timeout_s: float) -> int:
         """Refuses new calls, waits for those in flight, returns how many are left."""
@@ -264,9 +284,12 @@ def _endpoint(method: MethodDescriptor, service: object) -> Endpoint:
         method,
         _implementation(service, method),
         path=f"/{method.containing_service.full_name}/{method.name}",
+        access=access_of(method),
         label=snake_case(method.name),
         request_class=message_factory.GetMessageClass(method.input_type),
         response_class=message_factory.GetMessageClass(method.output_type),
+        # An rpc that creates says so over HTTP (RFC 9110, 9.3.3).
+        http_status=201 if method.name.startswith("Create") else 200,
     )
 
 

@@ -19,15 +19,12 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 
 async def read_body(
-    metadata: Mapping[str, str], receive: Receive, max_bytes: int, also: Collection[str] = ()
+    metadata: Mapping[str, str],
+    receive: Receive,
+    max_bytes: int,
+    also: Collection[str] = (),
 ) -> bytes:
-    """The request's body, inflated.
-
-    Args:
-        metadata: the request's headers.
-        receive: the ASGI channel.
-        max_bytes: what the body may have, before and after it is inflated.
-        also: content types that are read beside JSON's.
+    """The request's body, inflated. Content types beside JSON's are read if they are in `also`.
 
     Raises:
         SieError: it is larger than `max_bytes`, or of a type or encoding that is not read.
@@ -75,8 +72,8 @@ async def _discard(receive: Receive) -> None:
 
 
 def _check_type(content_type: str, also: Collection[str]) -> None:
-    given = content_type.partition(";")[0].strip().lower()
-    if given not in _JSON_TYPES and given not in also:
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind not in _JSON_TYPES and kind not in also:
         raise _unsupported("content type", content_type)
 
 

@@ -10,6 +10,7 @@ Bare ASGI, since a framework's routing and validation would only stand in the wa
 service definitions, which say all of it already.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -18,9 +19,19 @@ from google.protobuf.message import Message
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from gateway.api import Api
+from gateway.auth.pages import PageRules
 from gateway.http_body import Receive, read_body
 from gateway.http_disconnect import DisconnectWatch
 from gateway.http_response import JSON, Response, error_response, header_name, json_response
+from gateway.http_yaml import (
+    YAML,
+    YAML_TYPES,
+    is_yaml,
+    read_yaml,
+    speaks_yaml,
+    wants_yaml,
+    write_yaml,
+)
 from gateway.request_id import request_id_of
 from gateway.transcoder.binding import Binding
 from gateway.transcoder.json_out import ResponseWriter
@@ -100,6 +111,7 @@ class HttpFace:
         api: where the calls go.
         registry: what `/metrics` shows.
         ready: asked by `/readyz`.
+        page_rules: who may read the fixed paths.
         version: sent as `x-sie-server-version`.
         max_request_bytes: larger bodies get 413.
         pages: more fixed paths.
@@ -112,12 +124,14 @@ class HttpFace:
         *,
         registry: CollectorRegistry,
         ready: Callable[[], Readiness],
+        page_rules: PageRules,
         version: str,
         max_request_bytes: int,
         pages: Mapping[str, Page] | None = None,
         faces: Sequence[Face] = (),
     ) -> None:
         self._api = api
+        self._page_rules = page_rules
         self._max_request_bytes = max_request_bytes
         routes = [route for endpoint in api.endpoints.values() for route in routes_of(endpoint)]
         self._routes = RouteTable(routes)
@@ -147,6 +161,7 @@ class HttpFace:
         logs.request_id.set(request.id)
         try:
             if (page := self._pages.get(request.path)) is not None:
+                self._page_rules.check(request.path, request.metadata)
                 return _get(page, request)
             for face in self._faces:
                 if face.serves(request.path):
@@ -162,15 +177,26 @@ class HttpFace:
         method = "GET" if request.method == "HEAD" else request.method
         route, captured = self._routes.find(method, request.path)
         codec = self._codecs[route]
+        with_yaml = speaks_yaml(route)
 
         async def read() -> Message:
-            body = await read_body(request.metadata, request.receive, self._max_request_bytes)
+            also = YAML_TYPES if with_yaml and route.body else ()
+            body = await read_body(request.metadata, request.receive, self._max_request_bytes, also)
             request.watch.start()
+            if body and also and is_yaml(request.metadata):
+                message = route.endpoint.request_class()
+                await read_yaml(message, route.body, body)
+                codec.binding.bind(message, captured, request.query)
+                return message
             return codec.binding.read(captured, request.query, body)
 
         reply = await self._api.call(route.endpoint, read, request.metadata, request_id=request.id)
+        if with_yaml and wants_yaml(request.metadata):
+            text = await asyncio.to_thread(write_yaml, route, reply.body)
+            return Response(200, text, {"content-type": YAML, **reply.headers})
         body = codec.writer.write(reply.body)
-        return Response(200, body, {"content-type": JSON, **reply.headers})
+        headers = {"content-type": JSON, **reply.headers}
+        return Response(route.endpoint.http_status, body, headers)
 
     async def _send(self, send: Send, response: Response, *, with_body: bool) -> None:
         headers = [

@@ -7,6 +7,8 @@ from typing import Any
 
 import uvicorn
 
+from servicekit.tls import ServerTls
+
 _BACKLOG = 2048
 # Longer than clients and load balancers keep idle connections, so that it is they who close
 # them, and no request meets a connection that is being closed here.
@@ -20,9 +22,10 @@ class HttpServer:
         app: the application.
         host: address to listen on.
         port: 0 takes a free one.
+        tls: None serves in clear.
     """
 
-    def __init__(self, app: Any, host: str, port: int) -> None:
+    def __init__(self, app: Any, host: str, port: int, tls: ServerTls | None = None) -> None:
         self._host = host
         self._port = port
         config = uvicorn.Config(
@@ -39,6 +42,7 @@ class HttpServer:
             proxy_headers=False,
             backlog=_BACKLOG,
             timeout_keep_alive=_KEEP_ALIVE_S,
+            **(tls.uvicorn_options() if tls else {}),
         )
         self._server = _Server(config)
         self._serving: asyncio.Task[None] | None = None

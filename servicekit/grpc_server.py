@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 from google.protobuf import descriptor_pool
+from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -17,6 +18,7 @@ from grpc_reflection.v1alpha._async import ReflectionServicer
 from grpc_status import rpc_status
 
 from servicekit.errors import SieError, internal, status_of
+from servicekit.tls import ServerTls
 
 log = logging.getLogger(__name__)
 
@@ -35,10 +37,18 @@ class GrpcServer:
         address: `host:port`; port 0 takes a free one.
         services: full names of the services that will be added.
         max_message_bytes: larger requests are refused by the transport itself.
+        tls: None serves in clear.
     """
 
-    def __init__(self, address: str, services: Sequence[str], max_message_bytes: int) -> None:
+    def __init__(
+        self,
+        address: str,
+        services: Sequence[str],
+        max_message_bytes: int,
+        tls: ServerTls | None = None,
+    ) -> None:
         self._address = address
+        self._tls = tls
         self._services = services
         self._health = HealthServicer()
         self.server = grpc.aio.server(
@@ -70,13 +80,30 @@ class GrpcServer:
             [grpc.method_handlers_generic_handler(_REFLECTION_V1, {"ServerReflectionInfo": stable})]
         )
 
+    def stream_encoded(
+        self, service: str, method: str, behaviour: Any, request_class: type[Message]
+    ) -> None:
+        """Serves a server-streaming rpc whose responses are encoded already.
+
+        Called after the servicer was added, whose method it replaces.
+        """
+        handler = grpc.unary_stream_rpc_method_handler(
+            behaviour, request_deserializer=request_class.FromString, response_serializer=None
+        )
+        handlers = {method: handler}
+        # The stubs of the library lag behind it.
+        self.server.add_registered_method_handlers(service, handlers)  # type: ignore[attr-defined]
+
     async def start(self) -> int:
         """Listens, and returns the port.
 
         Raises:
             RuntimeError: the address is taken.
         """
-        port = self.server.add_insecure_port(self._address)
+        if self._tls is None:
+            port = self.server.add_insecure_port(self._address)
+        else:
+            port = self.server.add_secure_port(self._address, self._tls.grpc_credentials())
         await self.set_serving(False)
         await self.server.start()
         return int(port)

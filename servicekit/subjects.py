@@ -3,7 +3,8 @@
     sie.work.<pool>.<profile>.<bundle>.<model>    stream SIE_WORK_<pool>, work-queue retention
     sie.dead.<pool>.<profile>.<bundle>.<model>    stream SIE_DEAD_LETTERS
     sie.reply.<gateway>.<token>                   core NATS, results and publish acks
-    sie.worker.<worker>.status                    core NATS, heartbeats
+    sie.worker.<worker>.status                    core NATS, heartbeats; the id encoded likewise
+    sie.gateway.<gateway>.status                  core NATS, heartbeats
     sie.worker.ping                               core NATS, asks for a heartbeat at once
     sie.adopt.<pool>.<profile>.<bundle>           core NATS, queue group: offers of models
 
@@ -18,6 +19,7 @@ WORK_PREFIX = "sie.work"
 DEAD_PREFIX = "sie.dead"
 DEAD_LETTERS_STREAM = "SIE_DEAD_LETTERS"
 WORKER_STATUS_WILDCARD = "sie.worker.*.status"
+GATEWAY_STATUS_WILDCARD = "sie.gateway.*.status"
 WORKER_PING = "sie.worker.ping"
 # The queue group that makes an adoption offer reach exactly one worker.
 ADOPTION_QUEUE_GROUP = "workers"
@@ -72,8 +74,12 @@ def reply_prefix(gateway_id: str) -> str:
     return f"sie.reply.{gateway_id}"
 
 
+def gateway_status(gateway_id: str) -> str:
+    return f"sie.gateway.{gateway_id}.status"
+
+
 def worker_status(worker_id: str) -> str:
-    return f"sie.worker.{worker_id}.status"
+    return f"sie.worker.{model_token(worker_id)}.status"
 
 
 def adoption(lane: Lane) -> str:

@@ -46,6 +46,7 @@ class Delivery:
         self.item = item
         self.deadline = item.deadline_unix_ms / 1000
         self.closed = False
+        self.input_tokens = 0
         self.timing = Timing(queue_ms=max(0.0, time.time() * 1e3 - item.published_unix_us / 1e3))
 
     @property
@@ -67,6 +68,7 @@ class Delivery:
         """
         for first, part in self._parts(fragments):
             result = self._result(first, len(part))
+            result.input_tokens = 0 if first else self.input_tokens
             setattr(result, verb, b"".join(part))
             await self._nats.publish(self.item.reply_subject, result.SerializeToString())
         await self.ack()

@@ -11,19 +11,21 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from google.protobuf.message import DecodeError
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 
 from servicekit.errors import SieError
 from servicekit.subjects import Lane
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.registry.v1.model_pb2 import Model
 from sie.work.v1.work_item_pb2 import WorkItem
-from worker.batcher import BatchLimits
+from worker.batcher import BatchLimits, places
 from worker.consumer import PullConsumer
 from worker.delivery import Delivery, terminate
 from worker.device import Share
@@ -82,7 +84,7 @@ class ServedModel:
         self._model = model
         self._loaded = loaded
         self._metrics = ServingMetrics(model.model_id)
-        self._deliveries: dict[int, Delivery] = {}
+        self._deliveries: dict[tuple[str, int], Delivery] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._empty = asyncio.Event()
         self._tokens_per_second = (
@@ -97,7 +99,9 @@ class ServedModel:
         vision = loaded.vision
         self._images = None if vision is None else self._runner(vision.engine, pack_images)
         self._runners = [runner for runner in (self._texts, self._images) if runner is not None]
-        self._consumer = PullConsumer(client, lane, model.model_id, self._on_message, self._want)
+        self._consumer = self._consumer_in(lane)
+        self._starting: asyncio.Task[None] | None = None
+        self._closing = False
 
     @property
     def engine_name(self) -> str:
@@ -133,11 +137,30 @@ class ServedModel:
         return bool(self._deliveries)
 
     async def start(self) -> None:
-        """Begin to pull."""
-        await self._consumer.start()
+        """Begin to pull; return when the work queue is there, or the model moves elsewhere."""
+        self._starting = self._spawn(self._consumer.start())
+        await asyncio.wait([self._starting])
+        if not self._starting.cancelled():
+            self._starting.result()
+
+    async def move(self, lane: Lane) -> None:
+        """Pull the work of another lane; what is in hand of the old one is answered as well."""
+        if self._closing:
+            return
+        left, self._consumer = self._consumer, self._consumer_in(lane)
+        if self._starting is None:
+            return
+        self._starting.cancel()
+        # A broker that is away takes the subscription with it.
+        with suppress(NatsError):
+            await left.drain()
+        self._starting = self._spawn(self._consumer.start())
 
     async def close(self) -> None:
         """Stop pulling, answer everything in hand, and release the engine."""
+        self._closing = True
+        if self._starting is not None:
+            self._starting.cancel()
         await self._consumer.drain()
         while self._deliveries:
             self._empty.clear()
@@ -166,6 +189,9 @@ class ServedModel:
         deadline = time.time() + _CANARY_DEADLINE_S
         self._submit([Waiting(each, outputs, deadline, None, 0) for each in inputs])
 
+    def _consumer_in(self, lane: Lane) -> PullConsumer:
+        return PullConsumer(self._nats, lane, self._model.model_id, self._on_message, self._want)
+
     def _runner(self, engine: Engine, pack: Callable[[Sequence[Any]], Batch]) -> Runner:
         return Runner(
             engine,
@@ -191,10 +217,10 @@ class ServedModel:
 
     async def _on_message(self, message: Msg) -> None:
         self.used_at = time.monotonic()
-        sequence = message.metadata.sequence.stream
-        if sequence in self._deliveries:
+        place = _place(message)
+        if place in self._deliveries:
             # Delivered again while in hand: from now on this is the one to acknowledge.
-            self._deliveries[sequence].message = message
+            self._deliveries[place].message = message
             return
         try:
             item = WorkItem.FromString(message.data)
@@ -209,7 +235,7 @@ class ServedModel:
             await delivery.ack()
             return
         self._metrics.queue_seconds.observe(delivery.timing.queue_ms / 1e3)
-        self._deliveries[sequence] = delivery
+        self._deliveries[place] = delivery
         try:
             await self._begin(delivery)
         except SieError as error:
@@ -234,6 +260,7 @@ class ServedModel:
             for index, prepared in inputs
         ]
         tokens = sum(each.tokens for each in queued)
+        delivery.input_tokens = tokens
         self._tokens_per_message += _SMOOTHING * (tokens - self._tokens_per_message)
         self._submit(queued)
         if job.done:
@@ -277,7 +304,7 @@ class ServedModel:
             return
         rows = len(computed.inputs)
         tokens = sum(each.tokens for each in computed.inputs)
-        padded = rows * max(each.tokens for each in computed.inputs)
+        padded = places([each.tokens for each in computed.inputs], self._limits)
         self._metrics.batch_tokens.inc(tokens)
         self._metrics.batch_tokens_padded.inc(padded)
         self._metrics.batch_rows.observe(rows)
@@ -296,15 +323,16 @@ class ServedModel:
     async def _end(self, delivery: Delivery, last_words: Coroutine[None, None, None]) -> None:
         await last_words
         self.used_at = time.monotonic()
-        self._deliveries.pop(delivery.message.metadata.sequence.stream, None)
+        self._deliveries.pop(_place(delivery.message), None)
         if not self._deliveries:
             self._empty.set()
         await self._consumer.top_up()
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def _count(self, outcome: str) -> None:
         self._metrics.work_items(outcome).inc()
@@ -327,6 +355,12 @@ class ServedModel:
         )
 
 
+def _place(message: Msg) -> tuple[str, int]:
+    """Stream and sequence: while a worker changes pools, it has work of two streams in hand."""
+    return message.metadata.stream, message.metadata.sequence.stream
+
+
 def _limits(model: Model, loaded: LoadedModel) -> BatchLimits:
-    max_tokens = overrides_of(model).max_batch_tokens or loaded.limits.max_tokens
-    return replace(loaded.limits, max_tokens=max_tokens)
+    limits = loaded.limits
+    max_tokens = overrides_of(model).max_batch_tokens or limits.max_tokens
+    return replace(limits, max_tokens=max_tokens, row_tokens=min(limits.row_tokens, max_tokens))

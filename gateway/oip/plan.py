@@ -68,7 +68,10 @@ def plan(request: ModelInferRequest, model: Model, max_elements: int) -> Plan:
     wanted = _requested(request)
     verb = _choose(verbs, model, elements, wanted, values)
     wanted = _given(verb, model, wanted, values)
-    return Plan(verb, verb.request(model, elements, wanted, values), wanted, timeout)
+    asked = verb.request(model, elements, wanted, values)
+    # It may name a bundle too.
+    asked.message.model = request.model_name
+    return Plan(verb, asked, wanted, timeout)
 
 
 def in_terms_of_tensors(error: SieError, asked: Asked) -> SieError:

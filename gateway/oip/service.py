@@ -13,8 +13,9 @@ from gateway.inference import InferenceService
 from gateway.oip.plan import VERSION, Plan, check_version, in_terms_of_tensors, plan, verbs_of
 from gateway.oip.reply import response
 from gateway.oip.verbs.verb import TensorSpec
-from gateway.workers import best_state
+from gateway.routing import split_model
 from servicekit.errors import SieError, invalid
+from servicekit.workers import best_state
 from sie.inference.v1.model_service_pb2 import ModelState
 from sie.oip import open_inference_pb2 as pb
 from sie.registry.v1.model_pb2 import Model
@@ -137,7 +138,8 @@ class OpenInferenceService:
     def _model(self, name: str, version: str, field: str) -> Model:
         if not name:
             raise invalid(field, "a model id is needed")
-        model = self._cluster.model(name)
+        _, model_id = split_model(name)
+        model = self._cluster.model(model_id)
         check_version(model, version)
         return model
 

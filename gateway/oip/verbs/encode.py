@@ -77,7 +77,7 @@ def outputs(model: Model, values: Values) -> list[TensorSpec]:
 
 def request(model: Model, elements: Elements, wanted: Sequence[str], values: Values) -> Asked:
     name = items.only_one(elements, [spec.name for spec in inputs(model)])
-    message = EncodeRequest(model=model.model_id, items=items.items_of(name, elements[name]))
+    message = EncodeRequest(items=items.items_of(name, elements[name]))
     fill(message.params, values, PARAMETERS)
     kinds = dict.fromkeys(_OF[each] for each in wanted if each in _OF)
     message.params.output_types.extend(kinds)

@@ -52,7 +52,7 @@ def outputs(_model: Model, _values: Values) -> list[TensorSpec]:
 
 def request(model: Model, elements: Elements, _wanted: Sequence[str], values: Values) -> Asked:
     name = items.only_one(elements, [spec.name for spec in inputs(model)])
-    message = ExtractRequest(model=model.model_id, items=items.items_of(name, elements[name]))
+    message = ExtractRequest(items=items.items_of(name, elements[name]))
     given = dict(values)
     if "labels" in given:
         given["labels"] = names_in(given["labels"], "parameters.labels")

@@ -53,7 +53,6 @@ def request(model: Model, elements: Elements, _wanted: Sequence[str], values: Va
     if len(queries) != 1:
         raise invalid(query, f"one element is needed, got {len(queries)}")
     message = ScoreRequest(
-        model=model.model_id,
         query=queries[0],
         items=items.items_of(documents, elements[documents]),
     )

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from google.protobuf.message import Message
-
 from gateway.oip.tensors import Tensor
 from servicekit.errors import SieError, from_proto
 from sie.errors.v1.error_pb2 import Error
@@ -24,9 +22,9 @@ class TensorSpec(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A request of a verb, and which inputs its items and its query come from."""
+    """A request message of a verb, and which inputs its items and its query come from."""
 
-    message: Message
+    message: Any
     items: str
     query: str = ""
 

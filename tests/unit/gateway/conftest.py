@@ -6,7 +6,9 @@ import grpc
 import pytest
 from prometheus_client import CollectorRegistry
 
-from gateway import grpc_face
+from gateway import grpc_face, grpc_stream
+from gateway.auth.guard import Guard
+from gateway.auth.pages import PageRules
 from gateway.http_face import HttpFace, Readiness
 from gateway.http_server import HttpServer
 from servicekit.grpc_server import GrpcServer
@@ -24,8 +26,18 @@ def registry():
 
 
 @pytest.fixture
-def api(inference, registry):
-    return make_api(inference, registry)
+def guard():
+    return Guard(None)
+
+
+@pytest.fixture
+def api(inference, registry, guard):
+    return make_api(inference, registry, guard)
+
+
+@pytest.fixture
+def tls():
+    return None
 
 
 @pytest.fixture
@@ -34,19 +46,20 @@ def readiness():
 
 
 @pytest.fixture
-def http_face(api, registry, readiness):
+def http_face(api, registry, readiness, guard):
     return HttpFace(
         api,
         registry=registry,
         ready=lambda: Readiness(readiness.reasons, {"healthy_workers": 0}),
+        page_rules=PageRules(guard, "", open_operational=False),
         version="1.2.3",
         max_request_bytes=MAX_REQUEST_BYTES,
     )
 
 
 @pytest.fixture
-async def http_port(http_face):
-    server = HttpServer(http_face, "127.0.0.1", 0)
+async def http_port(http_face, tls):
+    server = HttpServer(http_face, "127.0.0.1", 0, tls)
     yield await server.start()
     await server.stop(1)
 
@@ -55,7 +68,12 @@ async def http_port(http_face):
 async def grpc_channel(api):
     services = sorted({path.split("/")[1] for path in api.endpoints})
     server = GrpcServer("127.0.0.1:0", services, 2 * MAX_REQUEST_BYTES)
-    server.server.add_generic_rpc_handlers(grpc_face.handlers(api, MAX_REQUEST_BYTES))
+    server.server.add_generic_rpc_handlers(
+        [
+            *grpc_face.handlers(api, MAX_REQUEST_BYTES),
+            grpc_stream.handler(api, MAX_REQUEST_BYTES),
+        ]
+    )
     port = await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield channel

@@ -7,6 +7,7 @@ from google.protobuf.message import Message
 from prometheus_client import CollectorRegistry
 
 from gateway.api import Api, Reply
+from gateway.auth.guard import Guard
 from servicekit.errors import SieError, invalid
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.inference.v1 import inference_service_pb2, model_service_pb2, tensor_pb2
@@ -93,7 +94,7 @@ class Pools:
         return response
 
 
-def make_api(inference, registry=None):
+def make_api(inference, registry=None, guard=None):
     def service(module, name):
         return module.DESCRIPTOR.services_by_name[name]
 
@@ -108,6 +109,7 @@ def make_api(inference, registry=None):
         default_timeout_s=5,
         max_timeout_s=30,
         registry=registry or CollectorRegistry(),
+        guard=guard or Guard(None),
         machine_profile_of=lambda value: value if value in ("l4", "cpu") else "default",
     )
 

@@ -8,10 +8,10 @@ import pytest
 
 from gateway.cluster import Cluster
 from gateway.dispatch import Chunk, Dispatcher, PackedWorkResult
-from gateway.workers import WorkerDirectory
 from servicekit import subjects
 from servicekit.errors import SieError, code_of
 from servicekit.subjects import Lane
+from servicekit.workers import WorkerDirectory
 from sie.inference.v1.inference_service_pb2 import EncodeRequest, EncodeResponse
 from sie.work.v1.work_item_pb2 import WorkItem
 from sie.worker.v1.worker_status_pb2 import HostedModel, WorkerStatus
@@ -63,14 +63,24 @@ def run(dispatcher, *chunks, timeout=5.0, lane=LANE):
 
 
 async def pull(client, count):
-    """Takes work as a worker would."""
-    subscription = await client.jetstream().pull_subscribe(
-        subjects.work_subject(LANE, MODEL), durable="worker"
+    """Takes work as a worker would: one request for all that is wanted."""
+    stream, durable = subjects.work_stream("default"), "worker"
+    await client.jetstream().add_consumer(
+        stream,
+        durable_name=durable,
+        ack_policy="explicit",
+        filter_subject=subjects.work_subject(LANE, MODEL),
     )
-    messages = []
-    while len(messages) < count:
-        messages += await subscription.fetch(1, timeout=5)
-    return [WorkItem.FromString(message.data) for message in messages]
+    inbox = client.new_inbox()
+    subscription = await client.subscribe(inbox)
+    request = b'{"batch": %d, "expires": 5000000000}' % count
+    await client.publish(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}", request, reply=inbox)
+    items = []
+    while len(items) < count:
+        message = await subscription.next_msg(timeout=10)
+        # What the last test's consumer of this name says while it ends has no data.
+        items += [WorkItem.FromString(message.data)] if message.data else []
+    return items
 
 
 async def answer(client, item, first=0, count=None, mark=""):

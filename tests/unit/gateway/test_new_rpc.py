@@ -12,6 +12,7 @@ from grpc_tools import protoc
 from prometheus_client import CollectorRegistry
 
 from gateway.api import Api
+from gateway.auth.guard import Guard
 from gateway.transcoder.binding import Binding
 from gateway.transcoder.json_out import ResponseWriter
 from gateway.transcoder.openapi import document
@@ -86,6 +87,7 @@ def routes(service):
         default_timeout_s=1,
         max_timeout_s=1,
         registry=CollectorRegistry(),
+        guard=Guard(None),
     )
     return [route for endpoint in api.endpoints.values() for route in routes_of(endpoint)]
 

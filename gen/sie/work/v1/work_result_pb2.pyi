@@ -9,12 +9,13 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class WorkResult(_message.Message):
-    __slots__ = ("request_id", "first_item", "item_count", "worker_id", "timing", "encode", "score", "extract", "error")
+    __slots__ = ("request_id", "first_item", "item_count", "worker_id", "timing", "input_tokens", "encode", "score", "extract", "error")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FIRST_ITEM_FIELD_NUMBER: _ClassVar[int]
     ITEM_COUNT_FIELD_NUMBER: _ClassVar[int]
     WORKER_ID_FIELD_NUMBER: _ClassVar[int]
     TIMING_FIELD_NUMBER: _ClassVar[int]
+    INPUT_TOKENS_FIELD_NUMBER: _ClassVar[int]
     ENCODE_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     EXTRACT_FIELD_NUMBER: _ClassVar[int]
@@ -24,8 +25,9 @@ class WorkResult(_message.Message):
     item_count: int
     worker_id: str
     timing: _result_pb2.Timing
+    input_tokens: int
     encode: _inference_service_pb2.EncodeResponse
     score: _inference_service_pb2.ScoreResponse
     extract: _inference_service_pb2.ExtractResponse
     error: _error_pb2.Error
-    def __init__(self, request_id: _Optional[str] = ..., first_item: _Optional[int] = ..., item_count: _Optional[int] = ..., worker_id: _Optional[str] = ..., timing: _Optional[_Union[_result_pb2.Timing, _Mapping]] = ..., encode: _Optional[_Union[_inference_service_pb2.EncodeResponse, _Mapping]] = ..., score: _Optional[_Union[_inference_service_pb2.ScoreResponse, _Mapping]] = ..., extract: _Optional[_Union[_inference_service_pb2.ExtractResponse, _Mapping]] = ..., error: _Optional[_Union[_error_pb2.Error, _Mapping]] = ...) -> None: ...
+    def __init__(self, request_id: _Optional[str] = ..., first_item: _Optional[int] = ..., item_count: _Optional[int] = ..., worker_id: _Optional[str] = ..., timing: _Optional[_Union[_result_pb2.Timing, _Mapping]] = ..., input_tokens: _Optional[int] = ..., encode: _Optional[_Union[_inference_service_pb2.EncodeResponse, _Mapping]] = ..., score: _Optional[_Union[_inference_service_pb2.ScoreResponse, _Mapping]] = ..., extract: _Optional[_Union[_inference_service_pb2.ExtractResponse, _Mapping]] = ..., error: _Optional[_Union[_error_pb2.Error, _Mapping]] = ...) -> None: ...

@@ -33,7 +33,7 @@ def test_texts_become_items(raw):
     made = planned(DENSE, text=[b"a", "é".encode(), b""], raw=raw)
     items = [{"text": "a"}, {"text": "é"}, {"text": ""}]
     dense = ["OUTPUT_TYPE_DENSE"]
-    expected = EncodeRequest(model="dense", items=items, params={"output_types": dense})
+    expected = EncodeRequest(model="m", items=items, params={"output_types": dense})
     assert made.asked.message == expected
     assert made.wanted == ["embedding", "input_tokens", "truncated"]
     assert made.timeout_s is None
@@ -75,7 +75,7 @@ def test_parameters_are_fields_of_encode():
 def test_a_query_and_documents_are_scored():
     made = planned(DENSE, query=[b"q"], documents=[b"a", b"b"], parameters={"truncate": "none"})
     expected = ScoreRequest(
-        model="dense", query={"text": "q"}, items=[{"text": "a"}, {"text": "b"}], truncate=3
+        model="m", query={"text": "q"}, items=[{"text": "a"}, {"text": "b"}], truncate=3
     )
     assert made.asked.message == expected
 
@@ -89,7 +89,7 @@ def test_pictures_are_scored_by_a_text():
 def test_labels_are_listed_in_one_string(labels):
     made = planned(NER, text=[b"a"], parameters={"labels": labels, "threshold": 0.5})
     expected = ExtractRequest(
-        model="ner",
+        model="m",
         items=[{"text": "a"}],
         params={"labels": ["person", "place"], "threshold": 0.5},
     )

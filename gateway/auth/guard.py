@@ -1,0 +1,94 @@
+"""Decides about each call before its request is read."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from google.protobuf.descriptor import MethodDescriptor
+
+from gateway.auth.limiter import Limiter
+from gateway.auth.principal import ANYBODY, Principal, bearer_of
+from gateway.auth.tokens import Tokens
+
+
+class Access(Enum):
+    """What a call asks of the caller."""
+
+    USE = auto()  # a known token; checked again where model and pool are known
+    RESERVE = auto()  # the right to manage the pool that the request names
+    ADMIN = auto()
+
+
+_USED = (
+    "sie.inference.v1.InferenceService",
+    "sie.inference.v1.ModelService",
+    "inference.GRPCInferenceService",
+)
+_READ = ("sie.registry.v1.RegistryService", "sie.registry.v1.RegistryStatusService")
+_POOLS = "sie.pool.v1.PoolService"
+
+
+def access_of(method: MethodDescriptor) -> Access:
+    """What an rpc asks for. Services that are not listed here are the administrator's."""
+    service = method.containing_service.full_name
+    options: Any = method.GetOptions()
+    reads = options.idempotency_level == options.NO_SIDE_EFFECTS
+    if service in _USED or (service in (*_READ, _POOLS) and reads):
+        return Access.USE
+    return Access.RESERVE if service == _POOLS else Access.ADMIN
+
+
+@dataclass(slots=True)
+class Admission:
+    """A call that was let in.
+
+    Attributes:
+        principal: the caller.
+        tokens: input tokens that the call has taken so far.
+    """
+
+    principal: Principal
+    tokens: int = 0
+
+
+class Guard:
+    """Knows callers by their tokens, and holds tenants to their limits.
+
+    Args:
+        tokens: None lets everybody do everything.
+        clock: seconds, monotonic.
+    """
+
+    def __init__(self, tokens: Tokens | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._tokens = tokens
+        self._limiter = Limiter()
+        self._clock = clock
+
+    def identify(self, metadata: Mapping[str, str]) -> Principal:
+        """Who calls.
+
+        Raises:
+            SieError: UNAUTHENTICATED.
+        """
+        if self._tokens is None:
+            return ANYBODY
+        return self._tokens.principal(bearer_of(metadata))
+
+    @contextlib.contextmanager
+    def admit(self, access: Access, metadata: Mapping[str, str]) -> Iterator[Admission]:
+        """Lets a call in for as long as it lasts.
+
+        Raises:
+            SieError: UNAUTHENTICATED, PERMISSION_DENIED or QUOTA_EXCEEDED.
+        """
+        admission = Admission(self.identify(metadata))
+        if access is Access.ADMIN:
+            admission.principal.check_admin()
+        self._limiter.enter(admission.principal, self._clock())
+        try:
+            yield admission
+        finally:
+            self._limiter.leave(admission.principal, admission.tokens, self._clock())

@@ -1,0 +1,47 @@
+"""Who may read the fixed paths, which are no rpcs."""
+
+import hmac
+from collections.abc import Mapping
+
+from gateway.auth.guard import Guard
+from gateway.auth.principal import bearer_of
+from servicekit.errors import SieError
+from sie.errors.v1.error_reason_pb2 import ErrorReason
+
+# Probes carry no credentials, and the API's description tells nothing about anybody.
+_OPEN = frozenset({"/", "/healthz", "/readyz", "/openapi.json"})
+_METRICS = "/metrics"
+
+
+class PageRules:
+    """The rules of the fixed paths.
+
+    Args:
+        guard: knows the callers.
+        metrics_token: what a scraper sends; empty leaves `/metrics` open.
+        open_operational: leave everything else open as well.
+    """
+
+    def __init__(self, guard: Guard, metrics_token: str, *, open_operational: bool) -> None:
+        self._guard = guard
+        self._metrics_token = metrics_token.encode()
+        self._open_operational = open_operational
+
+    def check(self, path: str, metadata: Mapping[str, str]) -> None:
+        """Raises SieError, UNAUTHENTICATED, unless the caller may read the page."""
+        if path in _OPEN:
+            return
+        if path == _METRICS:
+            self._check_scraper(metadata)
+        elif not self._open_operational:
+            self._guard.identify(metadata)
+
+    def _check_scraper(self, metadata: Mapping[str, str]) -> None:
+        if not self._metrics_token:
+            return
+        sent = bearer_of(metadata).encode("utf-8", "surrogateescape")
+        if not hmac.compare_digest(sent, self._metrics_token):
+            raise SieError(
+                ErrorReason.ERROR_REASON_UNAUTHENTICATED,
+                "metrics are read with the token of SIE_METRICS_TOKEN",
+            )

@@ -1,0 +1,115 @@
+"""The live workers as their heartbeats tell, and nothing else."""
+
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from servicekit import subjects
+from servicekit.subjects import Lane
+from sie.inference.v1.model_service_pb2 import ModelState
+from sie.worker.v1.worker_status_pb2 import HostedModel, WorkerState, WorkerStatus
+
+log = logging.getLogger(__name__)
+
+# A worker beats once a second; after five missed beats it counts as gone.
+STALE_AFTER_S = 5.0
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+class WorkerDirectory:
+    """Live workers by id.
+
+    Args:
+        clock: seconds, monotonic.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._subscribers: list[Callable[[WorkerStatus], None]] = []
+        self._workers: dict[str, tuple[float, WorkerStatus]] = {}
+
+    async def follow(self, nats: Client) -> None:
+        """Takes heartbeats in from now on, and asks every worker for one at once."""
+
+        async def on_message(message: Msg) -> None:
+            try:
+                self.update(_checked(WorkerStatus.FromString(message.data), message.subject))
+            except Exception:  # noqa: BLE001 - anything may be sent to a subject
+                log.warning("heartbeat refused", extra={"fields": {"subject": message.subject}})
+
+        await nats.subscribe(subjects.WORKER_STATUS_WILDCARD, cb=on_message)
+        await self.ask(nats)
+
+    async def ask(self, nats: Client) -> None:
+        """Asks every worker for a heartbeat now."""
+        await nats.publish(subjects.WORKER_PING, b"")
+
+    def update(self, status: WorkerStatus) -> None:
+        """Takes one heartbeat in."""
+        self._workers[status.worker_id] = (self._clock(), status)
+        for callback in self._subscribers:
+            callback(status)
+
+    def subscribe(self, callback: Callable[[WorkerStatus], None]) -> None:
+        """Calls back with every heartbeat that is taken in."""
+        self._subscribers.append(callback)
+
+    def live(self) -> list[WorkerStatus]:
+        """Workers heard lately, in whatever state."""
+        oldest = self._clock() - STALE_AFTER_S
+        for worker_id in [key for key, (seen, _) in self._workers.items() if seen < oldest]:
+            del self._workers[worker_id]
+            log.warning("worker lost", extra={"fields": {"worker_id": worker_id}})
+        return [status for _, status in self._workers.values()]
+
+    def ready(self) -> list[WorkerStatus]:
+        """Workers that take work."""
+        return [w for w in self.live() if w.state == WorkerState.WORKER_STATE_READY]
+
+    def hosting(self, model_id: str, lane: Lane | None = None) -> list[tuple[str, HostedModel]]:
+        """Worker id and entry of the model for each live worker that knows it."""
+        return [
+            (worker.worker_id, hosted)
+            for worker in self.live()
+            if worker.state != WorkerState.WORKER_STATE_DRAINING
+            and (lane is None or lane_of(worker) == lane)
+            for hosted in worker.models
+            if hosted.model_id == model_id
+        ]
+
+
+def _checked(status: WorkerStatus, subject: str) -> WorkerStatus:
+    """The status, if it is of the worker whose subject it came on, and its names can be subjects.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if subject != subjects.worker_status(status.worker_id):
+        raise ValueError("a worker speaks for itself alone")
+    if not all(map(_NAME.fullmatch, lane_of(status))):
+        raise ValueError("pool, machine profile and bundle must be names")
+    return status
+
+
+def lane_of(worker: WorkerStatus) -> Lane:
+    return Lane(worker.pool, worker.machine_profile, worker.bundle)
+
+
+# Best first: what is said of a model that stands differently on several workers.
+_STATE_ORDER = (
+    ModelState.MODEL_STATE_LOADED,
+    ModelState.MODEL_STATE_LOADING,
+    ModelState.MODEL_STATE_UNLOADING,
+    ModelState.MODEL_STATE_FAILED,
+)
+
+
+def best_state(hosted: Iterable[HostedModel]) -> "ModelState":
+    """The best state over workers; AVAILABLE when none of them knows the model."""
+    states = {entry.state for entry in hosted}
+    return next((s for s in _STATE_ORDER if s in states), ModelState.MODEL_STATE_AVAILABLE)
