@@ -24,11 +24,14 @@ from gateway.auth.guard import Guard
 from gateway.auth.modes import tokens_of
 from gateway.auth.pages import PageRules
 from gateway.cluster import Cluster, fail_unloadable
+from gateway.cluster_status import ClusterStatus
+from gateway.compat.services import compat_services
 from gateway.configs import registry_services
 from gateway.demand import Demand, DemandGauge
 from gateway.dispatch import Dispatcher
 from gateway.http_face import HttpFace, Readiness
 from gateway.http_server import HttpServer
+from gateway.http_websocket import StatusSocket
 from gateway.inference import InferenceService
 from gateway.leases import LeaseGauge
 from gateway.models import ModelService
@@ -69,6 +72,7 @@ class Settings:
     state_dir: Path = setting("SIE_STATE_DIR", Path("~/.cache/sie/state").expanduser())
     max_request_bytes: int = setting("SIE_MAX_REQUEST_BYTES", 16 * 1024 * 1024)
     max_items: int = setting("SIE_MAX_ITEMS", 4096)
+    default_model: str = setting("SIE_DEFAULT_MODEL", "")
     request_timeout_s: float = setting("SIE_REQUEST_TIMEOUT_S", 30.0)
     max_request_timeout_s: float = setting("SIE_MAX_REQUEST_TIMEOUT_S", 600.0)
     auth_mode: str = setting("SIE_AUTH_MODE", "none")
@@ -145,6 +149,9 @@ async def run(settings: Settings) -> None:
             (_service(open_inference_pb2, "GRPCInferenceService"), tensors),
             (_service(pool_service_pb2, "PoolService"), pool_service),
             *registry_services(view, workers, peers, config),
+            *compat_services(
+                cluster, verbs, settings.default_model, settings.max_items, version("sie")
+            ),
         ]
         api = Api(
             services,
@@ -159,6 +166,7 @@ async def run(settings: Settings) -> None:
             details = {"healthy_workers": len(workers.ready()), "revision": view.revision}
             return Readiness(not_ready(), details)
 
+        status = ClusterStatus(view, workers)
         face = HttpFace(
             api,
             registry=REGISTRY,
@@ -166,6 +174,8 @@ async def run(settings: Settings) -> None:
             page_rules=pages,
             version=version("sie"),
             max_request_bytes=settings.max_request_bytes,
+            socket=StatusSocket(status.frame, pages),
+            pages={"/health": status.health},
             faces=[
                 RestFace(
                     api,

@@ -3,6 +3,7 @@
     /v1/...         transcoded from the services' annotations (gateway.transcoder)
     /healthz        the process answers
     /readyz         it can serve, or why not
+    /health         the cluster, and /ws/cluster-status the same once a second
     /metrics        Prometheus
     /openapi.json   OpenAPI 3.1 of the transcoded routes
 
@@ -10,7 +11,6 @@ Bare ASGI, since a framework's routing and validation would only stand in the wa
 service definitions, which say all of it already.
 """
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -21,22 +21,14 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from gateway.api import Api
 from gateway.auth.pages import PageRules
 from gateway.http_body import Receive, read_body
+from gateway.http_codec import Codec
 from gateway.http_disconnect import DisconnectWatch
-from gateway.http_response import JSON, Response, error_response, header_name, json_response
-from gateway.http_yaml import (
-    YAML,
-    YAML_TYPES,
-    is_yaml,
-    read_yaml,
-    speaks_yaml,
-    wants_yaml,
-    write_yaml,
-)
+from gateway.http_openai import is_openai, openai_error
+from gateway.http_response import Response, error_response, header_name, json_response
+from gateway.http_websocket import StatusSocket
 from gateway.request_id import request_id_of
-from gateway.transcoder.binding import Binding
-from gateway.transcoder.json_out import ResponseWriter
 from gateway.transcoder.openapi import document
-from gateway.transcoder.routes import MethodNotAllowed, Route, RouteTable, routes_of
+from gateway.transcoder.routes import MethodNotAllowed, RouteTable, routes_of
 from servicekit import logs
 from servicekit.errors import SieError, internal, invalid
 
@@ -58,11 +50,6 @@ class Readiness(NamedTuple):
 
     reasons: list[str]
     details: dict[str, Any]
-
-
-class _Codec(NamedTuple):
-    binding: Binding
-    writer: ResponseWriter
 
 
 class Request(NamedTuple):
@@ -115,6 +102,7 @@ class HttpFace:
         version: sent as `x-sie-server-version`.
         max_request_bytes: larger bodies get 413.
         pages: more fixed paths.
+        socket: answers WebSocket connections.
         faces: answer paths of their own.
     """
 
@@ -127,15 +115,17 @@ class HttpFace:
         page_rules: PageRules,
         version: str,
         max_request_bytes: int,
+        socket: StatusSocket,
         pages: Mapping[str, Page] | None = None,
         faces: Sequence[Face] = (),
     ) -> None:
         self._api = api
         self._page_rules = page_rules
+        self._socket = socket
         self._max_request_bytes = max_request_bytes
         routes = [route for endpoint in api.endpoints.values() for route in routes_of(endpoint)]
         self._routes = RouteTable(routes)
-        self._codecs = {route: _codec(route) for route in routes}
+        self._codecs = {route: Codec(route) for route in routes}
         self._version_header = (b"x-sie-server-version", version.encode())
         self._faces = faces
         openapi = json_response(_with_paths(document(routes, version), faces))
@@ -148,10 +138,12 @@ class HttpFace:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        assert scope["type"] == "http", "no lifespan, no WebSockets"
         metadata = {
             name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
         }
+        if scope["type"] == "websocket":
+            await self._socket(scope["path"], metadata, receive, send)
+            return
         with DisconnectWatch(receive) as watch:
             request = Request(scope, metadata, request_id_of(metadata), receive, watch)
             response = await self._respond(request)
@@ -177,26 +169,23 @@ class HttpFace:
         method = "GET" if request.method == "HEAD" else request.method
         route, captured = self._routes.find(method, request.path)
         codec = self._codecs[route]
-        with_yaml = speaks_yaml(route)
 
         async def read() -> Message:
-            also = YAML_TYPES if with_yaml and route.body else ()
-            body = await read_body(request.metadata, request.receive, self._max_request_bytes, also)
+            body = await read_body(
+                request.metadata, request.receive, self._max_request_bytes, codec.content_types
+            )
             request.watch.start()
-            if body and also and is_yaml(request.metadata):
-                message = route.endpoint.request_class()
-                await read_yaml(message, route.body, body)
-                codec.binding.bind(message, captured, request.query)
-                return message
-            return codec.binding.read(captured, request.query, body)
+            return await codec.read(request.metadata, captured, request.query, body)
 
-        reply = await self._api.call(route.endpoint, read, request.metadata, request_id=request.id)
-        if with_yaml and wants_yaml(request.metadata):
-            text = await asyncio.to_thread(write_yaml, route, reply.body)
-            return Response(200, text, {"content-type": YAML, **reply.headers})
-        body = codec.writer.write(reply.body)
-        headers = {"content-type": JSON, **reply.headers}
-        return Response(route.endpoint.http_status, body, headers)
+        try:
+            reply = await self._api.call(
+                route.endpoint, read, request.metadata, request_id=request.id
+            )
+        except SieError as error:
+            if is_openai(route):
+                return openai_error(error, request.id)
+            raise
+        return await codec.write(request.metadata, reply)
 
     async def _send(self, send: Send, response: Response, *, with_body: bool) -> None:
         headers = [
@@ -212,12 +201,6 @@ def _with_paths(openapi: dict[str, Any], faces: Iterable[Face]) -> dict[str, Any
     for face in faces:
         openapi["paths"] |= face.paths()
     return openapi
-
-
-def _codec(route: Route) -> _Codec:
-    return _Codec(
-        Binding(route), ResponseWriter(route.endpoint.response_class, route.response_body)
-    )
 
 
 def _get(page: Page, request: Request) -> Response:

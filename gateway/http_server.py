@@ -32,7 +32,7 @@ class HttpServer:
             app,
             loop="none",
             http="httptools",
-            ws="none",
+            ws="wsproto",
             interface="asgi3",
             lifespan="off",
             log_config=None,

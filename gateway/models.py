@@ -14,6 +14,7 @@ from sie.inference.v1.model_service_pb2 import (
     GetModelResponse,
     ListModelsRequest,
     ListModelsResponse,
+    ModelEntry,
     ModelInfo,
     ModelProfile,
     ModelState,
@@ -21,6 +22,7 @@ from sie.inference.v1.model_service_pb2 import (
 from sie.registry.v1.model_pb2 import Model
 
 MAX_PAGE_SIZE = 1000
+_OWNER = "sie"
 
 
 class ModelService:
@@ -38,6 +40,8 @@ class ModelService:
         return ListModelsResponse(
             models=[self._describe(model) for model in page],
             next_page_token=page[-1].model_id if more else "",
+            object="list",
+            data=[ModelEntry(id=m.model_id, object="model", owned_by=_OWNER) for m in page],
         )
 
     async def get_model(self, request: GetModelRequest, call: Call) -> GetModelResponse:
@@ -65,6 +69,9 @@ class ModelService:
             workers=workers,
             bundles=self._cluster.bundles_of(model),
             tasks=_tasks(model),
+            id=model.model_id,
+            object="model",
+            owned_by=_OWNER,
         )
         for name in {DEFAULT_PROFILE, *model.profiles}:
             info.profiles[name].CopyFrom(ModelProfile(is_default=name == DEFAULT_PROFILE))

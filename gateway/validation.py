@@ -17,6 +17,10 @@ from sie.registry.v1.model_pb2 import Model
 
 MAX_ID_CHARACTERS = 256
 
+# Options that have fields of their own, by the kind of value they take.
+_OPTIONS = {"is_query": "bool_value", "profile": "string_value"}
+_KINDS = {"bool_value": "boolean", "string_value": "string"}
+
 _IMAGE_FORMATS = frozenset({"", "png", "jpeg", "webp"})
 
 # By field of EncodeTask, in its order.
@@ -94,9 +98,37 @@ def check_profile(name: str, model: Model, field: str) -> None:
         raise invalid(field, f"no profile '{name}'; the model has {known}")
 
 
+def settle_options(message: Any, path: str) -> None:
+    """Moves options that are fields of their own into those fields.
+
+    Clients of this field send `is_query` and `profile` among the options.
+
+    Raises:
+        SieError: INVALID_INPUT, an option is of the wrong type, or contradicts its field.
+    """
+    options = message.options
+    for key, value in list(options.fields.items()):
+        where = f"{path}options.{key}"
+        kind = _OPTIONS.get(key)
+        if kind is None or key not in message.DESCRIPTOR.fields_by_name:
+            continue
+        if value.WhichOneof("kind") != kind:
+            raise invalid(where, f"expected a {_KINDS[kind]}")
+        wanted = getattr(value, kind)
+        if _is_set(message, key) and getattr(message, key) != wanted:
+            raise invalid(where, f"contradicts {path}{key}")
+        setattr(message, key, wanted)
+        del options.fields[key]
+
+
 def check_options(options: Struct, field: str) -> None:
     for key in options.fields:
         raise invalid(f"{field}.{key}", "the model has no such option")
+
+
+def _is_set(message: Any, name: str) -> bool:
+    field = message.DESCRIPTOR.fields_by_name[name]
+    return bool(message.HasField(name) if field.has_presence else getattr(message, name))
 
 
 def check_enum(value: int, enum: Any, field: str) -> None:

@@ -26,6 +26,9 @@ _USED = (
     "sie.inference.v1.InferenceService",
     "sie.inference.v1.ModelService",
     "inference.GRPCInferenceService",
+    "sie.compat.v1.OpenAIService",
+    "sie.compat.v1.RerankService",
+    "sie.compat.v1.TeiService",
 )
 _READ = ("sie.registry.v1.RegistryService", "sie.registry.v1.RegistryStatusService")
 _POOLS = "sie.pool.v1.PoolService"

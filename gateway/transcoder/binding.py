@@ -48,9 +48,13 @@ class Binding:
         Raises:
             SieError: INVALID_INPUT, naming the field.
         """
+        return self.read_value(captured, query, _json(body))
+
+    def read_value(self, captured: tuple[str, ...], query: str, value: Any) -> Message:
+        """The same, of a body that has been parsed: JSON's types, bytes and numpy's arrays."""
         message = self._class()
         try:
-            self._read_body(message, _json(body))
+            self._read_body(message, value)
         except FieldError as error:
             raise invalid(error.path or self._body_name, error.problem) from None
         except RecursionError:

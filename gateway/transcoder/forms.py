@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from gateway.transcoder import tensors, well_known
+from gateway.transcoder import compat, tensors, well_known
 from gateway.transcoder.form import Form
 from servicekit.errors import from_proto, json_of
 
@@ -26,6 +26,7 @@ def _render_error(message: Any) -> Any:
 FORMS: dict[str, Form] = {
     **well_known.FORMS,
     **tensors.FORMS,
+    **compat.FORMS,
     # The error of one item looks like the error of a whole call.
     "sie.errors.v1.Error": Form(render=_render_error, schema=_ERROR_SCHEMA),
 }

@@ -78,10 +78,14 @@ class ResponseWriter:
 
     def write(self, body: bytes) -> bytes:
         """JSON for the response message that is serialised in `body`."""
+        return orjson.dumps(self.render(body), option=orjson.OPT_SERIALIZE_NUMPY)
+
+    def render(self, body: bytes) -> Any:
+        """The value that `write` writes: JSON's types, and numpy's arrays and numbers."""
         value = self._parse(body)
         if self._response_body:
             value = getattr(value, self._response_body)
-        return orjson.dumps(self._render(value), option=orjson.OPT_SERIALIZE_NUMPY)
+        return self._render(value)
 
 
 @functools.cache

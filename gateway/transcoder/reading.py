@@ -36,4 +36,4 @@ class FieldError(Exception):
 
 def expected(what: str, value: Any) -> FieldError:
     """`expected a string, got a number`."""
-    return FieldError(f"expected {what}, got {_KINDS[type(value)]}")
+    return FieldError(f"expected {what}, got {_KINDS.get(type(value), 'binary data')}")

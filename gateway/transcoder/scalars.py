@@ -71,6 +71,9 @@ def _boolean_text(value: str) -> bool:
 
 
 def _bytes(value: Any) -> bytes:
+    # JSON has no bytes, MessagePack has.
+    if type(value) is bytes:
+        return value
     text = _string(value)
     if "-" in text or "_" in text:
         text = text.replace("-", "+").replace("_", "/")

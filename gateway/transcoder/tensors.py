@@ -67,6 +67,8 @@ def _render_multi(twin: Any) -> dict[str, Any]:
 
 def _read_multi(message: Any, value: Any) -> None:
     """Reads what `_render_multi` gives for float32; the sizes may be left to the rows."""
+    if isinstance(value, np.ndarray):
+        value = {"values": value}
     if type(value) is not dict:
         raise expected("an object", value)
     if unknown := value.keys() - {"num_tokens", "token_dims", "dtype", "values"}:
@@ -83,6 +85,8 @@ def _read_multi(message: Any, value: Any) -> None:
 
 
 def _rows(values: Any) -> NDArray[np.float32]:
+    if isinstance(values, np.ndarray):
+        return _finite(_matrix(values))
     if type(values) is not list or not values:
         raise FieldError("expected a list of rows of numbers", "values")
     for index, row in enumerate(values):
@@ -90,8 +94,18 @@ def _rows(values: Any) -> NDArray[np.float32]:
             raise FieldError("expected a list of numbers", f"values[{index}]")
         if len(row) != len(values[0]):
             raise FieldError("rows differ in length", f"values[{index}]")
+    return _finite(np.array(values, np.float64))
+
+
+def _matrix(values: NDArray[Any]) -> NDArray[Any]:
+    if values.ndim != 2 or not values.size or values.dtype.kind not in "fiu":
+        raise FieldError("expected rows of numbers", "values")
+    return values
+
+
+def _finite(values: NDArray[Any]) -> NDArray[np.float32]:
     with np.errstate(over="ignore"):
-        rows = np.array(values, np.float64).astype(np.float32)
+        rows = values.astype(np.float32)
     if not np.isfinite(rows).all():
         raise FieldError("out of range of float32", "values")
     return rows

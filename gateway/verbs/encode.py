@@ -14,6 +14,7 @@ from gateway.validation import (
     check_profile,
     lower,
     outputs_of,
+    settle_options,
     unsupported,
 )
 from gateway.verbs.fragments import error_of, item_range
@@ -38,10 +39,11 @@ def check(request: EncodeRequest, model: Model, max_items: int) -> None:
     """
     check_items(request.items, model, max_items)
     params = request.params
+    settle_options(params, "params.")
+    check_options(params.options, "params.options")
     check_profile(params.profile, model, "params.profile")
     _check_outputs(params, model)
     _check_dimensions(params, model)
-    check_options(params.options, "params.options")
 
 
 def part(request: EncodeRequest, first: int, last: int) -> EncodeRequest:

@@ -5,7 +5,7 @@ from typing import Any
 
 from google.protobuf.struct_pb2 import Struct, Value
 
-from gateway.validation import check_items, check_profile, unsupported
+from gateway.validation import check_items, check_profile, settle_options, unsupported
 from gateway.verbs.fragments import error_of, item_range
 from servicekit.errors import invalid
 from sie.inference.v1.inference_service_pb2 import ExtractParams, ExtractRequest, ExtractResponse
@@ -36,6 +36,7 @@ def check(request: ExtractRequest, model: Model, max_items: int) -> None:
     if not answers(model):
         raise unsupported(model, "model", f"model '{model.model_id}' does not extract", [])
     params = request.params
+    settle_options(params, "params.")
     check_profile(params.profile, model, "params.profile")
     _check_labels(params.labels, model)
     _check_threshold(params)

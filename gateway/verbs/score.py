@@ -15,6 +15,7 @@ from gateway.validation import (
     check_profile,
     lower,
     outputs_of,
+    settle_options,
     unsupported,
 )
 from gateway.verbs.fragments import error_of, item_range
@@ -52,8 +53,9 @@ def check(request: ScoreRequest, model: Model, max_items: int) -> None:
     check_items(request.items, model, max_items, precomputed=precomputed)
     _check_multivectors(request, model)
     check_enum(request.truncate, Truncate, "truncate")
-    check_profile(request.profile, model, "profile")
+    settle_options(request, "")
     check_options(request.options, "options")
+    check_profile(request.profile, model, "profile")
 
 
 def part(request: ScoreRequest, first: int, last: int) -> ScoreRequest:

@@ -11,6 +11,7 @@ from gateway.auth.guard import Guard
 from gateway.auth.pages import PageRules
 from gateway.http_face import HttpFace, Readiness
 from gateway.http_server import HttpServer
+from gateway.http_websocket import StatusSocket
 from servicekit.grpc_server import GrpcServer
 from tests.unit.gateway.support import MAX_REQUEST_BYTES, EchoInference, make_api
 
@@ -52,6 +53,7 @@ def http_face(api, registry, readiness, guard):
         registry=registry,
         ready=lambda: Readiness(readiness.reasons, {"healthy_workers": 0}),
         page_rules=PageRules(guard, "", open_operational=False),
+        socket=StatusSocket(lambda: "{}", PageRules(guard, "", open_operational=False)),
         version="1.2.3",
         max_request_bytes=MAX_REQUEST_BYTES,
     )

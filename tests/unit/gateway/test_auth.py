@@ -19,6 +19,7 @@ from gateway.auth.pages import PageRules
 from gateway.auth.tokens import TokenFileError, digest, read_tokens
 from gateway.http_face import HttpFace, Readiness
 from gateway.http_server import HttpServer
+from gateway.http_websocket import StatusSocket
 from servicekit.errors import SieError, code_of
 from servicekit.grpc_server import GrpcServer
 from servicekit.settings import SettingsError
@@ -261,11 +262,13 @@ def test_a_file_of_tokens_is_read_strictly(tmp_path, text, problem):
 
 
 async def test_metrics_may_have_a_token_of_their_own(api, guard):
+    rules = PageRules(guard, "scraper", open_operational=False)
     face = HttpFace(
         api,
         registry=CollectorRegistry(),
         ready=lambda: Readiness([], {}),
-        page_rules=PageRules(guard, "scraper", open_operational=False),
+        page_rules=rules,
+        socket=StatusSocket(lambda: "{}", rules),
         version="1",
         max_request_bytes=MAX_REQUEST_BYTES,
     )

@@ -28,7 +28,7 @@ from sie.errors.v1 import error_pb2 as sie_dot_errors_dot_v1_dot_error__pb2
 from sie.inference.v1 import tensor_pb2 as sie_dot_inference_dot_v1_dot_tensor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$sie/inference/v1/model_service.proto\x12\x10sie.inference.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19sie/errors/v1/error.proto\x1a\x1dsie/inference/v1/tensor.proto\"\"\n\x0cModelProfile\x12\x12\n\nis_default\x18\x01 \x01(\x08\"\xc8\x04\n\tModelInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x06inputs\x18\x02 \x03(\x0e\x32\x1b.sie.inference.v1.InputType\x12-\n\x07outputs\x18\x03 \x03(\x0e\x32\x1c.sie.inference.v1.OutputType\x12\x33\n\x04\x64ims\x18\x04 \x03(\x0b\x32%.sie.inference.v1.ModelInfo.DimsEntry\x12\x1b\n\x13max_sequence_length\x18\x05 \x01(\r\x12+\n\x05state\x18\x06 \x01(\x0e\x32\x1c.sie.inference.v1.ModelState\x12\x0e\n\x06loaded\x18\x07 \x01(\x08\x12\x14\n\x0cworker_count\x18\x08 \x01(\r\x12\x0f\n\x07workers\x18\t \x03(\t\x12\x0f\n\x07\x62undles\x18\n \x03(\t\x12;\n\x08profiles\x18\x0b \x03(\x0b\x32).sie.inference.v1.ModelInfo.ProfilesEntry\x12(\n\nlast_error\x18\x0c \x01(\x0b\x32\x14.sie.errors.v1.Error\x12%\n\x05tasks\x18\r \x03(\x0e\x32\x16.sie.inference.v1.Task\x1a+\n\tDimsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\x1aO\n\rProfilesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12-\n\x05value\x18\x02 \x01(\x0b\x32\x1e.sie.inference.v1.ModelProfile:\x02\x38\x01\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"Z\n\x12ListModelsResponse\x12+\n\x06models\x18\x01 \x03(\x0b\x32\x1b.sie.inference.v1.ModelInfo\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"&\n\x0fGetModelRequest\x12\x13\n\x05model\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\">\n\x10GetModelResponse\x12*\n\x05model\x18\x01 \x01(\x0b\x32\x1b.sie.inference.v1.ModelInfo*k\n\tInputType\x12\x1a\n\x16INPUT_TYPE_UNSPECIFIED\x10\x00\x12\x13\n\x0fINPUT_TYPE_TEXT\x10\x01\x12\x14\n\x10INPUT_TYPE_IMAGE\x10\x02\x12\x17\n\x13INPUT_TYPE_DOCUMENT\x10\x03*O\n\x04Task\x12\x14\n\x10TASK_UNSPECIFIED\x10\x00\x12\x0f\n\x0bTASK_ENCODE\x10\x01\x12\x0e\n\nTASK_SCORE\x10\x02\x12\x10\n\x0cTASK_EXTRACT\x10\x03*\xa8\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15MODEL_STATE_AVAILABLE\x10\x01\x12\x17\n\x13MODEL_STATE_LOADING\x10\x02\x12\x16\n\x12MODEL_STATE_LOADED\x10\x03\x12\x19\n\x15MODEL_STATE_UNLOADING\x10\x04\x12\x16\n\x12MODEL_STATE_FAILED\x10\x05\x32\xfa\x01\n\x0cModelService\x12n\n\nListModels\x12#.sie.inference.v1.ListModelsRequest\x1a$.sie.inference.v1.ListModelsResponse\"\x15\x90\x02\x01\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/models\x12z\n\x08GetModel\x12!.sie.inference.v1.GetModelRequest\x1a\".sie.inference.v1.GetModelResponse\"\'\x90\x02\x01\x82\xd3\xe4\x93\x02\x1e\x12\x15/v1/models/{model=**}b\x05modelb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$sie/inference/v1/model_service.proto\x12\x10sie.inference.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19sie/errors/v1/error.proto\x1a\x1dsie/inference/v1/tensor.proto\"\"\n\x0cModelProfile\x12\x12\n\nis_default\x18\x01 \x01(\x08\"\x87\x05\n\tModelInfo\x12\x0c\n\x04name\x18\x01 \x01(\t\x12+\n\x06inputs\x18\x02 \x03(\x0e\x32\x1b.sie.inference.v1.InputType\x12-\n\x07outputs\x18\x03 \x03(\x0e\x32\x1c.sie.inference.v1.OutputType\x12\x33\n\x04\x64ims\x18\x04 \x03(\x0b\x32%.sie.inference.v1.ModelInfo.DimsEntry\x12\x1b\n\x13max_sequence_length\x18\x05 \x01(\r\x12+\n\x05state\x18\x06 \x01(\x0e\x32\x1c.sie.inference.v1.ModelState\x12\x0e\n\x06loaded\x18\x07 \x01(\x08\x12\x14\n\x0cworker_count\x18\x08 \x01(\r\x12\x0f\n\x07workers\x18\t \x03(\t\x12\x0f\n\x07\x62undles\x18\n \x03(\t\x12;\n\x08profiles\x18\x0b \x03(\x0b\x32).sie.inference.v1.ModelInfo.ProfilesEntry\x12(\n\nlast_error\x18\x0c \x01(\x0b\x32\x14.sie.errors.v1.Error\x12%\n\x05tasks\x18\r \x03(\x0e\x32\x16.sie.inference.v1.Task\x12\n\n\x02id\x18\x0e \x01(\t\x12\x0e\n\x06object\x18\x0f \x01(\t\x12\x0f\n\x07\x63reated\x18\x10 \x01(\r\x12\x10\n\x08owned_by\x18\x11 \x01(\t\x1a+\n\tDimsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\x1aO\n\rProfilesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12-\n\x05value\x18\x02 \x01(\x0b\x32\x1e.sie.inference.v1.ModelProfile:\x02\x38\x01\"K\n\nModelEntry\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06object\x18\x02 \x01(\t\x12\x0f\n\x07\x63reated\x18\x03 \x01(\r\x12\x10\n\x08owned_by\x18\x04 \x01(\t\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"\x96\x01\n\x12ListModelsResponse\x12+\n\x06models\x18\x01 \x03(\x0b\x32\x1b.sie.inference.v1.ModelInfo\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x0e\n\x06object\x18\x03 \x01(\t\x12*\n\x04\x64\x61ta\x18\x04 \x03(\x0b\x32\x1c.sie.inference.v1.ModelEntry\"&\n\x0fGetModelRequest\x12\x13\n\x05model\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\">\n\x10GetModelResponse\x12*\n\x05model\x18\x01 \x01(\x0b\x32\x1b.sie.inference.v1.ModelInfo*k\n\tInputType\x12\x1a\n\x16INPUT_TYPE_UNSPECIFIED\x10\x00\x12\x13\n\x0fINPUT_TYPE_TEXT\x10\x01\x12\x14\n\x10INPUT_TYPE_IMAGE\x10\x02\x12\x17\n\x13INPUT_TYPE_DOCUMENT\x10\x03*O\n\x04Task\x12\x14\n\x10TASK_UNSPECIFIED\x10\x00\x12\x0f\n\x0bTASK_ENCODE\x10\x01\x12\x0e\n\nTASK_SCORE\x10\x02\x12\x10\n\x0cTASK_EXTRACT\x10\x03*\xa8\x01\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15MODEL_STATE_AVAILABLE\x10\x01\x12\x17\n\x13MODEL_STATE_LOADING\x10\x02\x12\x16\n\x12MODEL_STATE_LOADED\x10\x03\x12\x19\n\x15MODEL_STATE_UNLOADING\x10\x04\x12\x16\n\x12MODEL_STATE_FAILED\x10\x05\x32\xfa\x01\n\x0cModelService\x12n\n\nListModels\x12#.sie.inference.v1.ListModelsRequest\x1a$.sie.inference.v1.ListModelsResponse\"\x15\x90\x02\x01\x82\xd3\xe4\x93\x02\x0c\x12\n/v1/models\x12z\n\x08GetModel\x12!.sie.inference.v1.GetModelRequest\x1a\".sie.inference.v1.GetModelResponse\"\'\x90\x02\x01\x82\xd3\xe4\x93\x02\x1e\x12\x15/v1/models/{model=**}b\x05modelb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,28 +45,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELSERVICE'].methods_by_name['ListModels']._serialized_options = b'\220\002\001\202\323\344\223\002\014\022\n/v1/models'
   _globals['_MODELSERVICE'].methods_by_name['GetModel']._loaded_options = None
   _globals['_MODELSERVICE'].methods_by_name['GetModel']._serialized_options = b'\220\002\001\202\323\344\223\002\036\022\025/v1/models/{model=**}b\005model'
-  _globals['_INPUTTYPE']._serialized_start=1058
-  _globals['_INPUTTYPE']._serialized_end=1165
-  _globals['_TASK']._serialized_start=1167
-  _globals['_TASK']._serialized_end=1246
-  _globals['_MODELSTATE']._serialized_start=1249
-  _globals['_MODELSTATE']._serialized_end=1417
+  _globals['_INPUTTYPE']._serialized_start=1259
+  _globals['_INPUTTYPE']._serialized_end=1366
+  _globals['_TASK']._serialized_start=1368
+  _globals['_TASK']._serialized_end=1447
+  _globals['_MODELSTATE']._serialized_start=1450
+  _globals['_MODELSTATE']._serialized_end=1618
   _globals['_MODELPROFILE']._serialized_start=179
   _globals['_MODELPROFILE']._serialized_end=213
   _globals['_MODELINFO']._serialized_start=216
-  _globals['_MODELINFO']._serialized_end=800
-  _globals['_MODELINFO_DIMSENTRY']._serialized_start=676
-  _globals['_MODELINFO_DIMSENTRY']._serialized_end=719
-  _globals['_MODELINFO_PROFILESENTRY']._serialized_start=721
-  _globals['_MODELINFO_PROFILESENTRY']._serialized_end=800
-  _globals['_LISTMODELSREQUEST']._serialized_start=802
-  _globals['_LISTMODELSREQUEST']._serialized_end=860
-  _globals['_LISTMODELSRESPONSE']._serialized_start=862
-  _globals['_LISTMODELSRESPONSE']._serialized_end=952
-  _globals['_GETMODELREQUEST']._serialized_start=954
-  _globals['_GETMODELREQUEST']._serialized_end=992
-  _globals['_GETMODELRESPONSE']._serialized_start=994
-  _globals['_GETMODELRESPONSE']._serialized_end=1056
-  _globals['_MODELSERVICE']._serialized_start=1420
-  _globals['_MODELSERVICE']._serialized_end=1670
+  _globals['_MODELINFO']._serialized_end=863
+  _globals['_MODELINFO_DIMSENTRY']._serialized_start=739
+  _globals['_MODELINFO_DIMSENTRY']._serialized_end=782
+  _globals['_MODELINFO_PROFILESENTRY']._serialized_start=784
+  _globals['_MODELINFO_PROFILESENTRY']._serialized_end=863
+  _globals['_MODELENTRY']._serialized_start=865
+  _globals['_MODELENTRY']._serialized_end=940
+  _globals['_LISTMODELSREQUEST']._serialized_start=942
+  _globals['_LISTMODELSREQUEST']._serialized_end=1000
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1003
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1153
+  _globals['_GETMODELREQUEST']._serialized_start=1155
+  _globals['_GETMODELREQUEST']._serialized_end=1193
+  _globals['_GETMODELRESPONSE']._serialized_start=1195
+  _globals['_GETMODELRESPONSE']._serialized_end=1257
+  _globals['_MODELSERVICE']._serialized_start=1621
+  _globals['_MODELSERVICE']._serialized_end=1871
 # @@protoc_insertion_point(module_scope)

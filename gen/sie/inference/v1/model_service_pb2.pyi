@@ -55,7 +55,7 @@ class ModelProfile(_message.Message):
     def __init__(self, is_default: _Optional[bool] = ...) -> None: ...
 
 class ModelInfo(_message.Message):
-    __slots__ = ("name", "inputs", "outputs", "dims", "max_sequence_length", "state", "loaded", "worker_count", "workers", "bundles", "profiles", "last_error", "tasks")
+    __slots__ = ("name", "inputs", "outputs", "dims", "max_sequence_length", "state", "loaded", "worker_count", "workers", "bundles", "profiles", "last_error", "tasks", "id", "object", "created", "owned_by")
     class DimsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -83,6 +83,10 @@ class ModelInfo(_message.Message):
     PROFILES_FIELD_NUMBER: _ClassVar[int]
     LAST_ERROR_FIELD_NUMBER: _ClassVar[int]
     TASKS_FIELD_NUMBER: _ClassVar[int]
+    ID_FIELD_NUMBER: _ClassVar[int]
+    OBJECT_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    OWNED_BY_FIELD_NUMBER: _ClassVar[int]
     name: str
     inputs: _containers.RepeatedScalarFieldContainer[InputType]
     outputs: _containers.RepeatedScalarFieldContainer[_tensor_pb2.OutputType]
@@ -96,7 +100,23 @@ class ModelInfo(_message.Message):
     profiles: _containers.MessageMap[str, ModelProfile]
     last_error: _error_pb2.Error
     tasks: _containers.RepeatedScalarFieldContainer[Task]
-    def __init__(self, name: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[InputType, str]]] = ..., outputs: _Optional[_Iterable[_Union[_tensor_pb2.OutputType, str]]] = ..., dims: _Optional[_Mapping[str, int]] = ..., max_sequence_length: _Optional[int] = ..., state: _Optional[_Union[ModelState, str]] = ..., loaded: _Optional[bool] = ..., worker_count: _Optional[int] = ..., workers: _Optional[_Iterable[str]] = ..., bundles: _Optional[_Iterable[str]] = ..., profiles: _Optional[_Mapping[str, ModelProfile]] = ..., last_error: _Optional[_Union[_error_pb2.Error, _Mapping]] = ..., tasks: _Optional[_Iterable[_Union[Task, str]]] = ...) -> None: ...
+    id: str
+    object: str
+    created: int
+    owned_by: str
+    def __init__(self, name: _Optional[str] = ..., inputs: _Optional[_Iterable[_Union[InputType, str]]] = ..., outputs: _Optional[_Iterable[_Union[_tensor_pb2.OutputType, str]]] = ..., dims: _Optional[_Mapping[str, int]] = ..., max_sequence_length: _Optional[int] = ..., state: _Optional[_Union[ModelState, str]] = ..., loaded: _Optional[bool] = ..., worker_count: _Optional[int] = ..., workers: _Optional[_Iterable[str]] = ..., bundles: _Optional[_Iterable[str]] = ..., profiles: _Optional[_Mapping[str, ModelProfile]] = ..., last_error: _Optional[_Union[_error_pb2.Error, _Mapping]] = ..., tasks: _Optional[_Iterable[_Union[Task, str]]] = ..., id: _Optional[str] = ..., object: _Optional[str] = ..., created: _Optional[int] = ..., owned_by: _Optional[str] = ...) -> None: ...
+
+class ModelEntry(_message.Message):
+    __slots__ = ("id", "object", "created", "owned_by")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    OBJECT_FIELD_NUMBER: _ClassVar[int]
+    CREATED_FIELD_NUMBER: _ClassVar[int]
+    OWNED_BY_FIELD_NUMBER: _ClassVar[int]
+    id: str
+    object: str
+    created: int
+    owned_by: str
+    def __init__(self, id: _Optional[str] = ..., object: _Optional[str] = ..., created: _Optional[int] = ..., owned_by: _Optional[str] = ...) -> None: ...
 
 class ListModelsRequest(_message.Message):
     __slots__ = ("page_size", "page_token")
@@ -107,12 +127,16 @@ class ListModelsRequest(_message.Message):
     def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListModelsResponse(_message.Message):
-    __slots__ = ("models", "next_page_token")
+    __slots__ = ("models", "next_page_token", "object", "data")
     MODELS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    OBJECT_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
     models: _containers.RepeatedCompositeFieldContainer[ModelInfo]
     next_page_token: str
-    def __init__(self, models: _Optional[_Iterable[_Union[ModelInfo, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    object: str
+    data: _containers.RepeatedCompositeFieldContainer[ModelEntry]
+    def __init__(self, models: _Optional[_Iterable[_Union[ModelInfo, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., object: _Optional[str] = ..., data: _Optional[_Iterable[_Union[ModelEntry, _Mapping]]] = ...) -> None: ...
 
 class GetModelRequest(_message.Message):
     __slots__ = ("model",)

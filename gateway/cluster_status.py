@@ -1,0 +1,121 @@
+"""The cluster as clients of this field read it: `/health`, and a frame each second over WebSocket.
+
+Workers have no addresses here, so `url` names them by their ids.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import orjson
+
+from gateway.http_response import Response, json_response
+from servicekit.registry_view import RegistryView
+from servicekit.workers import WorkerDirectory
+from sie.inference.v1.model_service_pb2 import ModelState
+from sie.worker.v1.worker_status_pb2 import WorkerState, WorkerStatus
+
+
+class ClusterStatus:
+    """What the gateway knows of its cluster, as JSON.
+
+    Args:
+        view: the registry.
+        workers: those alive.
+        clock: seconds since 1970 UTC.
+    """
+
+    def __init__(
+        self, view: RegistryView, workers: WorkerDirectory, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._view = view
+        self._workers = workers
+        self._clock = clock
+
+    def health(self) -> Response:
+        """`/health`: healthy with at least one worker that takes work, else degraded; 200 both."""
+        workers = _sorted(self._workers.live())
+        healthy = any(map(_is_healthy, workers))
+        return json_response(
+            {
+                "status": "healthy" if healthy else "degraded",
+                "type": "gateway",
+                "configured_gpu_types": sorted(self._view.machine_profiles),
+                "live_gpu_types": sorted({w.machine_profile for w in workers if _is_healthy(w)}),
+                **_describe(workers),
+            }
+        )
+
+    def frame(self) -> str:
+        """One frame of `/ws/cluster-status`."""
+        status = {"timestamp": self._clock(), **_describe(_sorted(self._workers.live()))}
+        return orjson.dumps(status).decode()
+
+
+def _describe(workers: Sequence[WorkerStatus]) -> dict[str, Any]:
+    models = _models(workers)
+    return {
+        "cluster": {
+            "worker_count": sum(map(_is_healthy, workers)),
+            "gpu_count": sum(_gpus(worker) for worker in workers),
+            "models_loaded": len(models),
+        },
+        "workers": [_worker(worker) for worker in workers],
+        "models": models,
+    }
+
+
+def _worker(worker: WorkerStatus) -> dict[str, Any]:
+    return {
+        "name": worker.worker_id,
+        "url": f"worker://{worker.worker_id}",
+        "gpu": worker.machine_profile,
+        "gpu_count": _gpus(worker),
+        "pool": worker.pool,
+        "bundle": worker.bundle,
+        "healthy": _is_healthy(worker),
+        "loaded_models": sorted(_loaded(worker)),
+        "queue_depth": sum(model.queued_items for model in worker.models),
+        "memory_used_bytes": sum(device.memory_used_bytes for device in worker.devices),
+        "memory_total_bytes": sum(device.memory_total_bytes for device in worker.devices),
+        "revision": worker.registry_revision,
+        "version": worker.version,
+    }
+
+
+def _models(workers: Sequence[WorkerStatus]) -> list[dict[str, Any]]:
+    hosts: dict[str, list[WorkerStatus]] = {}
+    for worker in workers:
+        for name in _loaded(worker):
+            hosts.setdefault(name, []).append(worker)
+    return [
+        {
+            "name": name,
+            "state": "loaded",
+            "worker_count": len(hosts[name]),
+            "gpu_types": sorted({worker.machine_profile for worker in hosts[name]}),
+            "total_queue_depth": sum(_queued(worker, name) for worker in hosts[name]),
+        }
+        for name in sorted(hosts)
+    ]
+
+
+def _sorted(workers: Iterable[WorkerStatus]) -> list[WorkerStatus]:
+    return sorted(workers, key=lambda worker: worker.worker_id)
+
+
+def _is_healthy(worker: WorkerStatus) -> bool:
+    return worker.state == WorkerState.WORKER_STATE_READY
+
+
+def _loaded(worker: WorkerStatus) -> set[str]:
+    loaded = ModelState.MODEL_STATE_LOADED
+    return {model.model_id for model in worker.models if model.state == loaded}
+
+
+def _queued(worker: WorkerStatus, name: str) -> int:
+    return sum(model.queued_items for model in worker.models if model.model_id == name)
+
+
+def _gpus(worker: WorkerStatus) -> int:
+    return sum(device.name != "cpu" for device in worker.devices)

@@ -1,0 +1,45 @@
+"""OpenAIService: embeddings as OpenAI's clients ask for them."""
+
+from gateway.api import Call, Reply
+from gateway.compat.embedding import dense_vectors
+from gateway.compat.texts import texts_of
+from gateway.inference import InferenceService
+from servicekit.packed import packed_twin
+from sie.compat.v1.openai_service_pb2 import (
+    CreateEmbeddingRequest,
+    CreateEmbeddingResponse,
+    EncodingFormat,
+    OpenAIUsage,
+)
+from sie.inference.v1.inference_service_pb2 import EncodeParams
+
+# That API's own limit.
+_MOST_TEXTS = 2048
+
+_Response = packed_twin(CreateEmbeddingResponse)
+
+
+class OpenAIService:
+    """One rpc over Encode."""
+
+    def __init__(self, verbs: InferenceService) -> None:
+        self._verbs = verbs
+
+    async def create_embedding(self, request: CreateEmbeddingRequest, call: Call) -> Reply:
+        texts = texts_of(request.input, "input", most=_MOST_TEXTS, empty=False)
+        params = EncodeParams(dimensions=request.dimensions)
+        results, headers = await dense_vectors(self._verbs, request.model, texts, params, call)
+        tokens = sum(result.input_tokens for result in results)
+        response = _Response(object="list", model=request.model)
+        response.usage.ParseFromString(
+            OpenAIUsage(prompt_tokens=tokens, total_tokens=tokens).SerializeToString()
+        )
+        written = request.encoding_format or EncodingFormat.ENCODING_FORMAT_FLOAT
+        for index, result in enumerate(results):
+            response.data.add(
+                object="embedding",
+                index=index,
+                embedding=result.dense.values,
+                encoding_format=written,
+            )
+        return Reply(response.SerializeToString(), headers)

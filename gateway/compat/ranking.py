@@ -1,0 +1,36 @@
+"""Ranked texts for the services of this package."""
+
+from collections.abc import Sequence
+
+from gateway.api import Call
+from gateway.inference import InferenceService
+from servicekit.errors import from_proto
+from sie.inference.v1.inference_service_pb2 import ScoreRequest, ScoreResponse, Truncate
+from sie.inference.v1.item_pb2 import Item
+
+
+async def ranked(
+    verbs: InferenceService,
+    model: str,
+    query: str,
+    texts: Sequence[str],
+    call: Call,
+    truncate: Truncate = Truncate.TRUNCATE_UNSPECIFIED,
+) -> tuple[ScoreResponse, dict[str, str]]:
+    """Scores texts by their relevance to a query; entries stand best first.
+
+    Raises:
+        SieError: as Score, or what is wrong with one of the texts.
+    """
+    request = ScoreRequest(
+        model=model,
+        query=Item(text=query),
+        items=[Item(text=text) for text in texts],
+        truncate=truncate,
+    )
+    reply = await verbs.score(request, call)
+    response = ScoreResponse.FromString(reply.body)
+    for entry in response.scores:
+        if entry.HasField("error"):
+            raise from_proto(entry.error)
+    return response, reply.headers

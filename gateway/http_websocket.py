@@ -1,0 +1,68 @@
+"""The WebSocket of the cluster's status: a frame at once, and one each second.
+
+What the client sends is read and dropped; a client that reads slowly is sent what is true by
+then, since each frame is made when the one before has gone.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from gateway.auth.pages import PageRules
+from gateway.http_body import Receive
+from servicekit.errors import SieError
+
+PATH = "/ws/cluster-status"
+_EVERY_S = 1.0
+# The application's own codes begin at 4000; this one says 401.
+_UNAUTHENTICATED = 4401
+_NOT_FOUND = 4404
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class StatusSocket:
+    """Answers WebSocket connections.
+
+    Args:
+        frame: makes a frame.
+        page_rules: who may connect.
+    """
+
+    def __init__(self, frame: Callable[[], str], page_rules: PageRules) -> None:
+        self._frame = frame
+        self._page_rules = page_rules
+
+    async def __call__(
+        self, path: str, metadata: Mapping[str, str], receive: Receive, send: Send
+    ) -> None:
+        """Serves one connection to its end."""
+        await receive()
+        if (code := self._refusal(path, metadata)) is not None:
+            await send({"type": "websocket.close", "code": code})
+            return
+        await send({"type": "websocket.accept"})
+        gone = asyncio.create_task(_gone(receive))
+        try:
+            while not gone.done():
+                await send({"type": "websocket.send", "text": self._frame()})
+                await asyncio.wait({gone}, timeout=_EVERY_S)
+        finally:
+            gone.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await gone
+
+    def _refusal(self, path: str, metadata: Mapping[str, str]) -> int | None:
+        if path != PATH:
+            return _NOT_FOUND
+        try:
+            self._page_rules.check(path, metadata)
+        except SieError:
+            return _UNAUTHENTICATED
+        return None
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "websocket.disconnect":
+        pass
