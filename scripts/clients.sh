@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 venv=.venv/clients
-stamp=$(cat .venv/python-version requirements/clients.txt | cksum)
+stamp=$({ .venv/bin/python -V; cat requirements/clients.txt; } | cksum)
 if [ "$(cat $venv/stamp 2>/dev/null)" = "$stamp" ]; then exit 0; fi
 
 if .venv/bin/python -m venv --clear $venv &&
