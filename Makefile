@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup up test check check-code check-proto check-generated check-charts tools bench peers lock \
+.PHONY: help setup up clients test check check-code check-proto check-generated check-charts tools bench peers lock \
 	generate baseline format clean
 
 BIN := .venv/bin
@@ -14,11 +14,14 @@ help: ## List the targets
 setup:
 	@scripts/setup.sh
 
+clients: setup
+	@scripts/clients.sh
+
 up: setup ## Start a broker, a config service, a worker and a gateway here, with a real model
 	@$(BIN)/sie up $(ARGS)
 
 # Three at a time, a file each: some compute, others wait for clusters of processes.
-test: setup ## Run every test (ARGS="-k name" for some)
+test: setup clients ## Run every test (ARGS="-k name" for some)
 	@$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 check: check-code check-proto check-generated check-charts test ## Everything CI runs

@@ -27,6 +27,7 @@ from servicekit.tls import ServerTls
 from sie.inference.v1.inference_service_pb2 import EncodeRequest
 from sie.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
 from sie.inference.v1.item_pb2 import Item
+from sie.oip import open_inference_pb2
 from sie.pool.v1 import pool_service_pb2
 from sie.registry.v1 import registry_admin_service_pb2, registry_service_pb2
 from tests.unit.gateway.support import MAX_REQUEST_BYTES
@@ -136,6 +137,7 @@ def test_an_rpc_that_nobody_listed_is_the_administrators():
     admin, reads = registry_admin_service_pb2, registry_service_pb2
     assert access(admin, "RegistryAdminService", "ApplyModel") is Access.ADMIN
     assert access(reads, "RegistryService", "GetModel") is Access.USE
+    assert access(open_inference_pb2, "GRPCInferenceService", "ModelInfer") is Access.USE
     assert access(pool_service_pb2, "PoolService", "GetPool") is Access.USE
     assert access(pool_service_pb2, "PoolService", "CreatePool") is Access.RESERVE
 
