@@ -34,7 +34,7 @@ from sie.work.v1.work_result_pb2 import WorkResult
 log = logging.getLogger(__name__)
 
 # The verbs' messages pass through as bytes: they are written by the edge or by a worker.
-_VERBS = ("encode", "score", "extract")
+_VERBS = ("encode", "score", "extract", "tokenize")
 PackedWorkItem = packed_twin(WorkItem, opaque=_VERBS)
 PackedWorkResult = packed_twin(WorkResult, opaque=_VERBS)
 
@@ -142,7 +142,7 @@ class Dispatcher:
         """Has the chunks computed.
 
         Args:
-            verb: `encode`, `score` or `extract`.
+            verb: `encode`, `score`, `extract` or `tokenize`.
             deadline: seconds since 1970 UTC; nothing is published past it.
 
         Returns:

@@ -13,12 +13,17 @@ from gateway.cluster import Cluster
 from gateway.dispatch import Chunk, Dispatcher
 from gateway.pools import PoolService
 from gateway.refusals import Refusals
-from gateway.verbs import encode, extract, score
+from gateway.verbs import encode, extract, score, tokenize
 from gateway.verbs.verb import Verb
 from servicekit.errors import SieError, from_proto
 from servicekit.subjects import Lane
 from sie.errors.v1.error_reason_pb2 import ErrorReason
-from sie.inference.v1.inference_service_pb2 import EncodeRequest, ExtractRequest, ScoreRequest
+from sie.inference.v1.inference_service_pb2 import (
+    EncodeRequest,
+    ExtractRequest,
+    ScoreRequest,
+    TokenizeRequest,
+)
 from sie.inference.v1.item_pb2 import Item
 from sie.inference.v1.result_pb2 import Timing
 from sie.registry.v1.model_pb2 import Model
@@ -55,6 +60,9 @@ class InferenceService:
 
     async def extract(self, request: ExtractRequest, call: Call) -> Reply:
         return await self._answer(extract, request, call)
+
+    async def tokenize(self, request: TokenizeRequest, call: Call) -> Reply:
+        return await self._answer(tokenize, request, call)
 
     async def _answer(self, verb: Verb, request: Any, call: Call) -> Reply:
         bundle, model_id = routing.split_model(request.model)

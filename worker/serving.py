@@ -264,7 +264,8 @@ class ServedModel:
         self._tokens_per_message += _SMOOTHING * (tokens - self._tokens_per_message)
         self._submit(queued)
         if job.done:
-            self._count("refused")
+            # What needs no engine has its answers by now; anything else has been refused.
+            self._count("refused" if job.outputs else "answered")
             await self._end(delivery, job.finish())
 
     def _job(self, delivery: Delivery) -> Job:
