@@ -90,15 +90,7 @@ class Settings:
 
 
 async def run(settings: Settings) -> None:
-    guard = Guard(
-        tokens_of(
-            settings.auth_mode, settings.auth_tokens, settings.admin_token, settings.auth_file
-        )
-    )
-    pages = PageRules(
-        guard, settings.metrics_token, open_operational=settings.auth_exempt_operational
-    )
-    tls = ServerTls.of(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+    guard, pages, tls = _security(settings)
     gateway_id = secrets.token_hex(4)
     async with contextlib.AsyncExitStack() as stack:
 
@@ -212,6 +204,19 @@ async def run(settings: Settings) -> None:
         await grpc.set_serving(False)
         await api.drain(settings.drain_s)
         await asyncio.gather(http.stop(1.0), grpc.stop(1.0))
+
+
+def _security(settings: Settings) -> tuple[Guard, PageRules, ServerTls | None]:
+    guard = Guard(
+        tokens_of(
+            settings.auth_mode, settings.auth_tokens, settings.admin_token, settings.auth_file
+        )
+    )
+    pages = PageRules(
+        guard, settings.metrics_token, open_operational=settings.auth_exempt_operational
+    )
+    tls = ServerTls.of(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+    return guard, pages, tls
 
 
 def _service(module: ModuleType, name: str) -> ServiceDescriptor:

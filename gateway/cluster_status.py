@@ -42,45 +42,47 @@ class ClusterStatus:
                 "type": "gateway",
                 "configured_gpu_types": sorted(self._view.machine_profiles),
                 "live_gpu_types": sorted({w.machine_profile for w in workers if _is_healthy(w)}),
-                **_describe(workers),
+                **self._describe(workers),
             }
         )
 
     def frame(self) -> str:
         """One frame of `/ws/cluster-status`."""
-        status = {"timestamp": self._clock(), **_describe(_sorted(self._workers.live()))}
+        status = {"timestamp": self._clock(), **self._describe(_sorted(self._workers.live()))}
         return orjson.dumps(status).decode()
 
+    def _describe(self, workers: Sequence[WorkerStatus]) -> dict[str, Any]:
+        models = _models(workers)
+        return {
+            "cluster": {
+                "worker_count": sum(map(_is_healthy, workers)),
+                "gpu_count": sum(self._gpus(worker) for worker in workers),
+                "models_loaded": len(models),
+            },
+            "workers": [self._worker(worker) for worker in workers],
+            "models": models,
+        }
 
-def _describe(workers: Sequence[WorkerStatus]) -> dict[str, Any]:
-    models = _models(workers)
-    return {
-        "cluster": {
-            "worker_count": sum(map(_is_healthy, workers)),
-            "gpu_count": sum(_gpus(worker) for worker in workers),
-            "models_loaded": len(models),
-        },
-        "workers": [_worker(worker) for worker in workers],
-        "models": models,
-    }
+    def _worker(self, worker: WorkerStatus) -> dict[str, Any]:
+        return {
+            "name": worker.worker_id,
+            "url": f"worker://{worker.worker_id}",
+            "gpu": worker.machine_profile,
+            "gpu_count": self._gpus(worker),
+            "pool": worker.pool,
+            "bundle": worker.bundle,
+            "healthy": _is_healthy(worker),
+            "loaded_models": sorted(_loaded(worker)),
+            "queue_depth": sum(model.queued_items for model in worker.models),
+            "memory_used_bytes": sum(device.memory_used_bytes for device in worker.devices),
+            "memory_total_bytes": sum(device.memory_total_bytes for device in worker.devices),
+            "revision": worker.registry_revision,
+            "version": worker.version,
+        }
 
-
-def _worker(worker: WorkerStatus) -> dict[str, Any]:
-    return {
-        "name": worker.worker_id,
-        "url": f"worker://{worker.worker_id}",
-        "gpu": worker.machine_profile,
-        "gpu_count": _gpus(worker),
-        "pool": worker.pool,
-        "bundle": worker.bundle,
-        "healthy": _is_healthy(worker),
-        "loaded_models": sorted(_loaded(worker)),
-        "queue_depth": sum(model.queued_items for model in worker.models),
-        "memory_used_bytes": sum(device.memory_used_bytes for device in worker.devices),
-        "memory_total_bytes": sum(device.memory_total_bytes for device in worker.devices),
-        "revision": worker.registry_revision,
-        "version": worker.version,
-    }
+    def _gpus(self, worker: WorkerStatus) -> int:
+        profile = self._view.machine_profiles.get(worker.machine_profile)
+        return len(worker.devices) if profile is not None and profile.gpu_type else 0
 
 
 def _models(workers: Sequence[WorkerStatus]) -> list[dict[str, Any]]:
@@ -115,7 +117,3 @@ def _loaded(worker: WorkerStatus) -> set[str]:
 
 def _queued(worker: WorkerStatus, name: str) -> int:
     return sum(model.queued_items for model in worker.models if model.model_id == name)
-
-
-def _gpus(worker: WorkerStatus) -> int:
-    return sum(device.name != "cpu" for device in worker.devices)

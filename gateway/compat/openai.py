@@ -6,8 +6,8 @@ from gateway.compat.texts import texts_of
 from gateway.inference import InferenceService
 from servicekit.packed import packed_twin
 from sie.compat.v1.openai_service_pb2 import (
-    CreateEmbeddingRequest,
-    CreateEmbeddingResponse,
+    EmbedTextsRequest,
+    EmbedTextsResponse,
     EncodingFormat,
     OpenAIUsage,
 )
@@ -16,7 +16,7 @@ from sie.inference.v1.inference_service_pb2 import EncodeParams
 # That API's own limit.
 _MOST_TEXTS = 2048
 
-_Response = packed_twin(CreateEmbeddingResponse)
+_Response = packed_twin(EmbedTextsResponse)
 
 
 class OpenAIService:
@@ -25,7 +25,7 @@ class OpenAIService:
     def __init__(self, verbs: InferenceService) -> None:
         self._verbs = verbs
 
-    async def create_embedding(self, request: CreateEmbeddingRequest, call: Call) -> Reply:
+    async def embed_texts(self, request: EmbedTextsRequest, call: Call) -> Reply:
         texts = texts_of(request.input, "input", most=_MOST_TEXTS, empty=False)
         params = EncodeParams(dimensions=request.dimensions)
         results, headers = await dense_vectors(self._verbs, request.model, texts, params, call)

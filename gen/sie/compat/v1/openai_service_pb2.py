@@ -27,29 +27,29 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"sie/compat/v1/openai_service.proto\x12\rsie.compat.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xb4\x01\n\x16\x43reateEmbeddingRequest\x12\x13\n\x05model\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12+\n\x05input\x18\x02 \x01(\x0b\x32\x16.google.protobuf.ValueB\x04\xe2\x41\x01\x02\x12\x36\n\x0f\x65ncoding_format\x18\x03 \x01(\x0e\x32\x1d.sie.compat.v1.EncodingFormat\x12\x12\n\ndimensions\x18\x04 \x01(\r\x12\x0c\n\x04user\x18\x05 \x01(\t\"{\n\x0fOpenAIEmbedding\x12\x0e\n\x06object\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\x12\x11\n\tembedding\x18\x03 \x03(\x02\x12\x36\n\x0f\x65ncoding_format\x18\x04 \x01(\x0e\x32\x1d.sie.compat.v1.EncodingFormat\":\n\x0bOpenAIUsage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\r\x12\x14\n\x0ctotal_tokens\x18\x02 \x01(\r\"\x91\x01\n\x17\x43reateEmbeddingResponse\x12\x0e\n\x06object\x18\x01 \x01(\t\x12,\n\x04\x64\x61ta\x18\x02 \x03(\x0b\x32\x1e.sie.compat.v1.OpenAIEmbedding\x12\r\n\x05model\x18\x03 \x01(\t\x12)\n\x05usage\x18\x04 \x01(\x0b\x32\x1a.sie.compat.v1.OpenAIUsage*h\n\x0e\x45ncodingFormat\x12\x1f\n\x1b\x45NCODING_FORMAT_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45NCODING_FORMAT_FLOAT\x10\x01\x12\x1a\n\x16\x45NCODING_FORMAT_BASE64\x10\x02\x32\x8c\x01\n\rOpenAIService\x12{\n\x0f\x43reateEmbedding\x12%.sie.compat.v1.CreateEmbeddingRequest\x1a&.sie.compat.v1.CreateEmbeddingResponse\"\x19\x82\xd3\xe4\x93\x02\x13\"\x0e/v1/embeddings:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"sie/compat/v1/openai_service.proto\x12\rsie.compat.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xaf\x01\n\x11\x45mbedTextsRequest\x12\x13\n\x05model\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12+\n\x05input\x18\x02 \x01(\x0b\x32\x16.google.protobuf.ValueB\x04\xe2\x41\x01\x02\x12\x36\n\x0f\x65ncoding_format\x18\x03 \x01(\x0e\x32\x1d.sie.compat.v1.EncodingFormat\x12\x12\n\ndimensions\x18\x04 \x01(\r\x12\x0c\n\x04user\x18\x05 \x01(\t\"{\n\x0fOpenAIEmbedding\x12\x0e\n\x06object\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\x12\x11\n\tembedding\x18\x03 \x03(\x02\x12\x36\n\x0f\x65ncoding_format\x18\x04 \x01(\x0e\x32\x1d.sie.compat.v1.EncodingFormat\":\n\x0bOpenAIUsage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\r\x12\x14\n\x0ctotal_tokens\x18\x02 \x01(\r\"\x8c\x01\n\x12\x45mbedTextsResponse\x12\x0e\n\x06object\x18\x01 \x01(\t\x12,\n\x04\x64\x61ta\x18\x02 \x03(\x0b\x32\x1e.sie.compat.v1.OpenAIEmbedding\x12\r\n\x05model\x18\x03 \x01(\t\x12)\n\x05usage\x18\x04 \x01(\x0b\x32\x1a.sie.compat.v1.OpenAIUsage*h\n\x0e\x45ncodingFormat\x12\x1f\n\x1b\x45NCODING_FORMAT_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45NCODING_FORMAT_FLOAT\x10\x01\x12\x1a\n\x16\x45NCODING_FORMAT_BASE64\x10\x02\x32}\n\rOpenAIService\x12l\n\nEmbedTexts\x12 .sie.compat.v1.EmbedTextsRequest\x1a!.sie.compat.v1.EmbedTextsResponse\"\x19\x82\xd3\xe4\x93\x02\x13\"\x0e/v1/embeddings:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sie.compat.v1.openai_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CREATEEMBEDDINGREQUEST'].fields_by_name['model']._loaded_options = None
-  _globals['_CREATEEMBEDDINGREQUEST'].fields_by_name['model']._serialized_options = b'\342A\001\002'
-  _globals['_CREATEEMBEDDINGREQUEST'].fields_by_name['input']._loaded_options = None
-  _globals['_CREATEEMBEDDINGREQUEST'].fields_by_name['input']._serialized_options = b'\342A\001\002'
-  _globals['_OPENAISERVICE'].methods_by_name['CreateEmbedding']._loaded_options = None
-  _globals['_OPENAISERVICE'].methods_by_name['CreateEmbedding']._serialized_options = b'\202\323\344\223\002\023\"\016/v1/embeddings:\001*'
-  _globals['_ENCODINGFORMAT']._serialized_start=662
-  _globals['_ENCODINGFORMAT']._serialized_end=766
-  _globals['_CREATEEMBEDDINGREQUEST']._serialized_start=147
-  _globals['_CREATEEMBEDDINGREQUEST']._serialized_end=327
-  _globals['_OPENAIEMBEDDING']._serialized_start=329
-  _globals['_OPENAIEMBEDDING']._serialized_end=452
-  _globals['_OPENAIUSAGE']._serialized_start=454
-  _globals['_OPENAIUSAGE']._serialized_end=512
-  _globals['_CREATEEMBEDDINGRESPONSE']._serialized_start=515
-  _globals['_CREATEEMBEDDINGRESPONSE']._serialized_end=660
-  _globals['_OPENAISERVICE']._serialized_start=769
-  _globals['_OPENAISERVICE']._serialized_end=909
+  _globals['_EMBEDTEXTSREQUEST'].fields_by_name['model']._loaded_options = None
+  _globals['_EMBEDTEXTSREQUEST'].fields_by_name['model']._serialized_options = b'\342A\001\002'
+  _globals['_EMBEDTEXTSREQUEST'].fields_by_name['input']._loaded_options = None
+  _globals['_EMBEDTEXTSREQUEST'].fields_by_name['input']._serialized_options = b'\342A\001\002'
+  _globals['_OPENAISERVICE'].methods_by_name['EmbedTexts']._loaded_options = None
+  _globals['_OPENAISERVICE'].methods_by_name['EmbedTexts']._serialized_options = b'\202\323\344\223\002\023\"\016/v1/embeddings:\001*'
+  _globals['_ENCODINGFORMAT']._serialized_start=652
+  _globals['_ENCODINGFORMAT']._serialized_end=756
+  _globals['_EMBEDTEXTSREQUEST']._serialized_start=147
+  _globals['_EMBEDTEXTSREQUEST']._serialized_end=322
+  _globals['_OPENAIEMBEDDING']._serialized_start=324
+  _globals['_OPENAIEMBEDDING']._serialized_end=447
+  _globals['_OPENAIUSAGE']._serialized_start=449
+  _globals['_OPENAIUSAGE']._serialized_end=507
+  _globals['_EMBEDTEXTSRESPONSE']._serialized_start=510
+  _globals['_EMBEDTEXTSRESPONSE']._serialized_end=650
+  _globals['_OPENAISERVICE']._serialized_start=758
+  _globals['_OPENAISERVICE']._serialized_end=883
 # @@protoc_insertion_point(module_scope)

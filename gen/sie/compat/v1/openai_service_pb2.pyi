@@ -19,7 +19,7 @@ ENCODING_FORMAT_UNSPECIFIED: EncodingFormat
 ENCODING_FORMAT_FLOAT: EncodingFormat
 ENCODING_FORMAT_BASE64: EncodingFormat
 
-class CreateEmbeddingRequest(_message.Message):
+class EmbedTextsRequest(_message.Message):
     __slots__ = ("model", "input", "encoding_format", "dimensions", "user")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     INPUT_FIELD_NUMBER: _ClassVar[int]
@@ -53,7 +53,7 @@ class OpenAIUsage(_message.Message):
     total_tokens: int
     def __init__(self, prompt_tokens: _Optional[int] = ..., total_tokens: _Optional[int] = ...) -> None: ...
 
-class CreateEmbeddingResponse(_message.Message):
+class EmbedTextsResponse(_message.Message):
     __slots__ = ("object", "data", "model", "usage")
     OBJECT_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]

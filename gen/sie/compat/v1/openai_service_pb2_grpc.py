@@ -36,10 +36,10 @@ class OpenAIServiceStub:
         Args:
             channel: A grpc.Channel.
         """
-        self.CreateEmbedding = channel.unary_unary(
-                '/sie.compat.v1.OpenAIService/CreateEmbedding',
-                request_serializer=sie_dot_compat_dot_v1_dot_openai__service__pb2.CreateEmbeddingRequest.SerializeToString,
-                response_deserializer=sie_dot_compat_dot_v1_dot_openai__service__pb2.CreateEmbeddingResponse.FromString,
+        self.EmbedTexts = channel.unary_unary(
+                '/sie.compat.v1.OpenAIService/EmbedTexts',
+                request_serializer=sie_dot_compat_dot_v1_dot_openai__service__pb2.EmbedTextsRequest.SerializeToString,
+                response_deserializer=sie_dot_compat_dot_v1_dot_openai__service__pb2.EmbedTextsResponse.FromString,
                 _registered_method=True)
 
 
@@ -48,7 +48,7 @@ class OpenAIServiceServicer:
     capacity that is on its way is 503 with Retry-After.
     """
 
-    def CreateEmbedding(self, request, context):
+    def EmbedTexts(self, request, context):
         """Embeds texts. Any model with a dense output.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -58,10 +58,10 @@ class OpenAIServiceServicer:
 
 def add_OpenAIServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
-            'CreateEmbedding': grpc.unary_unary_rpc_method_handler(
-                    servicer.CreateEmbedding,
-                    request_deserializer=sie_dot_compat_dot_v1_dot_openai__service__pb2.CreateEmbeddingRequest.FromString,
-                    response_serializer=sie_dot_compat_dot_v1_dot_openai__service__pb2.CreateEmbeddingResponse.SerializeToString,
+            'EmbedTexts': grpc.unary_unary_rpc_method_handler(
+                    servicer.EmbedTexts,
+                    request_deserializer=sie_dot_compat_dot_v1_dot_openai__service__pb2.EmbedTextsRequest.FromString,
+                    response_serializer=sie_dot_compat_dot_v1_dot_openai__service__pb2.EmbedTextsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -77,7 +77,7 @@ class OpenAIService:
     """
 
     @staticmethod
-    def CreateEmbedding(request,
+    def EmbedTexts(request,
             target,
             options=(),
             channel_credentials=None,
@@ -90,9 +90,9 @@ class OpenAIService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/sie.compat.v1.OpenAIService/CreateEmbedding',
-            sie_dot_compat_dot_v1_dot_openai__service__pb2.CreateEmbeddingRequest.SerializeToString,
-            sie_dot_compat_dot_v1_dot_openai__service__pb2.CreateEmbeddingResponse.FromString,
+            '/sie.compat.v1.OpenAIService/EmbedTexts',
+            sie_dot_compat_dot_v1_dot_openai__service__pb2.EmbedTextsRequest.SerializeToString,
+            sie_dot_compat_dot_v1_dot_openai__service__pb2.EmbedTextsResponse.FromString,
             options,
             channel_credentials,
             insecure,
