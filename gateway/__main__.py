@@ -25,18 +25,24 @@ from gateway.auth.pages import PageRules
 from gateway.cluster import Cluster, fail_unloadable
 from gateway.demand import Demand
 from gateway.dispatch import Dispatcher
+from gateway.forwarding import forwarder
 from gateway.http_face import HttpFace, Readiness
 from gateway.http_server import HttpServer
 from gateway.inference import InferenceService
 from gateway.models import ModelService
+from gateway.work_metrics import WorkMetrics
 from gateway.workers import WorkerDirectory
 from servicekit import broker, logs
+from servicekit.grpc_client import channel
 from servicekit.grpc_server import GrpcServer
 from servicekit.lifecycle import until_signal
+from servicekit.payloads import JETSTREAM, open_payloads
 from servicekit.registry_view import RegistryView
 from servicekit.settings import describe, from_environment, setting
 from servicekit.tls import ServerTls
 from sie.inference.v1 import inference_service_pb2, model_service_pb2
+from sie.operations.v1 import dead_letter_service_pb2
+from sie.operations.v1.dead_letter_service_pb2_grpc import DeadLetterServiceStub
 from sie.pool.v1 import pool_service_pb2
 
 log = logging.getLogger("gateway")
@@ -69,6 +75,8 @@ class Settings:
     tls_cert: Path | None = setting("SIE_TLS_CERT", None)
     tls_key: Path | None = setting("SIE_TLS_KEY", None)
     tls_client_ca: Path | None = setting("SIE_TLS_CLIENT_CA", None)
+    # Where requests are kept that are too large for the broker: jetstream, s3://, gs:// or file://.
+    payload_store: str = setting("SIE_PAYLOAD_STORE", JETSTREAM)
     drain_s: float = setting("SIE_DRAIN_S", 25.0)
     log_level: str = setting("SIE_LOG_LEVEL", "info")
     log_json: bool = setting("SIE_LOG_JSON", False)
@@ -102,18 +110,24 @@ async def run(settings: Settings) -> None:
         demand = Demand(workers.lanes)
         REGISTRY.register(demand)
         cluster = Cluster(view, workers, demand, client)
-        dispatcher = Dispatcher(client, gateway_id)
+        payloads = open_payloads(settings.payload_store, client)
+        dispatcher = Dispatcher(
+            client, gateway_id, payloads=payloads, metrics=WorkMetrics(REGISTRY)
+        )
+        config_channel = await stack.enter_async_context(channel(settings.config_address))
         workers.subscribe(partial(fail_unloadable, dispatcher))
         workers.subscribe(partial(cluster.offer_waiting, dispatcher))
 
         inference = inference_service_pb2.DESCRIPTOR.services_by_name["InferenceService"]
         models = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
         pools = pool_service_pb2.DESCRIPTOR.services_by_name["PoolService"]
+        dead_letters = dead_letter_service_pb2.DESCRIPTOR.services_by_name["DeadLetterService"]
         services: list[tuple[ServiceDescriptor, object]] = [
             (inference, InferenceService(cluster, dispatcher, settings.max_items)),
             (models, ModelService(cluster)),
             # In the contract and not provided yet: every rpc answers NOT_IMPLEMENTED.
             (pools, object()),
+            (dead_letters, forwarder(dead_letters, DeadLetterServiceStub(config_channel))),
         ]
         api = Api(
             services,

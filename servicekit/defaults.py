@@ -3,4 +3,5 @@
 DEFAULT_POOL = "default"
 DEFAULT_BUNDLE = "default"
 DEFAULT_PROFILE = "default"
+DEFAULT_TENANT = "default"
 DEFAULT_BUNDLE_PRIORITY = 100

@@ -11,7 +11,7 @@ lengths and small batches, on a GPU large ones.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -29,6 +29,7 @@ class Sized(Protocol):
 
 
 T = TypeVar("T", bound=Sized)
+Order = Callable[[T], tuple[float, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,25 +49,30 @@ class BatchLimits:
     run_cost_tokens: int
 
 
-def select(waiting: Sequence[T], limits: BatchLimits) -> list[T]:
+def select(waiting: Sequence[T], limits: BatchLimits, order: Order[T] | None = None) -> list[T]:
     """Choose the next batch.
 
     Args:
         waiting: at least one text, in any order.
         limits: bounds of the batch.
+        order: whose turn it is, least first; by arrival if not given.
 
     Returns:
         Texts from `waiting`, shortest first, the oldest among them.
 
     """
     by_length = sorted(waiting, key=lambda text: text.tokens)
-    start = by_length.index(min(waiting, key=lambda text: text.arrived))
+    start = by_length.index(min(waiting, key=order or _by_arrival))
     end = start + 1
     while (grown := _grow(by_length, start, end)) != (start, end):
         if not _worthwhile(by_length, (start, end), grown, limits):
             break
         start, end = grown
     return by_length[start:end]
+
+
+def _by_arrival(text: Sized) -> tuple[float, ...]:
+    return (text.arrived,)
 
 
 def _grow(by_length: Sequence[Sized], start: int, end: int) -> tuple[int, int]:

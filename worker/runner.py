@@ -24,10 +24,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.batcher import BatchLimits, select
+from worker.batcher import BatchLimits
 from worker.device import Device, Share
 from worker.engine import Batch, Engine, OutOfMemoryError
 from worker.packing import Input
+from worker.waiting_queue import DEFAULT_FLOW, Flow, WaitingQueue
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,9 @@ class Waiting:
         deadline: seconds since 1970 UTC; past it nobody wants the result.
         owner: whoever submitted it; handed back with the result.
         index: its position with the owner.
+        flow: whose work it is, and of which class.
         arrived: seconds, monotonic.
+        turn: set by the queue.
 
     """
 
@@ -51,7 +54,9 @@ class Waiting:
     deadline: float
     owner: Any
     index: int
+    flow: Flow = DEFAULT_FLOW
     arrived: float = field(default_factory=time.perf_counter)
+    turn: float = 0.0
 
     @property
     def tokens(self) -> int:
@@ -112,7 +117,7 @@ class Runner:
         self._relieve = relieve
         self._loop = asyncio.get_running_loop()
         self._changed = threading.Condition()
-        self._waiting: list[Waiting] = []
+        self._waiting: WaitingQueue[Waiting] = WaitingQueue()
         self._closed = False
         self._running_since: dict[int, float] = {}
         self._last_success = time.perf_counter()
@@ -130,7 +135,12 @@ class Runner:
     @property
     def waiting_tokens(self) -> int:
         with self._changed:
-            return sum(each.tokens for each in self._waiting)
+            return self._waiting.tokens
+
+    @property
+    def waiting_interactive_tokens(self) -> int:
+        with self._changed:
+            return self._waiting.interactive_tokens
 
     @property
     def last_success(self) -> float:
@@ -145,8 +155,13 @@ class Runner:
     def submit(self, inputs: Sequence[Waiting]) -> None:
         """Queue inputs."""
         with self._changed:
-            self._waiting.extend(inputs)
+            self._waiting.add(inputs)
             self._changed.notify(len(inputs))
+
+    def discard(self, unwanted: Callable[[Any], bool]) -> None:
+        """Forget what waits for owners who want it no more."""
+        with self._changed:
+            self._waiting.remove(lambda each: unwanted(each.owner))
 
     def close(self) -> None:
         """Let the streams end after what waits, and release the engine."""
@@ -177,18 +192,12 @@ class Runner:
         """Take the next batch; an empty one where another stream was faster."""
         with self._changed:
             self._drop_expired()
-            if not self._waiting:
-                return []
-            batch = select(self._waiting, self._limits)
-            taken = set(map(id, batch))
-            self._waiting = [each for each in self._waiting if id(each) not in taken]
-            return batch
+            return self._waiting.take(self._limits) if self._waiting else []
 
     def _drop_expired(self) -> None:
         now = time.time()
-        expired = [each for each in self._waiting if each.deadline <= now]
+        expired = self._waiting.remove(lambda each: each.deadline <= now)
         if expired:
-            self._waiting = [each for each in self._waiting if each.deadline > now]
             self._loop.call_soon_threadsafe(self._on_expired, expired)
 
     def _run(self, inputs: list[Waiting]) -> None:

@@ -7,7 +7,7 @@ import nats
 import pytest
 
 from gateway.cluster import Cluster
-from gateway.dispatch import Chunk, Dispatcher, PackedWorkResult
+from gateway.dispatch import Chunk, Dispatcher, PackedWorkResult, Work
 from gateway.workers import WorkerDirectory
 from servicekit import subjects
 from servicekit.errors import SieError, code_of
@@ -58,7 +58,7 @@ def chunk(first, *texts):
 def run(dispatcher, *chunks, timeout=5.0, lane=LANE):
     deadline = time.time() + timeout
     return asyncio.create_task(
-        dispatcher.run("encode", lane, MODEL, 1, chunks, "request-1", deadline)
+        dispatcher.run(Work("encode", lane, MODEL, 1, "request-1", deadline), chunks)
     )
 
 
