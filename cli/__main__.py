@@ -16,6 +16,7 @@ _COMMANDS = (
     "extract",
     "models",
     "status",
+    "dlq",
     "verify",
     "export",
     "import",
