@@ -15,6 +15,7 @@ _COMMANDS = (
     "score",
     "extract",
     "models",
+    "pools",
     "status",
     "dlq",
     "verify",

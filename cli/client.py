@@ -20,6 +20,8 @@ from sie.inference.v1 import model_service_pb2 as models
 from sie.operations.v1 import dead_letter_service_pb2 as letters
 from sie.operations.v1.dead_letter_pb2 import DeadLetter, ReplayOutcome
 from sie.operations.v1.dead_letter_service_pb2_grpc import DeadLetterServiceStub
+from sie.pool.v1 import pool_pb2, pool_service_pb2_grpc
+from sie.pool.v1 import pool_service_pb2 as pools
 
 _TIMEOUT_S = 60.0
 _OPTIONS = [
@@ -138,6 +140,36 @@ class GatewayClient:
     @property
     def _letters(self) -> Any:
         return DeadLetterServiceStub(self._channel)
+
+    def list_pools(self) -> list[pool_pb2.Pool]:
+        """Every pool, over all pages."""
+        found: list[pool_pb2.Pool] = []
+        token = ""
+        while True:
+            page = self._call(self._pools.ListPools, pools.ListPoolsRequest(page_token=token))
+            found.extend(page.pools)
+            token = page.next_page_token
+            if not token:
+                return found
+
+    def create_pool(self, request: pools.CreatePoolRequest) -> pool_pb2.Pool:
+        """Creates, renews or changes a pool."""
+        return cast("pool_pb2.Pool", self._call(self._pools.CreatePool, request).pool)
+
+    def get_pool(self, name: str) -> pool_pb2.Pool:
+        request = pools.GetPoolRequest(name=name)
+        return cast("pool_pb2.Pool", self._call(self._pools.GetPool, request).pool)
+
+    def renew_pool(self, name: str) -> pool_pb2.Pool:
+        request = pools.RenewPoolRequest(name=name)
+        return cast("pool_pb2.Pool", self._call(self._pools.RenewPool, request).pool)
+
+    def delete_pool(self, name: str) -> None:
+        self._call(self._pools.DeletePool, pools.DeletePoolRequest(name=name))
+
+    @property
+    def _pools(self) -> pool_service_pb2_grpc.PoolServiceStub:
+        return pool_service_pb2_grpc.PoolServiceStub(self._channel)
 
     def _call(self, method: Callable[..., Any], request: Any) -> Any:
         try:

@@ -9,6 +9,7 @@ from google.protobuf import json_format
 from sie.inference.v1 import inference_service_pb2 as inference
 from sie.inference.v1 import model_service_pb2 as models
 from sie.inference.v1 import result_pb2, tensor_pb2
+from sie.pool.v1 import pool_pb2
 
 _SHOWN = 5
 _LABEL_WIDTH = 32
@@ -19,6 +20,7 @@ _ENUM_PREFIXES = (
     "MODEL_STATE_",
     "SCORE_KIND_",
     "TASK_",
+    "POOL_STATE_",
 )
 
 
@@ -87,6 +89,12 @@ def model_table(found: Sequence[models.ModelInfo]) -> list[str]:
     return table([header, *(_model_row(model) for model in found)])
 
 
+def pool_table(found: Sequence[pool_pb2.Pool]) -> list[str]:
+    """A line for each pool: what it wants, what it has, and where it stands."""
+    header = ("POOL", "BUNDLE", "WANTED", "STATE", "WORKERS", "REASON")
+    return table([header, *(_pool_row(pool) for pool in found)])
+
+
 def as_json(message: Any) -> Any:
     """A message in the words of the HTTP face: snake_case names, lower-case enum values."""
     fields = json_format.MessageToDict(message, preserving_proto_field_name=True)
@@ -144,6 +152,20 @@ def _model_row(model: models.ModelInfo) -> tuple[str, ...]:
     tokens = str(model.max_sequence_length or "-")
     tasks = ", ".join(lower_name(models.Task.Name(task)) for task in model.tasks)
     return model.name, tasks or "-", outputs or "-", tokens, state, ", ".join(model.workers) or "-"
+
+
+def _pool_row(pool: pool_pb2.Pool) -> Sequence[str]:
+    wanted = ", ".join(f"{profile}={pool.spec.gpus[profile]}" for profile in sorted(pool.spec.gpus))
+    state = lower_name(pool_pb2.PoolState.Name(pool.status.state))
+    workers = ", ".join(worker.name for worker in pool.status.assigned_workers)
+    return (
+        pool.spec.name,
+        pool.spec.bundle,
+        wanted or "-",
+        state,
+        workers or "-",
+        pool.status.reason,
+    )
 
 
 def _lower_enums(value: Any) -> Any:

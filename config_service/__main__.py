@@ -4,6 +4,7 @@ import asyncio
 import datetime as dt
 import logging
 import sys
+import time
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from pathlib import Path
 from config_service.dead_letter_service import DeadLetterService
 from config_service.dead_letters import DeadLetters
 from config_service.metrics import Metrics
+from config_service.pool_keeper import PoolKeeper
+from config_service.pool_service import PoolService
+from config_service.pool_streams import PoolStreams
 from config_service.registry import Registry
 from config_service.seeds import apply_seeds, read_seeds
 from config_service.service import RegistryAdminService, RegistryService
@@ -30,7 +34,9 @@ from servicekit.lifecycle import until_signal
 from servicekit.payloads import JETSTREAM, PayloadStore, open_payloads
 from servicekit.probes import Probes
 from servicekit.settings import SettingsError, describe, from_environment, setting
+from servicekit.workers import WorkerDirectory
 from sie.operations.v1 import dead_letter_service_pb2, dead_letter_service_pb2_grpc
+from sie.pool.v1 import pool_service_pb2, pool_service_pb2_grpc
 from sie.registry.v1 import (
     registry_admin_service_pb2,
     registry_admin_service_pb2_grpc,
@@ -46,6 +52,7 @@ _SERVICES = [
     registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name,
     registry_admin_service_pb2.DESCRIPTOR.services_by_name["RegistryAdminService"].full_name,
     dead_letter_service_pb2.DESCRIPTOR.services_by_name["DeadLetterService"].full_name,
+    pool_service_pb2.DESCRIPTOR.services_by_name["PoolService"].full_name,
 ]
 
 
@@ -111,8 +118,13 @@ async def run(settings: Settings) -> None:
         writer = RegistryWriter(registry, store, watchers, metrics, _now)
         seed = partial(apply_seeds, seeds, registry, writer)
         payloads = open_payloads(settings.payload_store, client)
-        upkeep.keep(Streams(client, limits).ensure, writer.catch_up, seed)
+        streams = Streams(client, limits)
+        upkeep.keep(streams.ensure, writer.catch_up, seed)
         await upkeep.first_round()
+        workers = WorkerDirectory()
+        pool_streams = PoolStreams(client, streams, time.monotonic)
+        keeper = PoolKeeper(client, registry, writer, workers, pool_streams, metrics)
+        await workers.follow(client)
 
         registry_service = RegistryService(registry, watchers, metrics)
         admin_service = RegistryAdminService(registry, writer)
@@ -125,6 +137,9 @@ async def run(settings: Settings) -> None:
         dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(
             DeadLetterService(client), server.server
         )
+        pool_service_pb2_grpc.add_PoolServiceServicer_to_server(
+            PoolService(registry, writer, keeper, pool_streams, metrics), server.server
+        )
         port = await server.start()
         stack.push_async_callback(server.stop, STOP_GRACE_S)
         stack.callback(watchers.close)
@@ -135,7 +150,7 @@ async def run(settings: Settings) -> None:
         dead_letters = DeadLetters(client, metrics.dead_letters)
         fields = {"grpc": f"{settings.host}:{port}", "revision": registry.revision}
         log.info("config service ready", extra={"fields": fields})
-        await _until_signal(upkeep.run(), dead_letters.run(), _sweep(payloads))
+        await _until_signal(upkeep.run(), keeper.run(), dead_letters.run(), _sweep(payloads))
 
 
 async def _sweep(payloads: PayloadStore) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from config_service.pool_commands import PoolCommand
 from servicekit.registry_state import Definition
 
 
@@ -31,4 +32,4 @@ class DeleteModel:
     expected_revision: int = 0
 
 
-Command = Apply | DeleteModel
+Command = Apply | DeleteModel | PoolCommand

@@ -23,17 +23,16 @@ from nats.js import api
 from nats.js.errors import NotFoundError
 from prometheus_client import Counter
 
+from config_service.answers import answer
 from config_service.streams import ADVISORIES_STREAM
-from servicekit.errors import SieError, code_of, proto_of
+from servicekit.errors import SieError, code_of
 from servicekit.subjects import DEAD_PREFIX, WORK_PREFIX, work_stream
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.work.v1.work_item_pb2 import WorkItem
-from sie.work.v1.work_result_pb2 import WorkResult
 
 log = logging.getLogger(__name__)
 
 CONSUMER = "dead-letters"
-WORKER_ID = "config-service"
 
 _BATCH = 32
 _FETCH_TIMEOUT_S = 2.0
@@ -114,17 +113,8 @@ class DeadLetters:
         log.warning("work given up", extra={"fields": fields})
 
     async def _tell_caller(self, item: WorkItem, deliveries: int) -> None:
-        if not item.reply_subject:
-            return
         text = f"the work was given up after {deliveries} deliveries"
-        result = WorkResult(
-            request_id=item.request_id,
-            first_item=item.first_item,
-            item_count=item.item_count,
-            worker_id=WORKER_ID,
-            error=proto_of(SieError(_REASON, text, attempts=deliveries)),
-        )
-        await self._client.publish(item.reply_subject, result.SerializeToString())
+        await answer(self._client, item, SieError(_REASON, text, attempts=deliveries))
 
 
 def _headers(advisory: Mapping[str, Any], item: WorkItem) -> dict[str, str]:

@@ -27,3 +27,9 @@ class Metrics:
             ["pool"],
             registry=self.registry,
         )
+        self.pool_events = Counter(
+            "sie_config_pool_events",
+            "What happened to pools: created, renewed, deleted or expired.",
+            ["event"],
+            registry=self.registry,
+        )

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Iterable
 from itertools import islice
 
+from config_service import pool_rules
 from config_service.commands import Apply, Command, DeleteModel
 from config_service.validation import validate
 from servicekit.errors import SieError
@@ -50,7 +51,8 @@ class Registry:
         """The event that the command means now, or None if nothing would change.
 
         Raises:
-            SieError: INVALID_INPUT, MODEL_NOT_FOUND or REVISION_CONFLICT.
+            SieError: INVALID_INPUT, MODEL_NOT_FOUND, POOL_NOT_FOUND, PERMISSION_DENIED or
+                REVISION_CONFLICT.
         """
         self._check_revision(command.expected_revision)
         event = Event(revision=self.revision + 1)
@@ -66,6 +68,9 @@ class Registry:
                 if model_id not in self.state.models:
                     raise model_not_found(model_id)
                 event.model_deleted = model_id
+            case _:
+                if not pool_rules.decide(command, self.state, now, event):
+                    return None
         return event
 
     def apply(self, event: Event) -> None:

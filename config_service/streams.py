@@ -11,7 +11,6 @@ each of them once, and this process may be restarting just then.
 """
 
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 from nats.aio.client import Client
@@ -32,6 +31,10 @@ log = logging.getLogger(__name__)
 
 ADVISORIES_STREAM = "SIE_ADVISORIES"
 MAX_DELIVERIES_ADVISORIES = "$JS.EVENT.ADVISORY.CONSUMER.MAX_DELIVERIES.>"
+
+# A leased pool's queue is this share of the one of `default`: the broker sets aside the bytes of
+# every stream, whether it holds anything or not.
+_POOL_SHARE = 8
 
 DUPLICATE_WINDOW_S = 120
 # Nobody waits so long for a result; work that no lane ever took must not fill the queue.
@@ -87,15 +90,23 @@ class Streams:
         self._js = client.jetstream(timeout=REQUEST_TIMEOUT_S)
         self._limits = limits
 
-    async def ensure(self, pools: Iterable[str] = (DEFAULT_POOL,)) -> None:
-        """Creates the streams that are missing and brings the others up to date.
+    async def ensure(self) -> None:
+        """Creates the streams that are always there, or brings them up to date.
 
         Raises:
             nats.errors.Error: the broker is away or refuses.
         """
         shared = (self._dead_letters(), self._advisories(), self._payloads())
-        for config in (*map(self._work, pools), *shared):
+        for config in (self._work(DEFAULT_POOL), *shared):
             await self._ensure(config)
+
+    async def ensure_pool(self, pool: str) -> None:
+        """Creates the work queue of a pool, or brings it up to date.
+
+        Raises:
+            nats.errors.Error: the broker is away or refuses.
+        """
+        await self._ensure(self._work(pool))
 
     async def _ensure(self, config: api.StreamConfig) -> None:
         try:
@@ -108,12 +119,14 @@ class Streams:
             log.info("stream updated", extra={"fields": {"stream": config.name}})
 
     def _work(self, pool: str) -> api.StreamConfig:
+        share = 1 if pool == DEFAULT_POOL else _POOL_SHARE
         return self._bounded(
             work_stream(pool),
             work_wildcard(pool),
             retention=api.RetentionPolicy.WORK_QUEUE,
             discard=api.DiscardPolicy.NEW,
             max_age=MAX_WORK_AGE_S,
+            share=share,
         )
 
     def _dead_letters(self) -> api.StreamConfig:
@@ -156,6 +169,7 @@ class Streams:
         retention: api.RetentionPolicy,
         discard: api.DiscardPolicy,
         max_age: float = 0,
+        share: int = 1,
     ) -> api.StreamConfig:
         return api.StreamConfig(
             name=name,
@@ -164,7 +178,7 @@ class Streams:
             discard=discard,
             max_age=max_age,
             max_msgs=self._limits.max_messages,
-            max_bytes=self._limits.effective_max_bytes,
+            max_bytes=self._limits.effective_max_bytes // share,
             duplicate_window=DUPLICATE_WINDOW_S,
             storage=api.StorageType(self._limits.storage),
             num_replicas=self._limits.replicas,

@@ -37,15 +37,22 @@ def validate(definition: Definition, state: RegistryState) -> None:
         case Model():
             check_known(definition, "model")
             check_model(definition, state.bundles.keys())
+            _check_registered(definition.machine_profile, "model.machine_profile", state)
         case Bundle():
             check_known(definition, "bundle")
             check_id(definition.bundle_id, _BUNDLE_ID, "bundle.bundle_id", _RULE_BUNDLE_ID)
+            _check_registered(definition.machine_profile, "bundle.machine_profile", state)
         case MachineProfile():
             check_known(definition, "machine_profile")
             field, rule = "machine_profile.machine_profile_id", _RULE_MACHINE_PROFILE_ID
             check_id(definition.machine_profile_id, _MACHINE_PROFILE_ID, field, rule)
         case Pool():
             check_known(definition, "pool")
+
+
+def _check_registered(machine_profile: str, field: str, state: RegistryState) -> None:
+    if machine_profile and machine_profile not in state.machine_profiles:
+        raise invalid(field, f"there is no machine profile '{machine_profile[:80]}'")
 
 
 def check_id(value: str, pattern: re.Pattern[str], field: str, rule: str) -> None:

@@ -17,21 +17,23 @@ import uvloop
 from google.protobuf.descriptor import ServiceDescriptor
 from prometheus_client import REGISTRY
 
-from gateway import grpc_face
+from gateway import grpc_face, grpc_stream
 from gateway.api import Api
 from gateway.auth.guard import Guard
 from gateway.auth.modes import tokens_of
 from gateway.auth.pages import PageRules
 from gateway.cluster import Cluster, fail_unloadable
-from gateway.demand import Demand
+from gateway.demand import Demand, DemandGauge
 from gateway.dispatch import Dispatcher
 from gateway.forwarding import forwarder
 from gateway.http_face import HttpFace, Readiness
 from gateway.http_server import HttpServer
 from gateway.inference import InferenceService
+from gateway.leases import LeaseGauge
 from gateway.models import ModelService
+from gateway.pools import PoolService
+from gateway.refusals import Refusals
 from gateway.work_metrics import WorkMetrics
-from gateway.workers import WorkerDirectory
 from servicekit import broker, logs
 from servicekit.grpc_client import channel
 from servicekit.grpc_server import GrpcServer
@@ -40,10 +42,12 @@ from servicekit.payloads import JETSTREAM, open_payloads
 from servicekit.registry_view import RegistryView
 from servicekit.settings import describe, from_environment, setting
 from servicekit.tls import ServerTls
+from servicekit.workers import WorkerDirectory
 from sie.inference.v1 import inference_service_pb2, model_service_pb2
 from sie.operations.v1 import dead_letter_service_pb2
 from sie.operations.v1.dead_letter_service_pb2_grpc import DeadLetterServiceStub
 from sie.pool.v1 import pool_service_pb2
+from sie.pool.v1.pool_service_pb2_grpc import PoolServiceStub
 
 log = logging.getLogger("gateway")
 
@@ -107,14 +111,17 @@ async def run(settings: Settings) -> None:
             RegistryView(settings.config_address, settings.state_dir, f"gateway/{gateway_id}")
         )
         workers = WorkerDirectory()
-        demand = Demand(workers.lanes)
-        REGISTRY.register(demand)
-        cluster = Cluster(view, workers, demand, client)
+        demand = Demand()
         payloads = open_payloads(settings.payload_store, client)
         dispatcher = Dispatcher(
             client, gateway_id, payloads=payloads, metrics=WorkMetrics(REGISTRY)
         )
+        refusals = Refusals(REGISTRY)
+        cluster = Cluster(view, workers, demand, refusals, client, dispatcher.waiting_items)
+        REGISTRY.register(DemandGauge(demand, cluster.lanes, dispatcher.lanes))
+        REGISTRY.register(LeaseGauge(lambda: view.pools))
         config_channel = await stack.enter_async_context(channel(settings.config_address))
+        pool_service = PoolService(view, workers, PoolServiceStub(config_channel))
         workers.subscribe(partial(fail_unloadable, dispatcher))
         workers.subscribe(partial(cluster.offer_waiting, dispatcher))
 
@@ -123,10 +130,12 @@ async def run(settings: Settings) -> None:
         pools = pool_service_pb2.DESCRIPTOR.services_by_name["PoolService"]
         dead_letters = dead_letter_service_pb2.DESCRIPTOR.services_by_name["DeadLetterService"]
         services: list[tuple[ServiceDescriptor, object]] = [
-            (inference, InferenceService(cluster, dispatcher, settings.max_items)),
+            (
+                inference,
+                InferenceService(cluster, pool_service, dispatcher, refusals, settings.max_items),
+            ),
             (models, ModelService(cluster)),
-            # In the contract and not provided yet: every rpc answers NOT_IMPLEMENTED.
-            (pools, object()),
+            (pools, pool_service),
             (dead_letters, forwarder(dead_letters, DeadLetterServiceStub(config_channel))),
         ]
         api = Api(
@@ -161,7 +170,12 @@ async def run(settings: Settings) -> None:
             settings.max_request_bytes * _TRANSPORT_LIMIT_FACTOR,
             tls,
         )
-        grpc.server.add_generic_rpc_handlers(grpc_face.handlers(api, settings.max_request_bytes))
+        grpc.server.add_generic_rpc_handlers(
+            [
+                *grpc_face.handlers(api, settings.max_request_bytes),
+                grpc_stream.handler(api, settings.max_request_bytes),
+            ]
+        )
         await dispatcher.start()
         await workers.follow(client)
         ports = {"http": await http.start(), "grpc": await grpc.start()}

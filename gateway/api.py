@@ -82,6 +82,7 @@ class Endpoint:
         request_class: generated class of the request.
         response_class: generated class of the response.
         access: what it asks of the caller.
+        http_status: of success.
     """
 
     method: MethodDescriptor
@@ -91,6 +92,7 @@ class Endpoint:
     label: str
     request_class: type[Message]
     response_class: type[Message]
+    http_status: int = 200
 
 
 class Api:
@@ -155,7 +157,7 @@ class Api:
         arrived = time.perf_counter()
         request_id = request_id or request_id_of(metadata)
         logs.request_id.set(request_id)
-        status = 200
+        status = endpoint.http_status
         self._in_flight += 1
         try:
             timeout_s = self._timeout(metadata, timeout_s)
@@ -177,6 +179,10 @@ class Api:
             profile = self._machine_profile_of(metadata.get("x-sie-machine-profile", ""))
             self._metrics.count(endpoint.label, status, profile, time.perf_counter() - arrived)
         return Reply(reply.body, {**reply.headers, REQUEST_ID_HEADER: request_id})
+
+    def identify(self, metadata: Mapping[str, str]) -> Principal:
+        """Who calls, for what is more than one call; raises SieError, UNAUTHENTICATED."""
+        return self._guard.identify(metadata)
 
     async def drain(self, timeout_s: float) -> int:
         """Refuses new calls, waits for those in flight, returns how many are left."""
@@ -282,6 +288,8 @@ def _endpoint(method: MethodDescriptor, service: object) -> Endpoint:
         label=snake_case(method.name),
         request_class=message_factory.GetMessageClass(method.input_type),
         response_class=message_factory.GetMessageClass(method.output_type),
+        # An rpc that creates says so over HTTP (RFC 9110, 9.3.3).
+        http_status=201 if method.name.startswith("Create") else 200,
     )
 
 

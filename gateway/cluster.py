@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
@@ -10,11 +11,14 @@ from nats.errors import Error as NatsError
 from gateway import routing
 from gateway.demand import RETRY_AFTER_S, Demand
 from gateway.dispatch import Dispatcher
-from gateway.workers import WorkerDirectory, best_state, lane_of
+from gateway.refusals import Refusals
 from servicekit import subjects
 from servicekit.errors import SieError, from_proto
+from servicekit.machine_profiles import resolve_profile
+from servicekit.pools import assignments
 from servicekit.registry_view import RegistryView
 from servicekit.subjects import Lane
+from servicekit.workers import WorkerDirectory, best_state, lane_of
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.inference.v1.model_service_pb2 import ModelState
 from sie.registry.v1.model_pb2 import Model
@@ -25,20 +29,48 @@ log = logging.getLogger(__name__)
 
 _OFFER_TIMEOUT_S = 2.0
 _ESTIMATED_WAIT_S = 180
+_LONGEST_SHOWN = 200
+_LANES_KEPT_S = 0.25
+# Stands in metrics for a machine profile that was not named, or does not exist.
+_NO_PROFILE = "default"
 _HOSTED = (ModelState.MODEL_STATE_LOADED, ModelState.MODEL_STATE_LOADING)
 
 
 class Cluster:
-    """Answers what a request needs to know, from memory."""
+    """Answers what a request needs to know, from memory.
+
+    Args:
+        registry: the registry.
+        workers: the live workers.
+        demand: where requests leave their mark that find none.
+        refusals: counts those that are not served.
+        nats: connection to the broker.
+        waiting: items that wait in a lane.
+    """
 
     def __init__(
-        self, registry: RegistryView, workers: WorkerDirectory, demand: Demand, nats: Client
+        self,
+        registry: RegistryView,
+        workers: WorkerDirectory,
+        demand: Demand,
+        refusals: Refusals,
+        nats: Client,
+        waiting: Callable[[Lane], int],
     ) -> None:
         self._registry = registry
         self._workers = workers
         self._demand = demand
+        self._refusals = refusals
         self._nats = nats
+        self._waiting = waiting
         self._offers: dict[tuple[Lane, str], asyncio.Task[None]] = {}
+        # Found for each request, made at each change of the registry.
+        self._assigned: dict[str, str] = {}
+        self._lanes: Mapping[Lane, Sequence[WorkerStatus]] | None = None
+        self._lanes_at = 0.0
+        workers.subscribe(self._forget_lanes)
+        registry.subscribe(lambda _: self._index())
+        self._index()
 
     @property
     def revision(self) -> int:
@@ -63,8 +95,8 @@ class Cluster:
             )
         raise SieError(
             ErrorReason.ERROR_REASON_MODEL_NOT_FOUND,
-            f"no model '{model_id}' is registered",
-            model=model_id,
+            f"no model '{model_id[:_LONGEST_SHOWN]}' is registered",
+            model=model_id[:_LONGEST_SHOWN],
         )
 
     def bundles_of(self, model: Model) -> list[str]:
@@ -74,37 +106,61 @@ class Cluster:
         """Worker id and entry of the model for each live worker that knows it."""
         return self._workers.hosting(model_id, lane)
 
-    def route(self, model: Model, metadata: Mapping[str, str]) -> Lane:
+    def lanes(self) -> Mapping[Lane, Sequence[WorkerStatus]]:
+        """Lanes with the workers that take their work now."""
+        now = time.monotonic()
+        # Found for each request, so kept until a heartbeat, or the silence of one, may change it.
+        if self._lanes is None or now - self._lanes_at > _LANES_KEPT_S:
+            self._lanes = routing.lanes_of(self._workers.live(), self._assigned)
+            self._lanes_at = now
+        return self._lanes
+
+    def route(self, model: Model, asked: routing.Wanted) -> Lane:
         """The lane that serves the request.
 
         Raises:
-            SieError: GPU_NOT_CONFIGURED, POOL_NOT_FOUND, or PROVISIONING, which also records
-                the demand.
+            SieError: GPU_NOT_CONFIGURED, POOL_NOT_FOUND, BUNDLE_INCOMPATIBLE, or PROVISIONING,
+                which also records the demand.
         """
-        lane, has_workers = routing.route(
-            model,
-            routing.wanted(metadata),
+        known = routing.Known(
             self._registry.bundles,
             self._registry.machine_profiles,
             self._registry.pools,
-            self._workers.ready(),
+            self._assigned,
+            self._workers.live(),
+            self.lanes(),
+            self._waiting,
         )
+        try:
+            lane, has_workers, arrival_s = routing.route(model, asked, known)
+        except SieError as error:
+            best = self.bundles_of(model)[0]
+            self._refusals.rejected(error, Lane(asked.pool, _NO_PROFILE, best))
+            raise
         if has_workers:
             return lane
-        self._demand.record(lane)
+        self._refusals.provisioning(lane)
+        self._demand.record(lane, time.monotonic())
         raise SieError(
             ErrorReason.ERROR_REASON_PROVISIONING,
             f"no worker of {lane} is up yet; capacity is being provisioned",
-            retry_after_s=RETRY_AFTER_S,
+            retry_after_s=arrival_s or RETRY_AFTER_S,
             gpu=lane.machine_profile,
             bundle=lane.bundle,
-            estimated_wait_s=_ESTIMATED_WAIT_S,
+            estimated_wait_s=round(arrival_s or _ESTIMATED_WAIT_S),
         )
+
+    def _forget_lanes(self, _: WorkerStatus | None = None) -> None:
+        self._lanes = None
+
+    def _index(self) -> None:
+        self._forget_lanes()
+        self._assigned = assignments(self._registry.pools.values())
 
     def machine_profile_label(self, header: str) -> str:
         """The configured machine profile that a header value names; metrics know no others."""
         profile = routing.wanted({routing.MACHINE_PROFILE_HEADER: header}).machine_profile
-        return profile if profile in self._registry.machine_profiles else "default"
+        return resolve_profile(profile, self._registry.machine_profiles) or _NO_PROFILE
 
     def ensure_hosted(self, model_id: str, lane: Lane) -> None:
         """Offers the model to the lane unless a worker of it hosts or loads it.

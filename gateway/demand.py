@@ -1,12 +1,14 @@
 """Demand for workers that are not there yet: what wakes a lane from zero.
 
-A request that finds no worker leaves a mark on its (machine profile, bundle). The mark
-outlives the Retry-After that the caller was given, so that it is still there when the
-caller returns, and goes when a worker of exactly that pair takes work.
+A request that finds no worker in its lane leaves a mark on that lane. The mark outlives the
+Retry-After that the caller was given, so that it is still there when the caller returns, and
+goes when a worker of that very lane takes work. A worker of another bundle, machine profile
+or pool is no answer to it.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sized
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -16,43 +18,78 @@ from servicekit.subjects import Lane
 RETRY_AFTER_S = 120.0
 TTL_S = 3 * RETRY_AFTER_S
 
+# Machine profile and bundle: what an autoscaler knows of a lane.
+Kind = tuple[str, str]
 
-class Demand(Collector):
+
+class Demand:
+    """The marks; pure, with time passed in as monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._until: dict[Lane, float] = {}
+        # A kind that was ever wanted stays, so that its series falls to 0 and does not vanish.
+        self._kinds: set[Kind] = set()
+
+    def record(self, lane: Lane, now: float) -> None:
+        """A request found, or finds, no worker in the lane."""
+        self._until[lane] = now + TTL_S
+        self._kinds.add(lane[1:])
+
+    def pending(self, lanes_with_workers: Collection[Lane], now: float) -> Mapping[Kind, int]:
+        """How many lanes want a first worker, by kind; marks that are met or old are dropped."""
+        self._until = {
+            lane: until
+            for lane, until in self._until.items()
+            if until > now and lane not in lanes_with_workers
+        }
+        counted = Counter(lane[1:] for lane in self._until)
+        return {kind: counted[kind] for kind in sorted(self._kinds)}
+
+
+def workers_wanted(pending: Mapping[Kind, int], there: Mapping[Kind, int]) -> dict[Kind, int]:
+    """Workers that it takes for every lane to have one; 0 for kinds without demand.
+
+    Those that serve other lanes of the kind are counted, because an autoscaler compares the
+    number with all that there are: one leased worker must not pass for the one that is missed.
+    """
+    return {kind: lanes and lanes + there.get(kind, 0) for kind, lanes in pending.items()}
+
+
+class DemandGauge(Collector):
     """Pending demand, computed when it is scraped.
 
     Args:
-        lanes_with_workers: lanes in which a worker takes work now.
+        demand: the marks.
+        lanes: lanes in which workers take work now, with those.
+        lanes_waiting: lanes in which requests wait; demand as well when their workers are gone.
         clock: seconds, monotonic.
     """
 
     def __init__(
         self,
-        lanes_with_workers: Callable[[], Iterable[Lane]],
+        demand: Demand,
+        lanes: Callable[[], Mapping[Lane, Sized]],
+        lanes_waiting: Callable[[], Iterable[Lane]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._lanes_with_workers = lanes_with_workers
+        self._demand = demand
+        self._lanes = lanes
+        self._lanes_waiting = lanes_waiting
         self._clock = clock
-        # A pair that was ever wanted stays, so that its series falls to 0 and does not vanish.
-        self._until: dict[tuple[str, str], float] = {}
-
-    def record(self, lane: Lane) -> None:
-        """A request found no worker in the lane."""
-        self._until[lane.machine_profile, lane.bundle] = self._clock() + TTL_S
-
-    def pending(self) -> dict[tuple[str, str], bool]:
-        """Whether workers are wanted, by (machine profile, bundle)."""
-        for lane in self._lanes_with_workers():
-            if (lane.machine_profile, lane.bundle) in self._until:
-                self._until[lane.machine_profile, lane.bundle] = 0.0
-        now = self._clock()
-        return {key: until > now for key, until in self._until.items()}
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         gauge = GaugeMetricFamily(
             "sie_gateway_pending_demand",
-            "1 while requests wait for a first worker of this kind",
+            "Workers of this kind in all, with those that requests wait for; 0 when none wait",
             labels=["machine_profile", "bundle"],
         )
-        for key, wanted in self.pending().items():
-            gauge.add_metric(key, float(wanted))
+        now, served = self._clock(), self._lanes()
+        for lane in self._lanes_waiting():
+            if lane not in served:
+                self._demand.record(lane, now)
+        there: Counter[Kind] = Counter()
+        for lane, workers in served.items():
+            there[lane[1:]] += len(workers)
+        for kind, count in workers_wanted(self._demand.pending(served, now), there).items():
+            gauge.add_metric(kind, float(count))
         yield gauge

@@ -285,6 +285,14 @@ class Dispatcher:
         """Ids of the models that requests of a lane wait for."""
         return {each.model_id for each in self._pending.values() if each.lane == lane}
 
+    def waiting_items(self, lane: Lane) -> int:
+        """Items of a lane that have no result yet."""
+        return sum(each.remaining for each in self._pending.values() if each.lane == lane)
+
+    def lanes(self) -> set[Lane]:
+        """Lanes in which requests wait."""
+        return {each.lane for each in self._pending.values()}
+
     async def republish(self) -> None:
         """Publishes again what has no result yet: the broker may have lost it."""
         for token, pending in list(self._pending.items()):

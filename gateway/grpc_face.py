@@ -5,7 +5,7 @@ input, instead of the library's own.
 """
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import grpc
 from google.protobuf.descriptor import FieldDescriptor
@@ -17,6 +17,8 @@ from gateway.request_id import REQUEST_ID_HEADER, request_id_of
 from servicekit.errors import SieError, code_of, invalid
 from servicekit.grpc_server import abort
 from sie.errors.v1.error_reason_pb2 import ErrorReason
+
+M = TypeVar("M", bound=Message)
 
 
 def handlers(api: Api, max_request_bytes: int) -> list["grpc.GenericRpcHandler[Any, Any]"]:
@@ -41,9 +43,7 @@ def handlers(api: Api, max_request_bytes: int) -> list["grpc.GenericRpcHandler[A
 
 def _behaviour(api: Api, endpoint: Endpoint, max_request_bytes: int) -> Any:
     async def behaviour(body: bytes, context: Any) -> bytes:
-        metadata = {
-            key: value for key, value in context.invocation_metadata() if isinstance(value, str)
-        }
+        metadata = metadata_of(context)
         request_id = request_id_of(metadata)
 
         async def read() -> Message:
@@ -64,7 +64,12 @@ def _behaviour(api: Api, endpoint: Endpoint, max_request_bytes: int) -> Any:
     return behaviour
 
 
-def parse(request_class: type[Message], body: bytes, max_request_bytes: int) -> Message:
+def metadata_of(context: Any) -> dict[str, str]:
+    """A call's metadata, without binary entries."""
+    return {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
+
+
+def parse(request_class: type[M], body: bytes, max_request_bytes: int) -> M:
     """The message in `body`.
 
     Raises:

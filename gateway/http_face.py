@@ -155,7 +155,8 @@ class HttpFace:
 
         reply = await self._api.call(route.endpoint, read, request.metadata, request_id=request.id)
         body = codec.writer.write(reply.body)
-        return Response(200, body, {"content-type": JSON, **reply.headers})
+        headers = {"content-type": JSON, **reply.headers}
+        return Response(route.endpoint.http_status, body, headers)
 
     async def _send(self, send: Send, response: Response, *, with_body: bool) -> None:
         headers = [

@@ -7,9 +7,12 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from gateway import routing
 from gateway.api import Call, Reply
 from gateway.cluster import Cluster
 from gateway.dispatch import Chunk, Dispatcher, Work
+from gateway.pools import PoolService
+from gateway.refusals import Refusals
 from gateway.verbs import encode, extract, score
 from gateway.verbs.verb import Verb
 from gateway.work_class import work_class_of
@@ -31,9 +34,18 @@ _PHASES = ("queue_ms", "tokenization_ms", "inference_ms", "postprocessing_ms")
 class InferenceService:
     """The three verbs."""
 
-    def __init__(self, cluster: Cluster, dispatcher: Dispatcher, max_items: int) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        pools: PoolService,
+        dispatcher: Dispatcher,
+        refusals: Refusals,
+        max_items: int,
+    ) -> None:
         self._cluster = cluster
+        self._pools = pools
         self._dispatcher = dispatcher
+        self._refusals = refusals
         self._max_items = max_items
 
     async def encode(self, request: EncodeRequest, call: Call) -> Reply:
@@ -46,16 +58,33 @@ class InferenceService:
         return await self._answer(extract, request, call)
 
     async def _answer(self, verb: Verb, request: Any, call: Call) -> Reply:
-        model = self._cluster.model(request.model)
+        bundle, model_id = routing.split_model(request.model)
+        model = self._cluster.model(model_id)
         call.principal.check_model(model.model_id)
+        asked = routing.wanted(call.metadata, bundle)
+        # Before it is looked up: who may not use a pool need not learn whether there is one.
+        call.principal.check_pool(asked.pool)
         verb.check(request, model, self._max_items)
-        lane = self._cluster.route(model, call.metadata)
-        self._cluster.ensure_hosted(model.model_id, lane)
-        results = await self._dispatch(lane, model, verb, request, call)
-        call.admission.tokens = sum(result.input_tokens for result in results)
-        _raise_if_all_failed(results)
+        lane = await self._route(model, asked)
+        try:
+            self._cluster.ensure_hosted(model.model_id, lane)
+            results = await self._dispatch(lane, model, verb, request, call)
+            call.admission.tokens = sum(result.input_tokens for result in results)
+            _raise_if_all_failed(results)
+        except SieError as error:
+            self._refusals.rejected(error, lane)
+            raise
         timing = _timing(results, call)
         return Reply(verb.join(request, results, timing), _headers(results, timing))
+
+    async def _route(self, model: Model, asked: routing.Wanted) -> Lane:
+        try:
+            return self._cluster.route(model, asked)
+        except SieError as error:
+            created = error.reason == ErrorReason.ERROR_REASON_POOL_NOT_FOUND
+            if not created or not await self._pools.has_appeared(asked.pool):
+                raise
+        return self._cluster.route(model, asked)
 
     async def _dispatch(
         self, lane: Lane, model: Model, verb: Verb, request: Any, call: Call

@@ -6,9 +6,9 @@ from gateway import validation
 from gateway.api import Call
 from gateway.cluster import Cluster
 from gateway.verbs import VERBS
-from gateway.workers import best_state
 from servicekit.defaults import DEFAULT_PROFILE
 from servicekit.errors import invalid
+from servicekit.workers import best_state
 from sie.inference.v1.model_service_pb2 import (
     GetModelRequest,
     GetModelResponse,

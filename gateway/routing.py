@@ -1,27 +1,46 @@
 """Which lane serves a request: a pure function of the registry, the workers and two headers.
 
-model ──► bundles that serve it, by priority ──► lanes with ready workers
-                                                  │  pool and machine profile as asked
-                                                  ▼
-                      hosts the model, then least queued tokens a worker
+    [bundle:/]model ──► bundles that serve it, by priority
+    pool            ──► workers that are in it, by the registry and by their own word
+    machine profile ──► as asked, or its spot variant; else the model's; else any
+                              │
+                              ▼
+         among the lanes with ready workers, the one that would answer first
+
+The best bundle that has a worker is taken, and in it the lane with the least work ahead for
+each unit of speed. Equal lanes are ordered by name: every gateway chooses alike.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from gateway.workers import lane_of
 from servicekit.defaults import DEFAULT_BUNDLE, DEFAULT_BUNDLE_PRIORITY, DEFAULT_POOL
 from servicekit.errors import SieError
+from servicekit.machine_profiles import resolve_profile
+from servicekit.pools import pool_not_found
 from servicekit.subjects import Lane
+from servicekit.workers import lane_of
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.inference.v1.model_service_pb2 import ModelState
+from sie.pool.v1.pool_pb2 import Pool
 from sie.registry.v1.bundle_pb2 import Bundle
 from sie.registry.v1.machine_profile_pb2 import MachineProfile
 from sie.registry.v1.model_pb2 import Model
-from sie.worker.v1.worker_status_pb2 import WorkerStatus
+from sie.worker.v1.worker_status_pb2 import HostedModel, WorkerState, WorkerStatus
 
 MACHINE_PROFILE_HEADER = "x-sie-machine-profile"
 POOL_HEADER = "x-sie-pool"
+
+# What a name is cut to before it is looked up or shown; all real names are shorter.
+_LONGEST_NAME = 80
+
+# Assumed of an item that waits, and of a worker that has not measured its speed yet.
+_TOKENS_PER_ITEM = 64.0
+_TOKENS_PER_SECOND = 10_000.0
+# A lane that would have to load the model is chosen when all others are behind by more.
+_LOAD_S = 10.0
+# Until a worker takes work that changes pools, or that is starting.
+_ARRIVAL_S = {WorkerState.WORKER_STATE_READY: 1.0, WorkerState.WORKER_STATE_STARTING: 5.0}
 
 
 class Wanted(NamedTuple):
@@ -29,16 +48,56 @@ class Wanted(NamedTuple):
 
     pool: str
     machine_profile: str
+    bundle: str = ""
 
 
-def wanted(metadata: Mapping[str, str]) -> Wanted:
+class Known(NamedTuple):
+    """What there is to choose from.
+
+    Args:
+        bundles: by id.
+        machine_profiles: by id.
+        pools: leased ones, by name.
+        assigned: pool by worker id, as the registry has it; others belong to `default`.
+        workers: those alive.
+        lanes: those of them that take work, as `lanes_of` finds them.
+        waiting: items that wait in a lane for all that this gateway knows.
+    """
+
+    bundles: Mapping[str, Bundle]
+    machine_profiles: Mapping[str, MachineProfile]
+    pools: Mapping[str, Pool]
+    assigned: Mapping[str, str]
+    workers: Sequence[WorkerStatus]
+    lanes: Mapping[Lane, Sequence[WorkerStatus]]
+    waiting: Callable[[Lane], int] = lambda _: 0
+
+
+class Route(NamedTuple):
+    """A lane, whether a worker of it takes work now, and if not, in how many seconds one may.
+
+    `arrival_s` is None when no worker is on its way, as far as is known.
+    """
+
+    lane: Lane
+    has_workers: bool
+    arrival_s: float | None = None
+
+
+def wanted(metadata: Mapping[str, str], bundle: str = "") -> Wanted:
     """Reads the two headers. The profile header also takes `pool/profile`."""
     profile = metadata.get(MACHINE_PROFILE_HEADER, "").strip().lower()
     pool = metadata.get(POOL_HEADER, "").strip().lower()
     if "/" in profile:
         named, profile = profile.split("/", 1)
         pool = pool or named
-    return Wanted(pool or DEFAULT_POOL, profile)
+    return Wanted((pool or DEFAULT_POOL)[:_LONGEST_NAME], profile[:_LONGEST_NAME], bundle)
+
+
+def split_model(spec: str) -> tuple[str, str]:
+    """Bundle (empty: none named) and model id of `[bundle:/]model`."""
+    bundle, separator, model_id = spec.partition(":/")
+    return (bundle.strip().lower(), model_id) if separator else ("", spec)
 
 
 def bundles_of(model: Model, bundles: Mapping[str, Bundle]) -> list[str]:
@@ -51,65 +110,136 @@ def _priority(bundle: Bundle | None) -> int:
     return (bundle.priority if bundle else 0) or DEFAULT_BUNDLE_PRIORITY
 
 
-def route(
-    model: Model,
-    asked: Wanted,
-    bundles: Mapping[str, Bundle],
-    machine_profiles: Mapping[str, MachineProfile],
-    pools: Iterable[str],
-    workers: Sequence[WorkerStatus],
-) -> tuple[Lane, bool]:
-    """The lane for a request, and whether a worker of it takes work now.
+def route(model: Model, asked: Wanted, known: Known) -> Route:
+    """The lane for a request.
 
     Raises:
-        SieError: GPU_NOT_CONFIGURED or POOL_NOT_FOUND when there is no such thing.
+        SieError: GPU_NOT_CONFIGURED, POOL_NOT_FOUND or BUNDLE_INCOMPATIBLE when there is no
+            such thing, however long one waits.
     """
-    _check_profile(asked.machine_profile, machine_profiles)
-    _check_pool(asked.pool, {DEFAULT_POOL, *pools, *(worker.pool for worker in workers)})
-    serving = bundles_of(model, bundles)
-    lanes = _lanes(workers, asked)
+    _check_pool(asked.pool, known)
+    profile = _profile(asked, known)
+    serving = _serving(model, asked, known)
+    lanes = [lane for lane in known.lanes if lane.pool == asked.pool]
     for bundle in serving:
-        candidates = {lane: ws for lane, ws in lanes.items() if lane.bundle == bundle}
-        if candidates:
-            return min(candidates, key=lambda lane: _load(candidates[lane], model.model_id)), True
-    # Demand always names a concrete profile, so that an autoscaler can act on it.
-    profile = asked.machine_profile or min(machine_profiles, default="cpu")
-    return Lane(asked.pool, profile, serving[0]), False
+        candidates = [lane for lane in lanes if lane.bundle == bundle]
+        for preferred in _preferences(profile, model):
+            found = [lane for lane in candidates if preferred in ("", lane.machine_profile)]
+            if found:
+                return Route(_best(found, model, known), True)
+    demanded = profile or _demanded_profile(model, serving[0], asked.pool, known)
+    lane = Lane(asked.pool, demanded, serving[0])
+    coming = [_ARRIVAL_S[worker.state] for worker in known.workers if _arrives(worker, lane, known)]
+    return Route(lane, False, min(coming, default=None))
 
 
-def _check_profile(name: str, configured: Mapping[str, MachineProfile]) -> None:
-    if name and name not in configured:
-        names = sorted(configured)
-        raise SieError(
-            ErrorReason.ERROR_REASON_GPU_NOT_CONFIGURED,
-            f"GPU type '{name}' is not configured in this cluster.",
-            gpu=name,
-            configured_gpu_types=",".join(names),
-        )
-
-
-def _check_pool(name: str, known: set[str]) -> None:
-    if name not in known:
-        raise SieError(
-            ErrorReason.ERROR_REASON_POOL_NOT_FOUND, f"there is no pool '{name}'", pool=name
-        )
-
-
-def _lanes(workers: Sequence[WorkerStatus], asked: Wanted) -> dict[Lane, list[WorkerStatus]]:
+def lanes_of(
+    workers: Iterable[WorkerStatus], assigned: Mapping[str, str]
+) -> dict[Lane, list[WorkerStatus]]:
+    """Lanes with the workers that take their work."""
     lanes: dict[Lane, list[WorkerStatus]] = {}
     for worker in workers:
-        lane = lane_of(worker)
-        if lane.pool == asked.pool and asked.machine_profile in ("", lane.machine_profile):
-            lanes.setdefault(lane, []).append(worker)
+        if _takes_work(worker, assigned):
+            lanes.setdefault(lane_of(worker), []).append(worker)
     return lanes
 
 
-def _load(workers: Sequence[WorkerStatus], model_id: str) -> tuple[bool, float, str]:
-    """Sorts lanes: those that host the model first, then by queued tokens a worker."""
-    hosted = any(
-        entry.model_id == model_id and entry.state == ModelState.MODEL_STATE_LOADED
-        for worker in workers
-        for entry in worker.models
-    )
-    tokens = sum(entry.queued_tokens for worker in workers for entry in worker.models)
-    return not hosted, tokens / len(workers), workers[0].machine_profile
+def _takes_work(worker: WorkerStatus, assigned: Mapping[str, str]) -> bool:
+    """Whether a worker pulls its pool's work and will go on with that.
+
+    One that is on its way to another pool does neither's: the work would wait for nobody.
+    """
+    return worker.state == WorkerState.WORKER_STATE_READY and worker.pool == _home(worker, assigned)
+
+
+def _home(worker: WorkerStatus, assigned: Mapping[str, str]) -> str:
+    return worker.pool if worker.dedicated else assigned.get(worker.worker_id, DEFAULT_POOL)
+
+
+def _arrives(worker: WorkerStatus, lane: Lane, known: Known) -> bool:
+    """Whether a worker is starting in the lane, or on its way to it."""
+    if worker.state not in _ARRIVAL_S:
+        return False
+    return lane_of(worker)._replace(pool=_home(worker, known.assigned)) == lane
+
+
+def _check_pool(name: str, known: Known) -> None:
+    if name in known.pools or name == DEFAULT_POOL:
+        return
+    if not any(worker.dedicated and worker.pool == name for worker in known.workers):
+        raise pool_not_found(name)
+
+
+def _profile(asked: Wanted, known: Known) -> str:
+    """The machine profile that was asked for, under its own name; empty if none was."""
+    if not asked.machine_profile:
+        return ""
+    pool = known.pools.get(asked.pool)
+    offered: Collection[str] = pool.spec.gpus if pool else known.machine_profiles
+    profile = resolve_profile(asked.machine_profile, offered)
+    if profile is None:
+        place = f"pool '{asked.pool}'" if pool else "this cluster"
+        raise SieError(
+            ErrorReason.ERROR_REASON_GPU_NOT_CONFIGURED,
+            f"GPU type '{asked.machine_profile}' is not configured in {place}.",
+            gpu=asked.machine_profile,
+            configured_gpu_types=",".join(sorted(offered)),
+        )
+    return profile
+
+
+def _serving(model: Model, asked: Wanted, known: Known) -> list[str]:
+    """Bundles that may serve the request, best first; at least one."""
+    compatible = bundles_of(model, known.bundles)
+    pool = known.pools.get(asked.pool)
+    required = {name for name in (asked.bundle, pool.spec.bundle if pool else "") if name}
+    serving = [name for name in compatible if required <= {name}]
+    if not serving:
+        named = " and ".join(name[:_LONGEST_NAME] for name in sorted(required))
+        where = f"in pool '{asked.pool}' " if pool else ""
+        raise SieError(
+            ErrorReason.ERROR_REASON_BUNDLE_INCOMPATIBLE,
+            f"'{model.model_id}' cannot be served {where}by bundle {named}",
+            model=model.model_id,
+            bundle=named,
+            compatible_bundles=",".join(compatible),
+        )
+    return serving
+
+
+def _preferences(profile: str, model: Model) -> tuple[str, ...]:
+    """Machine profiles in the order in which they are tried; empty stands for any."""
+    if profile:
+        return (profile,)
+    return (model.machine_profile, "") if model.machine_profile else ("",)
+
+
+def _demanded_profile(model: Model, bundle: str, pool_name: str, known: Known) -> str:
+    """A concrete machine profile, so that an autoscaler can act on the demand."""
+    pool = known.pools.get(pool_name)
+    offered: Collection[str] = pool.spec.gpus if pool else known.machine_profiles
+    declared = known.bundles.get(bundle, Bundle()).machine_profile
+    named = [name for name in (model.machine_profile, declared) if name in offered]
+    return named[0] if named else min(offered, default="cpu")
+
+
+def _best(lanes: Sequence[Lane], model: Model, known: Known) -> Lane:
+    if len(lanes) == 1:
+        return lanes[0]
+    return min(lanes, key=lambda lane: _cost(lane, known.lanes[lane], model, known))
+
+
+def _cost(
+    lane: Lane, workers: Sequence[WorkerStatus], model: Model, known: Known
+) -> tuple[float, Lane]:
+    """Seconds until the lane would answer, estimated; the name decides between equals."""
+    hosted = [entry for worker in workers for entry in worker.models if _is_loaded(entry, model)]
+    speed = sum(entry.tokens_per_second or _TOKENS_PER_SECOND for entry in hosted)
+    ahead = known.waiting(lane) * _TOKENS_PER_ITEM
+    ahead += sum(entry.queued_tokens for worker in workers for entry in worker.models)
+    seconds = ahead / (speed or _TOKENS_PER_SECOND * len(workers))
+    return seconds + (0.0 if hosted else _LOAD_S), lane
+
+
+def _is_loaded(entry: HostedModel, model: Model) -> bool:
+    return entry.model_id == model.model_id and entry.state == ModelState.MODEL_STATE_LOADED

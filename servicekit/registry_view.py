@@ -128,6 +128,21 @@ class RegistryView:
         self._callbacks.append(callback)
         return lambda: self._callbacks.remove(callback)
 
+    async def until(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Waits for a change that makes a condition true; False if none does in time."""
+        changed = asyncio.Event()
+        unsubscribe = self.subscribe(lambda _: changed.set())
+        try:
+            async with asyncio.timeout(seconds):
+                while not condition():
+                    changed.clear()
+                    await changed.wait()
+        except TimeoutError:
+            return False
+        finally:
+            unsubscribe()
+        return True
+
     async def _follow(self) -> None:
         delay = _BACKOFF_FIRST_S
         while True:

@@ -4,7 +4,7 @@
     sie.dead.<pool>.<profile>.<bundle>.<model>.<queue>   stream SIE_DEAD_LETTERS
     sie.reply.<gateway>.<token>                   core NATS, results and publish acks
     sie.cancel.<pool>.<profile>.<bundle>          core NATS, work that nobody waits for any more
-    sie.worker.<worker>.status                    core NATS, heartbeats
+    sie.worker.<worker>.status                    core NATS, heartbeats; the id encoded likewise
     sie.worker.ping                               core NATS, asks for a heartbeat at once
     sie.adopt.<pool>.<profile>.<bundle>           core NATS, queue group: offers of models
 
@@ -87,7 +87,7 @@ def reply_prefix(gateway_id: str) -> str:
 
 
 def worker_status(worker_id: str) -> str:
-    return f"sie.worker.{worker_id}.status"
+    return f"sie.worker.{model_token(worker_id)}.status"
 
 
 def adoption(lane: Lane) -> str:

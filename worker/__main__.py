@@ -17,17 +17,16 @@ from pathlib import Path
 
 import uvloop
 from nats.aio.client import Client
-from nats.aio.msg import Msg
 from prometheus_client import REGISTRY
 
-from servicekit import broker, logs, subjects
+from servicekit import broker, logs
+from servicekit.defaults import DEFAULT_POOL
 from servicekit.lifecycle import until_signal
 from servicekit.payloads import JETSTREAM, open_payloads
 from servicekit.probes import Probes
 from servicekit.registry_view import RegistryView
 from servicekit.settings import describe, from_environment, setting
 from servicekit.subjects import Lane
-from sie.worker.v1.adoption_pb2 import AdoptionAnswer, AdoptionOffer
 from sie.worker.v1.worker_status_pb2 import WorkerState
 from worker import metrics
 from worker.cancellations import Cancellations
@@ -37,6 +36,7 @@ from worker.heartbeat import Heartbeat
 from worker.hosting import ModelHost
 from worker.intake import Intake
 from worker.loader import Loader
+from worker.membership import Membership
 from worker.memory import HostMemory, default_budget
 from worker.placement import Limits, Residence
 from worker.sources import HubSettings, Locator
@@ -54,7 +54,8 @@ class Settings:
     nats_url: str = setting("SIE_NATS_URL", "nats://127.0.0.1:4222")
     config_address: str = setting("SIE_CONFIG_ADDRESS", "127.0.0.1:9091")
     worker_id: str = setting("SIE_WORKER_ID", f"{socket.gethostname()}-{os.getpid()}")
-    pool: str = setting("SIE_POOL", "default")
+    # A worker with a pool of its own stays there; others go where the registry assigns them.
+    pool: str = setting("SIE_POOL", "")
     machine_profile: str = setting("SIE_MACHINE_PROFILE", "cpu")
     bundle: str = setting("SIE_BUNDLE", "default")
     preload_models: tuple[str, ...] = setting("SIE_PRELOAD_MODELS", ())
@@ -79,7 +80,7 @@ class Settings:
 
 
 async def run(settings: Settings) -> None:
-    lane = Lane(settings.pool, settings.machine_profile, settings.bundle)
+    lane = Lane(settings.pool or DEFAULT_POOL, settings.machine_profile, settings.bundle)
     async with contextlib.AsyncExitStack() as stack:
 
         async def on_reconnect() -> None:
@@ -107,6 +108,16 @@ async def run(settings: Settings) -> None:
             host.describe,
             lambda: view.revision,
             changed,
+            dedicated=bool(settings.pool),
+        )
+        membership = Membership(
+            client,
+            lane,
+            settings.worker_id,
+            host,
+            heartbeat,
+            view,
+            dedicated=bool(settings.pool),
         )
 
         def not_ready() -> list[str]:
@@ -127,7 +138,8 @@ async def run(settings: Settings) -> None:
         )
         await _background(stack, heartbeat.run())
         await view.loaded()
-        await _answer_offers(client, lane, settings.worker_id, host, view)
+        await membership.start()
+        await _background(stack, membership.run())
         await _preload(host, view, settings.preload_models)
         await _background(stack, _reconcile(host, view))
         await _background(stack, _tick(host, heartbeat))
@@ -183,21 +195,6 @@ async def _preload(host: ModelHost, view: RegistryView, model_ids: tuple[str, ..
             continue
         host.adopt(view.models[model_id])
     await asyncio.gather(*map(host.wait_for, model_ids))
-
-
-async def _answer_offers(
-    client: Client, lane: Lane, worker_id: str, host: ModelHost, view: RegistryView
-) -> None:
-    async def on_offer(message: Msg) -> None:
-        offer = AdoptionOffer.FromString(message.data)
-        model = view.models.get(offer.model_id)
-        reason = host.adopt(model) if model is not None else "the registry has no such model"
-        answer = AdoptionAnswer(worker_id=worker_id, accepted=not reason, reason=reason)
-        await message.respond(answer.SerializeToString())
-
-    await client.subscribe(
-        subjects.adoption(lane), queue=subjects.ADOPTION_QUEUE_GROUP, cb=on_offer
-    )
 
 
 async def _reconcile(host: ModelHost, view: RegistryView) -> None:

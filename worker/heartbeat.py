@@ -27,12 +27,13 @@ class Heartbeat:
 
     Args:
         client: connection to the broker.
-        lane: the worker's lane.
+        lane: the worker's first lane.
         worker_id: who beats.
         version: version of the software.
         models: entries for the worker's models.
         revision: the registry revision that the worker has applied.
         changed: set by whoever wants a beat at once.
+        dedicated: whether the worker never leaves its pool.
 
     """
 
@@ -45,6 +46,8 @@ class Heartbeat:
         models: Callable[[], Sequence[HostedModel]],
         revision: Callable[[], int],
         changed: asyncio.Event,
+        *,
+        dedicated: bool = False,
     ) -> None:
         self._nats = client
         self._subject = subjects.worker_status(worker_id)
@@ -58,6 +61,7 @@ class Heartbeat:
             bundle=lane.bundle,
             state=WorkerState.WORKER_STATE_STARTING,
             version=version,
+            dedicated=dedicated,
         )
         started = Timestamp()
         started.GetCurrentTime()
@@ -70,6 +74,11 @@ class Heartbeat:
     def set_state(self, state: WorkerState) -> None:
         """Set where the worker stands, and tell at once."""
         self._status.state = state
+        self._changed.set()
+
+    def set_pool(self, pool: str) -> None:
+        """Set which pool's work the worker pulls, and tell at once."""
+        self._status.pool = pool
         self._changed.set()
 
     async def run(self) -> None:

@@ -56,7 +56,7 @@ class ModelHost:
 
     Args:
         client: connection to the broker.
-        lane: the worker's lane.
+        lane: the worker's first lane.
         worker_id: who answers.
         loader: does the loading.
         device: what the models share.
@@ -125,6 +125,11 @@ class ModelHost:
             hosted for key, hosted in self._hosted.items() if registry.get(key) != hosted.model
         ]
         await asyncio.gather(*(self._follow(hosted, registry) for hosted in changed))
+
+    async def move(self, lane: Lane) -> None:
+        """Serve another lane with everything that is here."""
+        self._lane = lane
+        await asyncio.gather(*(served.move(lane) for served in self._served()))
 
     async def close(self) -> None:
         """Answer what is in hand and let every model go."""

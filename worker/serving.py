@@ -12,6 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Collection, Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -27,7 +28,6 @@ from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.registry.v1.model_pb2 import Model
 from sie.work.v1.work_item_pb2 import WorkItem
 from worker.batcher import BatchLimits
-from worker.consumer import PullConsumer
 from worker.delivery import Delivery, terminate
 from worker.device import Share
 from worker.engine import Batch, Engine, OutOfMemoryError
@@ -40,6 +40,7 @@ from worker.metrics import ServingMetrics
 from worker.overrides import overrides_of
 from worker.packing import Input, PreparedImage, pack_images, pack_texts
 from worker.prefetch import bulk_messages_wanted, messages_wanted
+from worker.pulls import Pulls
 from worker.runner import Computed, Runner, Waiting
 
 log = logging.getLogger(__name__)
@@ -86,13 +87,12 @@ class ServedModel:
         intake: Intake,
     ) -> None:
         self._nats = client
-        self._lane = lane
         self._intake = intake
         self._worker_id = worker_id
         self._model = model
         self._loaded = loaded
         self._metrics = ServingMetrics(model.model_id)
-        self._deliveries: dict[int, Delivery] = {}
+        self._deliveries: dict[tuple[str, int], Delivery] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._empty = asyncio.Event()
         self._tokens_per_second = (
@@ -108,17 +108,9 @@ class ServedModel:
         self._images = None if vision is None else self._runner(vision.engine, pack_images)
         self._runners = [runner for runner in (self._texts, self._images) if runner is not None]
         self._suspects: set[Delivery] = set()
-        wanted = {
-            Queue.INTERACTIVE: self._want,
-            Queue.BULK: self._want_bulk,
-            Queue.SUSPECT: self._want_suspects,
-        }
-        self._consumers = [
-            PullConsumer(
-                client, lane, model.model_id, queue, partial(self._on_message, queue), want
-            )
-            for queue, want in wanted.items()
-        ]
+        self._pulls = self._pulls_in(lane)
+        self._starting: asyncio.Task[None] | None = None
+        self._closing = False
 
     @property
     def engine_name(self) -> str:
@@ -154,12 +146,31 @@ class ServedModel:
         return bool(self._deliveries)
 
     async def start(self) -> None:
-        """Begin to pull."""
-        await asyncio.gather(*(consumer.start() for consumer in self._consumers))
+        """Begin to pull; return when the work queue is there, or the model moves elsewhere."""
+        self._starting = self._spawn(self._pulls.start())
+        await asyncio.wait([self._starting])
+        if not self._starting.cancelled():
+            self._starting.result()
+
+    async def move(self, lane: Lane) -> None:
+        """Pull the work of another lane; what is in hand of the old one is answered as well."""
+        if self._closing:
+            return
+        left, self._pulls = self._pulls, self._pulls_in(lane)
+        if self._starting is None:
+            return
+        self._starting.cancel()
+        # A broker that is away takes the subscription with it.
+        with suppress(NatsError):
+            await left.drain()
+        self._starting = self._spawn(self._pulls.start())
 
     async def close(self) -> None:
         """Stop pulling, answer everything in hand, and release the engine."""
-        await asyncio.gather(*(consumer.drain() for consumer in self._consumers))
+        self._closing = True
+        if self._starting is not None:
+            self._starting.cancel()
+        await self._pulls.drain()
         while self._deliveries:
             self._empty.clear()
             await self._empty.wait()
@@ -172,12 +183,11 @@ class ServedModel:
         for delivery in list(self._deliveries.values()):
             if not delivery.closed:
                 await delivery.progress()
-        await self._top_up()
+        await self._pulls.top_up()
 
     def on_reconnect(self) -> None:
         """The broker came back, perhaps without its memory."""
-        for consumer in self._consumers:
-            consumer.redeclare()
+        self._pulls.redeclare()
 
     def cancel(self, reply_subjects: Collection[str]) -> None:
         """Drop what is in hand for callers that have gone."""
@@ -197,6 +207,14 @@ class ServedModel:
         outputs = frozenset(list(self._loaded.sizes)[:1])
         deadline = time.time() + _CANARY_DEADLINE_S
         self._submit([Waiting(each, outputs, deadline, None, 0) for each in inputs])
+
+    def _pulls_in(self, lane: Lane) -> Pulls:
+        want = {
+            Queue.INTERACTIVE: self._want,
+            Queue.BULK: self._want_bulk,
+            Queue.SUSPECT: self._want_suspects,
+        }
+        return Pulls(self._nats, lane, self._model.model_id, self._on_message, want)
 
     def _runner(self, engine: Engine, pack: Callable[[Sequence[Any]], Batch]) -> Runner:
         return Runner(
@@ -230,16 +248,12 @@ class ServedModel:
     def _want_suspects(self) -> int:
         return int(not self._suspects)
 
-    async def _top_up(self) -> None:
-        for consumer in self._consumers:
-            await consumer.top_up()
-
-    async def _on_message(self, queue: Queue, message: Msg) -> None:
+    async def _on_message(self, lane: Lane, queue: Queue, message: Msg) -> None:
         self.used_at = time.monotonic()
-        sequence = message.metadata.sequence.stream
-        if sequence in self._deliveries:
+        place = _place(message)
+        if place in self._deliveries:
             # Delivered again while in hand: from now on this is the one to acknowledge.
-            self._deliveries[sequence].message = message
+            self._deliveries[place].message = message
             return
         try:
             item = WorkItem.FromString(message.data)
@@ -260,10 +274,10 @@ class ServedModel:
         if queue is Queue.SUSPECT:
             self._suspects.add(delivery)
         elif message.metadata.num_delivered > 1:
-            await self._isolate(delivery, sequence)
+            await self._isolate(delivery, lane)
             return
         self._metrics.queue_seconds.observe(delivery.timing.queue_ms / 1e3)
-        self._deliveries[sequence] = delivery
+        self._deliveries[place] = delivery
         try:
             await self._begin(delivery)
         except SieError as error:
@@ -274,10 +288,11 @@ class ServedModel:
             self._count("failed")
             await self._end(delivery, delivery.fail(self._inference_error("the tokenizer")))
 
-    async def _isolate(self, delivery: Delivery, sequence: int) -> None:
+    async def _isolate(self, delivery: Delivery, lane: Lane) -> None:
         """Have a work item with which a worker died computed item by item."""
         try:
-            await isolate(self._nats, self._lane, delivery.item, sequence)
+            sequence = delivery.message.metadata.sequence.stream
+            await isolate(self._nats, lane, delivery.item, sequence)
         except NatsError as error:
             log.warning("suspect not isolated: %s", error or type(error).__name__)
             await delivery.nak(_ISOLATION_RETRY_S)
@@ -367,16 +382,17 @@ class ServedModel:
     async def _end(self, delivery: Delivery, last_words: Coroutine[None, None, None]) -> None:
         await last_words
         self.used_at = time.monotonic()
-        self._deliveries.pop(delivery.message.metadata.sequence.stream, None)
+        self._deliveries.pop(_place(delivery.message), None)
         self._suspects.discard(delivery)
         if not self._deliveries:
             self._empty.set()
-        await self._top_up()
+        await self._pulls.top_up()
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def _count(self, outcome: str) -> None:
         self._metrics.work_items(outcome).inc()
@@ -401,6 +417,11 @@ class ServedModel:
 
 def _is_of(delivery: Delivery, job: Job | None) -> bool:
     return job is not None and job.delivery is delivery
+
+
+def _place(message: Msg) -> tuple[str, int]:
+    """Stream and sequence: while a worker changes pools, it has work of two streams in hand."""
+    return message.metadata.stream, message.metadata.sequence.stream
 
 
 def _limits(model: Model, loaded: LoadedModel) -> BatchLimits:

@@ -55,7 +55,7 @@ def _operation(route: Route, schemas: Schemas, seen: set[str]) -> dict[str, Any]
         "tags": [method.containing_service.full_name],
         "parameters": [*_parameters(route, schemas), *_reference_headers()],
         "responses": {
-            "200": {
+            str(route.endpoint.http_status): {
                 "description": comments().get(method.output_type.full_name, "The result."),
                 "content": _json(_response_schema(route, schemas)),
             },

@@ -91,6 +91,7 @@ def test_an_unknown_machine_profile_answers_503_with_those_that_exist(stack):
     assert json.dumps(body).count("h100") >= 2
 
 
-def test_pools_are_in_the_contract_and_say_that_they_are_not_provided(stack):
-    reply = ask(stack.http_address, "GET", "/v1/pools")
-    assert (reply.status, reply.json()["error"]["code"]) == (501, "NOT_IMPLEMENTED")
+def test_workers_without_a_lease_are_in_the_pool_of_everybody(stack):
+    (pool,) = ask(stack.http_address, "GET", "/v1/pools").json()["pools"]
+    assert pool["spec"]["name"] == "default"
+    assert [worker["gpu"] for worker in pool["status"]["assigned_workers"]] == ["cpu", "cpu"]

@@ -6,7 +6,7 @@ import grpc
 import pytest
 from prometheus_client import CollectorRegistry
 
-from gateway import grpc_face
+from gateway import grpc_face, grpc_stream
 from gateway.auth.guard import Guard
 from gateway.auth.pages import PageRules
 from gateway.http_face import HttpFace, Readiness
@@ -68,7 +68,12 @@ async def http_port(http_face, tls):
 async def grpc_channel(api):
     services = sorted({path.split("/")[1] for path in api.endpoints})
     server = GrpcServer("127.0.0.1:0", services, 2 * MAX_REQUEST_BYTES)
-    server.server.add_generic_rpc_handlers(grpc_face.handlers(api, MAX_REQUEST_BYTES))
+    server.server.add_generic_rpc_handlers(
+        [
+            *grpc_face.handlers(api, MAX_REQUEST_BYTES),
+            grpc_stream.handler(api, MAX_REQUEST_BYTES),
+        ]
+    )
     port = await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         yield channel

@@ -8,10 +8,10 @@ import pytest
 
 from gateway.cluster import Cluster
 from gateway.dispatch import Chunk, Dispatcher, PackedWorkResult, Work
-from gateway.workers import WorkerDirectory
 from servicekit import subjects
 from servicekit.errors import SieError, code_of
 from servicekit.subjects import Lane
+from servicekit.workers import WorkerDirectory
 from sie.inference.v1.inference_service_pb2 import EncodeRequest, EncodeResponse
 from sie.work.v1.work_item_pb2 import WorkItem
 from sie.worker.v1.worker_status_pb2 import HostedModel, WorkerStatus

@@ -25,12 +25,13 @@ _sym_db = _symbol_database.Default()
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
+from sie.errors.v1 import error_pb2 as sie_dot_errors_dot_v1_dot_error__pb2
 from sie.inference.v1 import item_pb2 as sie_dot_inference_dot_v1_dot_item__pb2
 from sie.inference.v1 import result_pb2 as sie_dot_inference_dot_v1_dot_result__pb2
 from sie.inference.v1 import tensor_pb2 as sie_dot_inference_dot_v1_dot_tensor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(sie/inference/v1/inference_service.proto\x12\x10sie.inference.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1bsie/inference/v1/item.proto\x1a\x1dsie/inference/v1/result.proto\x1a\x1dsie/inference/v1/tensor.proto\"\xaa\x02\n\x0c\x45ncodeParams\x12\x32\n\x0coutput_types\x18\x01 \x03(\x0e\x32\x1c.sie.inference.v1.OutputType\x12\x30\n\x0coutput_dtype\x18\x02 \x01(\x0e\x32\x1a.sie.inference.v1.DataType\x12\x13\n\x0binstruction\x18\x03 \x01(\t\x12\x15\n\x08is_query\x18\x04 \x01(\x08H\x00\x88\x01\x01\x12\x12\n\ndimensions\x18\x05 \x01(\r\x12,\n\x08truncate\x18\x06 \x01(\x0e\x32\x1a.sie.inference.v1.Truncate\x12\x0f\n\x07profile\x18\x07 \x01(\t\x12(\n\x07options\x18\x08 \x01(\x0b\x32\x17.google.protobuf.StructB\x0b\n\t_is_query\"\x81\x01\n\rEncodeRequest\x12\x13\n\x05model\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12+\n\x05items\x18\x02 \x03(\x0b\x32\x16.sie.inference.v1.ItemB\x04\xe2\x41\x01\x02\x12.\n\x06params\x18\x03 \x01(\x0b\x32\x1e.sie.inference.v1.EncodeParams\"x\n\x0e\x45ncodeResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12-\n\x05items\x18\x02 \x03(\x0b\x32\x1e.sie.inference.v1.EncodeResult\x12(\n\x06timing\x18\x03 \x01(\x0b\x32\x18.sie.inference.v1.Timing\"\xfb\x01\n\x0cScoreRequest\x12\x13\n\x05model\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12+\n\x05query\x18\x02 \x01(\x0b\x32\x16.sie.inference.v1.ItemB\x04\xe2\x41\x01\x02\x12+\n\x05items\x18\x03 \x03(\x0b\x32\x16.sie.inference.v1.ItemB\x04\xe2\x41\x01\x02\x12\x13\n\x0binstruction\x18\x04 \x01(\t\x12,\n\x08truncate\x18\x05 \x01(\x0e\x32\x1a.sie.inference.v1.Truncate\x12\x0f\n\x07profile\x18\x06 \x01(\t\x12(\n\x07options\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\"\xb3\x01\n\rScoreResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x10\n\x08query_id\x18\x02 \x01(\t\x12,\n\x06scores\x18\x03 \x03(\x0b\x32\x1c.sie.inference.v1.ScoreEntry\x12)\n\x04kind\x18\x04 \x01(\x0e\x32\x1b.sie.inference.v1.ScoreKind\x12(\n\x06timing\x18\x05 \x01(\x0b\x32\x18.sie.inference.v1.Timing\"\xc5\x01\n\rExtractParams\x12\x0e\n\x06labels\x18\x01 \x03(\t\x12.\n\routput_schema\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x13\n\x0binstruction\x18\x03 \x01(\t\x12\x16\n\tthreshold\x18\x04 \x01(\x02H\x00\x88\x01\x01\x12\x0f\n\x07profile\x18\x05 \x01(\t\x12(\n\x07options\x18\x06 \x01(\x0b\x32\x17.google.protobuf.StructB\x0c\n\n_threshold\"\x83\x01\n\x0e\x45xtractRequest\x12\x13\n\x05model\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12+\n\x05items\x18\x02 \x03(\x0b\x32\x16.sie.inference.v1.ItemB\x04\xe2\x41\x01\x02\x12/\n\x06params\x18\x03 \x01(\x0b\x32\x1f.sie.inference.v1.ExtractParams\"z\n\x0f\x45xtractResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12.\n\x05items\x18\x02 \x03(\x0b\x32\x1f.sie.inference.v1.ExtractResult\x12(\n\x06timing\x18\x03 \x01(\x0b\x32\x18.sie.inference.v1.Timing*^\n\x08Truncate\x12\x18\n\x14TRUNCATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eTRUNCATE_RIGHT\x10\x01\x12\x11\n\rTRUNCATE_LEFT\x10\x02\x12\x11\n\rTRUNCATE_NONE\x10\x03\x32\xdf\x02\n\x10InferenceService\x12m\n\x06\x45ncode\x12\x1f.sie.inference.v1.EncodeRequest\x1a .sie.inference.v1.EncodeResponse\" \x82\xd3\xe4\x93\x02\x1a\"\x15/v1/encode/{model=**}:\x01*\x12i\n\x05Score\x12\x1e.sie.inference.v1.ScoreRequest\x1a\x1f.sie.inference.v1.ScoreResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\"\x14/v1/score/{model=**}:\x01*\x12q\n\x07\x45xtract\x12 .sie.inference.v1.ExtractRequest\x1a!.sie.inference.v1.ExtractResponse\"!\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/extract/{model=**}:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(sie/inference/v1/inference_service.proto\x12\x10sie.inference.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\x19sie/errors/v1/error.proto\x1a\x1bsie/inference/v1/item.proto\x1a\x1dsie/inference/v1/result.proto\x1a\x1dsie/inference/v1/tensor.proto\"\xaa\x02\n\x0c\x45ncodeParams\x12\x32\n\x0coutput_types\x18\x01 \x03(\x0e\x32\x1c.sie.inference.v1.OutputType\x12\x30\n\x0coutput_dtype\x18\x02 \x01(\x0e\x32\x1a.sie.inference.v1.DataType\x12\x13\n\x0binstruction\x18\x03 \x01(\t\x12\x15\n\x08is_query\x18\x04 \x01(\x08H\x00\x88\x01\x01\x12\x12\n\ndimensions\x18\x05 \x01(\r\x12,\n\x08truncate\x18\x06 \x01(\x0e\x32\x1a.sie.inference.v1.Truncate\x12\x0f\n\x07profile\x18\x07 \x01(\t\x12(\n\x07options\x18\x08 \x01(\x0b\x32\x17.google.protobuf.StructB\x0b\n\t_is_query\"\x81\x01\n\rEncodeRequest\x12\x13\n\x05model\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12+\n\x05items\x18\x02 \x03(\x0b\x32\x16.sie.inference.v1.ItemB\x04\xe2\x41\x01\x02\x12.\n\x06params\x18\x03 \x01(\x0b\x32\x1e.sie.inference.v1.EncodeParams\"x\n\x0e\x45ncodeResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12-\n\x05items\x18\x02 \x03(\x0b\x32\x1e.sie.inference.v1.EncodeResult\x12(\n\x06timing\x18\x03 \x01(\x0b\x32\x18.sie.inference.v1.Timing\"\x88\x01\n\x13\x45ncodeStreamRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x36\n\x07request\x18\x02 \x01(\x0b\x32\x1f.sie.inference.v1.EncodeRequestB\x04\xe2\x41\x01\x02\x12,\n\x05order\x18\x03 \x01(\x0e\x32\x1d.sie.inference.v1.StreamOrder\"\x8b\x01\n\x14\x45ncodeStreamResponse\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x34\n\x08response\x18\x02 \x01(\x0b\x32 .sie.inference.v1.EncodeResponseH\x00\x12%\n\x05\x65rror\x18\x03 \x01(\x0b\x32\x14.sie.errors.v1.ErrorH\x00\x42\t\n\x07outcome\"\xfb\x01\n\x0cScoreRequest\x12\x13\n\x05model\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12+\n\x05query\x18\x02 \x01(\x0b\x32\x16.sie.inference.v1.ItemB\x04\xe2\x41\x01\x02\x12+\n\x05items\x18\x03 \x03(\x0b\x32\x16.sie.inference.v1.ItemB\x04\xe2\x41\x01\x02\x12\x13\n\x0binstruction\x18\x04 \x01(\t\x12,\n\x08truncate\x18\x05 \x01(\x0e\x32\x1a.sie.inference.v1.Truncate\x12\x0f\n\x07profile\x18\x06 \x01(\t\x12(\n\x07options\x18\x07 \x01(\x0b\x32\x17.google.protobuf.Struct\"\xb3\x01\n\rScoreResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x10\n\x08query_id\x18\x02 \x01(\t\x12,\n\x06scores\x18\x03 \x03(\x0b\x32\x1c.sie.inference.v1.ScoreEntry\x12)\n\x04kind\x18\x04 \x01(\x0e\x32\x1b.sie.inference.v1.ScoreKind\x12(\n\x06timing\x18\x05 \x01(\x0b\x32\x18.sie.inference.v1.Timing\"\xc5\x01\n\rExtractParams\x12\x0e\n\x06labels\x18\x01 \x03(\t\x12.\n\routput_schema\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x13\n\x0binstruction\x18\x03 \x01(\t\x12\x16\n\tthreshold\x18\x04 \x01(\x02H\x00\x88\x01\x01\x12\x0f\n\x07profile\x18\x05 \x01(\t\x12(\n\x07options\x18\x06 \x01(\x0b\x32\x17.google.protobuf.StructB\x0c\n\n_threshold\"\x83\x01\n\x0e\x45xtractRequest\x12\x13\n\x05model\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12+\n\x05items\x18\x02 \x03(\x0b\x32\x16.sie.inference.v1.ItemB\x04\xe2\x41\x01\x02\x12/\n\x06params\x18\x03 \x01(\x0b\x32\x1f.sie.inference.v1.ExtractParams\"z\n\x0f\x45xtractResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12.\n\x05items\x18\x02 \x03(\x0b\x32\x1f.sie.inference.v1.ExtractResult\x12(\n\x06timing\x18\x03 \x01(\x0b\x32\x18.sie.inference.v1.Timing*^\n\x08Truncate\x12\x18\n\x14TRUNCATE_UNSPECIFIED\x10\x00\x12\x12\n\x0eTRUNCATE_RIGHT\x10\x01\x12\x11\n\rTRUNCATE_LEFT\x10\x02\x12\x11\n\rTRUNCATE_NONE\x10\x03*Z\n\x0bStreamOrder\x12\x1c\n\x18STREAM_ORDER_UNSPECIFIED\x10\x00\x12\x15\n\x11STREAM_ORDER_SENT\x10\x01\x12\x16\n\x12STREAM_ORDER_READY\x10\x02\x32\xc2\x03\n\x10InferenceService\x12m\n\x06\x45ncode\x12\x1f.sie.inference.v1.EncodeRequest\x1a .sie.inference.v1.EncodeResponse\" \x82\xd3\xe4\x93\x02\x1a\"\x15/v1/encode/{model=**}:\x01*\x12\x61\n\x0c\x45ncodeStream\x12%.sie.inference.v1.EncodeStreamRequest\x1a&.sie.inference.v1.EncodeStreamResponse(\x01\x30\x01\x12i\n\x05Score\x12\x1e.sie.inference.v1.ScoreRequest\x1a\x1f.sie.inference.v1.ScoreResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\"\x14/v1/score/{model=**}:\x01*\x12q\n\x07\x45xtract\x12 .sie.inference.v1.ExtractRequest\x1a!.sie.inference.v1.ExtractResponse\"!\x82\xd3\xe4\x93\x02\x1b\"\x16/v1/extract/{model=**}:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,6 +42,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ENCODEREQUEST'].fields_by_name['model']._serialized_options = b'\342A\001\002'
   _globals['_ENCODEREQUEST'].fields_by_name['items']._loaded_options = None
   _globals['_ENCODEREQUEST'].fields_by_name['items']._serialized_options = b'\342A\001\002'
+  _globals['_ENCODESTREAMREQUEST'].fields_by_name['request']._loaded_options = None
+  _globals['_ENCODESTREAMREQUEST'].fields_by_name['request']._serialized_options = b'\342A\001\002'
   _globals['_SCOREREQUEST'].fields_by_name['model']._loaded_options = None
   _globals['_SCOREREQUEST'].fields_by_name['model']._serialized_options = b'\342A\001\002'
   _globals['_SCOREREQUEST'].fields_by_name['query']._loaded_options = None
@@ -57,24 +60,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INFERENCESERVICE'].methods_by_name['Score']._serialized_options = b'\202\323\344\223\002\031\"\024/v1/score/{model=**}:\001*'
   _globals['_INFERENCESERVICE'].methods_by_name['Extract']._loaded_options = None
   _globals['_INFERENCESERVICE'].methods_by_name['Extract']._serialized_options = b'\202\323\344\223\002\033\"\026/v1/extract/{model=**}:\001*'
-  _globals['_TRUNCATE']._serialized_start=1695
-  _globals['_TRUNCATE']._serialized_end=1789
-  _globals['_ENCODEPARAMS']._serialized_start=247
-  _globals['_ENCODEPARAMS']._serialized_end=545
-  _globals['_ENCODEREQUEST']._serialized_start=548
-  _globals['_ENCODEREQUEST']._serialized_end=677
-  _globals['_ENCODERESPONSE']._serialized_start=679
-  _globals['_ENCODERESPONSE']._serialized_end=799
-  _globals['_SCOREREQUEST']._serialized_start=802
-  _globals['_SCOREREQUEST']._serialized_end=1053
-  _globals['_SCORERESPONSE']._serialized_start=1056
-  _globals['_SCORERESPONSE']._serialized_end=1235
-  _globals['_EXTRACTPARAMS']._serialized_start=1238
-  _globals['_EXTRACTPARAMS']._serialized_end=1435
-  _globals['_EXTRACTREQUEST']._serialized_start=1438
-  _globals['_EXTRACTREQUEST']._serialized_end=1569
-  _globals['_EXTRACTRESPONSE']._serialized_start=1571
-  _globals['_EXTRACTRESPONSE']._serialized_end=1693
-  _globals['_INFERENCESERVICE']._serialized_start=1792
-  _globals['_INFERENCESERVICE']._serialized_end=2143
+  _globals['_TRUNCATE']._serialized_start=2003
+  _globals['_TRUNCATE']._serialized_end=2097
+  _globals['_STREAMORDER']._serialized_start=2099
+  _globals['_STREAMORDER']._serialized_end=2189
+  _globals['_ENCODEPARAMS']._serialized_start=274
+  _globals['_ENCODEPARAMS']._serialized_end=572
+  _globals['_ENCODEREQUEST']._serialized_start=575
+  _globals['_ENCODEREQUEST']._serialized_end=704
+  _globals['_ENCODERESPONSE']._serialized_start=706
+  _globals['_ENCODERESPONSE']._serialized_end=826
+  _globals['_ENCODESTREAMREQUEST']._serialized_start=829
+  _globals['_ENCODESTREAMREQUEST']._serialized_end=965
+  _globals['_ENCODESTREAMRESPONSE']._serialized_start=968
+  _globals['_ENCODESTREAMRESPONSE']._serialized_end=1107
+  _globals['_SCOREREQUEST']._serialized_start=1110
+  _globals['_SCOREREQUEST']._serialized_end=1361
+  _globals['_SCORERESPONSE']._serialized_start=1364
+  _globals['_SCORERESPONSE']._serialized_end=1543
+  _globals['_EXTRACTPARAMS']._serialized_start=1546
+  _globals['_EXTRACTPARAMS']._serialized_end=1743
+  _globals['_EXTRACTREQUEST']._serialized_start=1746
+  _globals['_EXTRACTREQUEST']._serialized_end=1877
+  _globals['_EXTRACTRESPONSE']._serialized_start=1879
+  _globals['_EXTRACTRESPONSE']._serialized_end=2001
+  _globals['_INFERENCESERVICE']._serialized_start=2192
+  _globals['_INFERENCESERVICE']._serialized_end=2642
 # @@protoc_insertion_point(module_scope)

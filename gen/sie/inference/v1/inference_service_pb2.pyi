@@ -1,6 +1,7 @@
 from google.api import annotations_pb2 as _annotations_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
 from google.protobuf import struct_pb2 as _struct_pb2
+from sie.errors.v1 import error_pb2 as _error_pb2
 from sie.inference.v1 import item_pb2 as _item_pb2
 from sie.inference.v1 import result_pb2 as _result_pb2
 from sie.inference.v1 import tensor_pb2 as _tensor_pb2
@@ -19,10 +20,19 @@ class Truncate(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TRUNCATE_RIGHT: _ClassVar[Truncate]
     TRUNCATE_LEFT: _ClassVar[Truncate]
     TRUNCATE_NONE: _ClassVar[Truncate]
+
+class StreamOrder(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    STREAM_ORDER_UNSPECIFIED: _ClassVar[StreamOrder]
+    STREAM_ORDER_SENT: _ClassVar[StreamOrder]
+    STREAM_ORDER_READY: _ClassVar[StreamOrder]
 TRUNCATE_UNSPECIFIED: Truncate
 TRUNCATE_RIGHT: Truncate
 TRUNCATE_LEFT: Truncate
 TRUNCATE_NONE: Truncate
+STREAM_ORDER_UNSPECIFIED: StreamOrder
+STREAM_ORDER_SENT: StreamOrder
+STREAM_ORDER_READY: StreamOrder
 
 class EncodeParams(_message.Message):
     __slots__ = ("output_types", "output_dtype", "instruction", "is_query", "dimensions", "truncate", "profile", "options")
@@ -63,6 +73,26 @@ class EncodeResponse(_message.Message):
     items: _containers.RepeatedCompositeFieldContainer[_result_pb2.EncodeResult]
     timing: _result_pb2.Timing
     def __init__(self, model: _Optional[str] = ..., items: _Optional[_Iterable[_Union[_result_pb2.EncodeResult, _Mapping]]] = ..., timing: _Optional[_Union[_result_pb2.Timing, _Mapping]] = ...) -> None: ...
+
+class EncodeStreamRequest(_message.Message):
+    __slots__ = ("key", "request", "order")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    request: EncodeRequest
+    order: StreamOrder
+    def __init__(self, key: _Optional[str] = ..., request: _Optional[_Union[EncodeRequest, _Mapping]] = ..., order: _Optional[_Union[StreamOrder, str]] = ...) -> None: ...
+
+class EncodeStreamResponse(_message.Message):
+    __slots__ = ("key", "response", "error")
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    ERROR_FIELD_NUMBER: _ClassVar[int]
+    key: str
+    response: EncodeResponse
+    error: _error_pb2.Error
+    def __init__(self, key: _Optional[str] = ..., response: _Optional[_Union[EncodeResponse, _Mapping]] = ..., error: _Optional[_Union[_error_pb2.Error, _Mapping]] = ...) -> None: ...
 
 class ScoreRequest(_message.Message):
     __slots__ = ("model", "query", "items", "instruction", "truncate", "profile", "options")

@@ -44,6 +44,11 @@ class InferenceServiceStub:
                 request_serializer=sie_dot_inference_dot_v1_dot_inference__service__pb2.EncodeRequest.SerializeToString,
                 response_deserializer=sie_dot_inference_dot_v1_dot_inference__service__pb2.EncodeResponse.FromString,
                 _registered_method=True)
+        self.EncodeStream = channel.stream_stream(
+                '/sie.inference.v1.InferenceService/EncodeStream',
+                request_serializer=sie_dot_inference_dot_v1_dot_inference__service__pb2.EncodeStreamRequest.SerializeToString,
+                response_deserializer=sie_dot_inference_dot_v1_dot_inference__service__pb2.EncodeStreamResponse.FromString,
+                _registered_method=True)
         self.Score = channel.unary_unary(
                 '/sie.inference.v1.InferenceService/Score',
                 request_serializer=sie_dot_inference_dot_v1_dot_inference__service__pb2.ScoreRequest.SerializeToString,
@@ -71,6 +76,16 @@ class InferenceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EncodeStream(self, request_iterator, context):
+        """Encode for many requests over one call. The server reads on while fewer than its bound of
+        requests are in hand, and stops reading while the caller does not read its replies. A request
+        that fails is answered with its error, and the others go on; a message that cannot be read
+        ends the call. Over HTTP: newline-delimited JSON sent to `/v1/encode/{model}`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Score(self, request, context):
         """Scores items by their relevance to a query.
         """
@@ -92,6 +107,11 @@ def add_InferenceServiceServicer_to_server(servicer, server):
                     servicer.Encode,
                     request_deserializer=sie_dot_inference_dot_v1_dot_inference__service__pb2.EncodeRequest.FromString,
                     response_serializer=sie_dot_inference_dot_v1_dot_inference__service__pb2.EncodeResponse.SerializeToString,
+            ),
+            'EncodeStream': grpc.stream_stream_rpc_method_handler(
+                    servicer.EncodeStream,
+                    request_deserializer=sie_dot_inference_dot_v1_dot_inference__service__pb2.EncodeStreamRequest.FromString,
+                    response_serializer=sie_dot_inference_dot_v1_dot_inference__service__pb2.EncodeStreamResponse.SerializeToString,
             ),
             'Score': grpc.unary_unary_rpc_method_handler(
                     servicer.Score,
@@ -136,6 +156,33 @@ class InferenceService:
             '/sie.inference.v1.InferenceService/Encode',
             sie_dot_inference_dot_v1_dot_inference__service__pb2.EncodeRequest.SerializeToString,
             sie_dot_inference_dot_v1_dot_inference__service__pb2.EncodeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EncodeStream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/sie.inference.v1.InferenceService/EncodeStream',
+            sie_dot_inference_dot_v1_dot_inference__service__pb2.EncodeStreamRequest.SerializeToString,
+            sie_dot_inference_dot_v1_dot_inference__service__pb2.EncodeStreamResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from sie.pool.v1 import pool_pb2 as sie_dot_pool_dot_v1_dot_pool__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esie/pool/v1/pool_service.proto\x12\x0bsie.pool.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x16sie/pool/v1/pool.proto\"\xd5\x01\n\x11\x43reatePoolRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12<\n\x04gpus\x18\x02 \x03(\x0b\x32(.sie.pool.v1.CreatePoolRequest.GpusEntryB\x04\xe2\x41\x01\x02\x12\x0e\n\x06\x62undle\x18\x03 \x01(\t\x12\x13\n\x0bttl_seconds\x18\x04 \x01(\r\x12\x1c\n\x14minimum_worker_count\x18\x05 \x01(\r\x1a+\n\tGpusEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"5\n\x12\x43reatePoolResponse\x12\x1f\n\x04pool\x18\x01 \x01(\x0b\x32\x11.sie.pool.v1.Pool\"$\n\x0eGetPoolRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"2\n\x0fGetPoolResponse\x12\x1f\n\x04pool\x18\x01 \x01(\x0b\x32\x11.sie.pool.v1.Pool\"9\n\x10ListPoolsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"N\n\x11ListPoolsResponse\x12 \n\x05pools\x18\x01 \x03(\x0b\x32\x11.sie.pool.v1.Pool\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"&\n\x10RenewPoolRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"4\n\x11RenewPoolResponse\x12\x1f\n\x04pool\x18\x01 \x01(\x0b\x32\x11.sie.pool.v1.Pool\"\'\n\x11\x44\x65letePoolRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"\x14\n\x12\x44\x65letePoolResponse2\x9b\x04\n\x0bPoolService\x12l\n\nCreatePool\x12\x1e.sie.pool.v1.CreatePoolRequest\x1a\x1f.sie.pool.v1.CreatePoolResponse\"\x1d\x90\x02\x02\x82\xd3\xe4\x93\x02\x14\"\t/v1/pools:\x01*b\x04pool\x12g\n\x07GetPool\x12\x1b.sie.pool.v1.GetPoolRequest\x1a\x1c.sie.pool.v1.GetPoolResponse\"!\x90\x02\x01\x82\xd3\xe4\x93\x02\x18\x12\x10/v1/pools/{name}b\x04pool\x12`\n\tListPools\x12\x1d.sie.pool.v1.ListPoolsRequest\x1a\x1e.sie.pool.v1.ListPoolsResponse\"\x14\x90\x02\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/pools\x12j\n\tRenewPool\x12\x1d.sie.pool.v1.RenewPoolRequest\x1a\x1e.sie.pool.v1.RenewPoolResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x16/v1/pools/{name}/renew\x12g\n\nDeletePool\x12\x1e.sie.pool.v1.DeletePoolRequest\x1a\x1f.sie.pool.v1.DeletePoolResponse\"\x18\x82\xd3\xe4\x93\x02\x12*\x10/v1/pools/{name}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1esie/pool/v1/pool_service.proto\x12\x0bsie.pool.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x16sie/pool/v1/pool.proto\"\xd5\x01\n\x11\x43reatePoolRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12<\n\x04gpus\x18\x02 \x03(\x0b\x32(.sie.pool.v1.CreatePoolRequest.GpusEntryB\x04\xe2\x41\x01\x02\x12\x0e\n\x06\x62undle\x18\x03 \x01(\t\x12\x13\n\x0bttl_seconds\x18\x04 \x01(\r\x12\x1c\n\x14minimum_worker_count\x18\x05 \x01(\r\x1a+\n\tGpusEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"G\n\x12\x43reatePoolResponse\x12\x1f\n\x04pool\x18\x01 \x01(\x0b\x32\x11.sie.pool.v1.Pool\x12\x10\n\x08revision\x18\x02 \x01(\x04\"$\n\x0eGetPoolRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"2\n\x0fGetPoolResponse\x12\x1f\n\x04pool\x18\x01 \x01(\x0b\x32\x11.sie.pool.v1.Pool\"9\n\x10ListPoolsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"N\n\x11ListPoolsResponse\x12 \n\x05pools\x18\x01 \x03(\x0b\x32\x11.sie.pool.v1.Pool\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"&\n\x10RenewPoolRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"F\n\x11RenewPoolResponse\x12\x1f\n\x04pool\x18\x01 \x01(\x0b\x32\x11.sie.pool.v1.Pool\x12\x10\n\x08revision\x18\x02 \x01(\x04\"\'\n\x11\x44\x65letePoolRequest\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"&\n\x12\x44\x65letePoolResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\x32\x9b\x04\n\x0bPoolService\x12l\n\nCreatePool\x12\x1e.sie.pool.v1.CreatePoolRequest\x1a\x1f.sie.pool.v1.CreatePoolResponse\"\x1d\x90\x02\x02\x82\xd3\xe4\x93\x02\x14\"\t/v1/pools:\x01*b\x04pool\x12g\n\x07GetPool\x12\x1b.sie.pool.v1.GetPoolRequest\x1a\x1c.sie.pool.v1.GetPoolResponse\"!\x90\x02\x01\x82\xd3\xe4\x93\x02\x18\x12\x10/v1/pools/{name}b\x04pool\x12`\n\tListPools\x12\x1d.sie.pool.v1.ListPoolsRequest\x1a\x1e.sie.pool.v1.ListPoolsResponse\"\x14\x90\x02\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/pools\x12j\n\tRenewPool\x12\x1d.sie.pool.v1.RenewPoolRequest\x1a\x1e.sie.pool.v1.RenewPoolResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x16/v1/pools/{name}/renew\x12g\n\nDeletePool\x12\x1e.sie.pool.v1.DeletePoolRequest\x1a\x1f.sie.pool.v1.DeletePoolResponse\"\x18\x82\xd3\xe4\x93\x02\x12*\x10/v1/pools/{name}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -61,23 +61,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEPOOLREQUEST_GPUSENTRY']._serialized_start=305
   _globals['_CREATEPOOLREQUEST_GPUSENTRY']._serialized_end=348
   _globals['_CREATEPOOLRESPONSE']._serialized_start=350
-  _globals['_CREATEPOOLRESPONSE']._serialized_end=403
-  _globals['_GETPOOLREQUEST']._serialized_start=405
-  _globals['_GETPOOLREQUEST']._serialized_end=441
-  _globals['_GETPOOLRESPONSE']._serialized_start=443
-  _globals['_GETPOOLRESPONSE']._serialized_end=493
-  _globals['_LISTPOOLSREQUEST']._serialized_start=495
-  _globals['_LISTPOOLSREQUEST']._serialized_end=552
-  _globals['_LISTPOOLSRESPONSE']._serialized_start=554
-  _globals['_LISTPOOLSRESPONSE']._serialized_end=632
-  _globals['_RENEWPOOLREQUEST']._serialized_start=634
-  _globals['_RENEWPOOLREQUEST']._serialized_end=672
-  _globals['_RENEWPOOLRESPONSE']._serialized_start=674
-  _globals['_RENEWPOOLRESPONSE']._serialized_end=726
-  _globals['_DELETEPOOLREQUEST']._serialized_start=728
-  _globals['_DELETEPOOLREQUEST']._serialized_end=767
-  _globals['_DELETEPOOLRESPONSE']._serialized_start=769
-  _globals['_DELETEPOOLRESPONSE']._serialized_end=789
-  _globals['_POOLSERVICE']._serialized_start=792
-  _globals['_POOLSERVICE']._serialized_end=1331
+  _globals['_CREATEPOOLRESPONSE']._serialized_end=421
+  _globals['_GETPOOLREQUEST']._serialized_start=423
+  _globals['_GETPOOLREQUEST']._serialized_end=459
+  _globals['_GETPOOLRESPONSE']._serialized_start=461
+  _globals['_GETPOOLRESPONSE']._serialized_end=511
+  _globals['_LISTPOOLSREQUEST']._serialized_start=513
+  _globals['_LISTPOOLSREQUEST']._serialized_end=570
+  _globals['_LISTPOOLSRESPONSE']._serialized_start=572
+  _globals['_LISTPOOLSRESPONSE']._serialized_end=650
+  _globals['_RENEWPOOLREQUEST']._serialized_start=652
+  _globals['_RENEWPOOLREQUEST']._serialized_end=690
+  _globals['_RENEWPOOLRESPONSE']._serialized_start=692
+  _globals['_RENEWPOOLRESPONSE']._serialized_end=762
+  _globals['_DELETEPOOLREQUEST']._serialized_start=764
+  _globals['_DELETEPOOLREQUEST']._serialized_end=803
+  _globals['_DELETEPOOLRESPONSE']._serialized_start=805
+  _globals['_DELETEPOOLRESPONSE']._serialized_end=843
+  _globals['_POOLSERVICE']._serialized_start=846
+  _globals['_POOLSERVICE']._serialized_end=1385
 # @@protoc_insertion_point(module_scope)

@@ -31,10 +31,12 @@ class CreatePoolRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., gpus: _Optional[_Mapping[str, int]] = ..., bundle: _Optional[str] = ..., ttl_seconds: _Optional[int] = ..., minimum_worker_count: _Optional[int] = ...) -> None: ...
 
 class CreatePoolResponse(_message.Message):
-    __slots__ = ("pool",)
+    __slots__ = ("pool", "revision")
     POOL_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     pool: _pool_pb2.Pool
-    def __init__(self, pool: _Optional[_Union[_pool_pb2.Pool, _Mapping]] = ...) -> None: ...
+    revision: int
+    def __init__(self, pool: _Optional[_Union[_pool_pb2.Pool, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class GetPoolRequest(_message.Message):
     __slots__ = ("name",)
@@ -71,10 +73,12 @@ class RenewPoolRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
 class RenewPoolResponse(_message.Message):
-    __slots__ = ("pool",)
+    __slots__ = ("pool", "revision")
     POOL_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
     pool: _pool_pb2.Pool
-    def __init__(self, pool: _Optional[_Union[_pool_pb2.Pool, _Mapping]] = ...) -> None: ...
+    revision: int
+    def __init__(self, pool: _Optional[_Union[_pool_pb2.Pool, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class DeletePoolRequest(_message.Message):
     __slots__ = ("name",)
@@ -83,5 +87,7 @@ class DeletePoolRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ...) -> None: ...
 
 class DeletePoolResponse(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("revision",)
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    def __init__(self, revision: _Optional[int] = ...) -> None: ...

@@ -67,7 +67,8 @@ class PoolServiceServicer:
     """
 
     def CreatePool(self, request, context):
-        """Creates a pool. One of the same name and spec is renewed and returned.
+        """Creates a pool. One of the same name is renewed, and takes on the new spec if that differs;
+        workers that fit both stay.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

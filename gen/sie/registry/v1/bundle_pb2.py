@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1csie/registry/v1/bundle.proto\x12\x0fsie.registry.v1\x1a\x1fgoogle/api/field_behavior.proto\"3\n\x06\x42undle\x12\x17\n\tbundle_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08priority\x18\x02 \x01(\rb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1csie/registry/v1/bundle.proto\x12\x0fsie.registry.v1\x1a\x1fgoogle/api/field_behavior.proto\"L\n\x06\x42undle\x12\x17\n\tbundle_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08priority\x18\x02 \x01(\r\x12\x17\n\x0fmachine_profile\x18\x03 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,5 +35,5 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BUNDLE'].fields_by_name['bundle_id']._loaded_options = None
   _globals['_BUNDLE'].fields_by_name['bundle_id']._serialized_options = b'\342A\001\002'
   _globals['_BUNDLE']._serialized_start=82
-  _globals['_BUNDLE']._serialized_end=133
+  _globals['_BUNDLE']._serialized_end=158
 # @@protoc_insertion_point(module_scope)

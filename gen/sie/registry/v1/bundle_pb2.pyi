@@ -6,9 +6,11 @@ from typing import ClassVar as _ClassVar, Optional as _Optional
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Bundle(_message.Message):
-    __slots__ = ("bundle_id", "priority")
+    __slots__ = ("bundle_id", "priority", "machine_profile")
     BUNDLE_ID_FIELD_NUMBER: _ClassVar[int]
     PRIORITY_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_PROFILE_FIELD_NUMBER: _ClassVar[int]
     bundle_id: str
     priority: int
-    def __init__(self, bundle_id: _Optional[str] = ..., priority: _Optional[int] = ...) -> None: ...
+    machine_profile: str
+    def __init__(self, bundle_id: _Optional[str] = ..., priority: _Optional[int] = ..., machine_profile: _Optional[str] = ...) -> None: ...

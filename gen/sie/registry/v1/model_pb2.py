@@ -29,7 +29,7 @@ from sie.inference.v1 import model_service_pb2 as sie_dot_inference_dot_v1_dot_m
 from sie.inference.v1 import tensor_pb2 as sie_dot_inference_dot_v1_dot_tensor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsie/registry/v1/model.proto\x12\x0fsie.registry.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a(sie/inference/v1/inference_service.proto\x1a$sie/inference/v1/model_service.proto\x1a\x1dsie/inference/v1/tensor.proto\"\xdf\x02\n\x05Model\x12\x16\n\x08model_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x33\n\x07sources\x18\x02 \x03(\x0b\x32\x1c.sie.registry.v1.ModelSourceB\x04\xe2\x41\x01\x02\x12+\n\x06inputs\x18\x03 \x03(\x0e\x32\x1b.sie.inference.v1.InputType\x12+\n\x05tasks\x18\x04 \x01(\x0b\x32\x16.sie.registry.v1.TasksB\x04\xe2\x41\x01\x02\x12\x1b\n\x13max_sequence_length\x18\x05 \x01(\r\x12\x36\n\x08profiles\x18\x06 \x03(\x0b\x32$.sie.registry.v1.Model.ProfilesEntry\x12\x0f\n\x07\x62undles\x18\x07 \x03(\t\x1aI\n\rProfilesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.sie.registry.v1.Profile:\x02\x38\x01\"\x94\x02\n\x0bModelSource\x12\x13\n\tdirectory\x18\x01 \x01(\tH\x00\x12\x38\n\x0epython_package\x18\x02 \x01(\x0b\x32\x1e.sie.registry.v1.PythonPackageH\x00\x12\x34\n\x0chugging_face\x18\x03 \x01(\x0b\x32\x1c.sie.registry.v1.HuggingFaceH\x00\x12\r\n\x03url\x18\x04 \x01(\tH\x00\x12\x38\n\x06sha256\x18\x05 \x03(\x0b\x32(.sie.registry.v1.ModelSource.Sha256Entry\x1a-\n\x0bSha256Entry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06source\"4\n\rPythonPackage\x12\x15\n\x07package\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0c\n\x04path\x18\x02 \x01(\t\"9\n\x0bHuggingFace\x12\x12\n\x04repo\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08revision\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\x8e\x01\n\x05Tasks\x12+\n\x06\x65ncode\x18\x01 \x01(\x0b\x32\x1b.sie.registry.v1.EncodeTask\x12)\n\x05score\x18\x02 \x01(\x0b\x32\x1a.sie.registry.v1.ScoreTask\x12-\n\x07\x65xtract\x18\x03 \x01(\x0b\x32\x1c.sie.registry.v1.ExtractTask\"\x97\x01\n\nEncodeTask\x12*\n\x05\x64\x65nse\x18\x01 \x01(\x0b\x32\x1b.sie.registry.v1.OutputSpec\x12+\n\x06sparse\x18\x02 \x01(\x0b\x32\x1b.sie.registry.v1.OutputSpec\x12\x30\n\x0bmultivector\x18\x03 \x01(\x0b\x32\x1b.sie.registry.v1.OutputSpec\" \n\nOutputSpec\x12\x12\n\x04\x64ims\x18\x01 \x01(\rB\x04\xe2\x41\x01\x02\"\x0b\n\tScoreTask\"\x1d\n\x0b\x45xtractTask\x12\x0e\n\x06labels\x18\x01 \x03(\t\"\xd0\x03\n\x07Profile\x12\x0f\n\x07\x65xtends\x18\x01 \x01(\t\x12-\n\tprecision\x18\x02 \x01(\x0e\x32\x1a.sie.registry.v1.Precision\x12\x18\n\x10max_batch_tokens\x18\x03 \x01(\r\x12)\n\x07pooling\x18\x04 \x01(\x0e\x32\x18.sie.registry.v1.Pooling\x12\x16\n\tnormalize\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12\x19\n\x0cquery_prompt\x18\x06 \x01(\tH\x01\x88\x01\x01\x12\x1c\n\x0f\x64ocument_prompt\x18\x07 \x01(\tH\x02\x88\x01\x01\x12\x32\n\x0coutput_types\x18\x08 \x03(\x0e\x32\x1c.sie.inference.v1.OutputType\x12\x30\n\x0coutput_dtype\x18\t \x01(\x0e\x32\x1a.sie.inference.v1.DataType\x12,\n\x08truncate\x18\n \x01(\x0e\x32\x1a.sie.inference.v1.Truncate\x12(\n\x07options\x18\x0b \x01(\x0b\x32\x17.google.protobuf.StructB\x0c\n\n_normalizeB\x0f\n\r_query_promptB\x12\n\x10_document_prompt*l\n\tPrecision\x12\x19\n\x15PRECISION_UNSPECIFIED\x10\x00\x12\x15\n\x11PRECISION_FLOAT32\x10\x01\x12\x15\n\x11PRECISION_FLOAT16\x10\x02\x12\x16\n\x12PRECISION_BFLOAT16\x10\x03*]\n\x07Pooling\x12\x17\n\x13POOLING_UNSPECIFIED\x10\x00\x12\x10\n\x0cPOOLING_MEAN\x10\x01\x12\x0f\n\x0bPOOLING_CLS\x10\x02\x12\x16\n\x12POOLING_LAST_TOKEN\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsie/registry/v1/model.proto\x12\x0fsie.registry.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a(sie/inference/v1/inference_service.proto\x1a$sie/inference/v1/model_service.proto\x1a\x1dsie/inference/v1/tensor.proto\"\xf8\x02\n\x05Model\x12\x16\n\x08model_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x33\n\x07sources\x18\x02 \x03(\x0b\x32\x1c.sie.registry.v1.ModelSourceB\x04\xe2\x41\x01\x02\x12+\n\x06inputs\x18\x03 \x03(\x0e\x32\x1b.sie.inference.v1.InputType\x12+\n\x05tasks\x18\x04 \x01(\x0b\x32\x16.sie.registry.v1.TasksB\x04\xe2\x41\x01\x02\x12\x1b\n\x13max_sequence_length\x18\x05 \x01(\r\x12\x36\n\x08profiles\x18\x06 \x03(\x0b\x32$.sie.registry.v1.Model.ProfilesEntry\x12\x0f\n\x07\x62undles\x18\x07 \x03(\t\x12\x17\n\x0fmachine_profile\x18\x08 \x01(\t\x1aI\n\rProfilesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.sie.registry.v1.Profile:\x02\x38\x01\"\x94\x02\n\x0bModelSource\x12\x13\n\tdirectory\x18\x01 \x01(\tH\x00\x12\x38\n\x0epython_package\x18\x02 \x01(\x0b\x32\x1e.sie.registry.v1.PythonPackageH\x00\x12\x34\n\x0chugging_face\x18\x03 \x01(\x0b\x32\x1c.sie.registry.v1.HuggingFaceH\x00\x12\r\n\x03url\x18\x04 \x01(\tH\x00\x12\x38\n\x06sha256\x18\x05 \x03(\x0b\x32(.sie.registry.v1.ModelSource.Sha256Entry\x1a-\n\x0bSha256Entry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06source\"4\n\rPythonPackage\x12\x15\n\x07package\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0c\n\x04path\x18\x02 \x01(\t\"9\n\x0bHuggingFace\x12\x12\n\x04repo\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08revision\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\x8e\x01\n\x05Tasks\x12+\n\x06\x65ncode\x18\x01 \x01(\x0b\x32\x1b.sie.registry.v1.EncodeTask\x12)\n\x05score\x18\x02 \x01(\x0b\x32\x1a.sie.registry.v1.ScoreTask\x12-\n\x07\x65xtract\x18\x03 \x01(\x0b\x32\x1c.sie.registry.v1.ExtractTask\"\x97\x01\n\nEncodeTask\x12*\n\x05\x64\x65nse\x18\x01 \x01(\x0b\x32\x1b.sie.registry.v1.OutputSpec\x12+\n\x06sparse\x18\x02 \x01(\x0b\x32\x1b.sie.registry.v1.OutputSpec\x12\x30\n\x0bmultivector\x18\x03 \x01(\x0b\x32\x1b.sie.registry.v1.OutputSpec\" \n\nOutputSpec\x12\x12\n\x04\x64ims\x18\x01 \x01(\rB\x04\xe2\x41\x01\x02\"\x0b\n\tScoreTask\"\x1d\n\x0b\x45xtractTask\x12\x0e\n\x06labels\x18\x01 \x03(\t\"\xd0\x03\n\x07Profile\x12\x0f\n\x07\x65xtends\x18\x01 \x01(\t\x12-\n\tprecision\x18\x02 \x01(\x0e\x32\x1a.sie.registry.v1.Precision\x12\x18\n\x10max_batch_tokens\x18\x03 \x01(\r\x12)\n\x07pooling\x18\x04 \x01(\x0e\x32\x18.sie.registry.v1.Pooling\x12\x16\n\tnormalize\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12\x19\n\x0cquery_prompt\x18\x06 \x01(\tH\x01\x88\x01\x01\x12\x1c\n\x0f\x64ocument_prompt\x18\x07 \x01(\tH\x02\x88\x01\x01\x12\x32\n\x0coutput_types\x18\x08 \x03(\x0e\x32\x1c.sie.inference.v1.OutputType\x12\x30\n\x0coutput_dtype\x18\t \x01(\x0e\x32\x1a.sie.inference.v1.DataType\x12,\n\x08truncate\x18\n \x01(\x0e\x32\x1a.sie.inference.v1.Truncate\x12(\n\x07options\x18\x0b \x01(\x0b\x32\x17.google.protobuf.StructB\x0c\n\n_normalizeB\x0f\n\r_query_promptB\x12\n\x10_document_prompt*l\n\tPrecision\x12\x19\n\x15PRECISION_UNSPECIFIED\x10\x00\x12\x15\n\x11PRECISION_FLOAT32\x10\x01\x12\x15\n\x11PRECISION_FLOAT16\x10\x02\x12\x16\n\x12PRECISION_BFLOAT16\x10\x03*]\n\x07Pooling\x12\x17\n\x13POOLING_UNSPECIFIED\x10\x00\x12\x10\n\x0cPOOLING_MEAN\x10\x01\x12\x0f\n\x0bPOOLING_CLS\x10\x02\x12\x16\n\x12POOLING_LAST_TOKEN\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -54,32 +54,32 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HUGGINGFACE'].fields_by_name['revision']._serialized_options = b'\342A\001\002'
   _globals['_OUTPUTSPEC'].fields_by_name['dims']._loaded_options = None
   _globals['_OUTPUTSPEC'].fields_by_name['dims']._serialized_options = b'\342A\001\002'
-  _globals['_PRECISION']._serialized_start=1812
-  _globals['_PRECISION']._serialized_end=1920
-  _globals['_POOLING']._serialized_start=1922
-  _globals['_POOLING']._serialized_end=2015
+  _globals['_PRECISION']._serialized_start=1837
+  _globals['_PRECISION']._serialized_end=1945
+  _globals['_POOLING']._serialized_start=1947
+  _globals['_POOLING']._serialized_end=2040
   _globals['_MODEL']._serialized_start=223
-  _globals['_MODEL']._serialized_end=574
-  _globals['_MODEL_PROFILESENTRY']._serialized_start=501
-  _globals['_MODEL_PROFILESENTRY']._serialized_end=574
-  _globals['_MODELSOURCE']._serialized_start=577
-  _globals['_MODELSOURCE']._serialized_end=853
-  _globals['_MODELSOURCE_SHA256ENTRY']._serialized_start=798
-  _globals['_MODELSOURCE_SHA256ENTRY']._serialized_end=843
-  _globals['_PYTHONPACKAGE']._serialized_start=855
-  _globals['_PYTHONPACKAGE']._serialized_end=907
-  _globals['_HUGGINGFACE']._serialized_start=909
-  _globals['_HUGGINGFACE']._serialized_end=966
-  _globals['_TASKS']._serialized_start=969
-  _globals['_TASKS']._serialized_end=1111
-  _globals['_ENCODETASK']._serialized_start=1114
-  _globals['_ENCODETASK']._serialized_end=1265
-  _globals['_OUTPUTSPEC']._serialized_start=1267
-  _globals['_OUTPUTSPEC']._serialized_end=1299
-  _globals['_SCORETASK']._serialized_start=1301
-  _globals['_SCORETASK']._serialized_end=1312
-  _globals['_EXTRACTTASK']._serialized_start=1314
-  _globals['_EXTRACTTASK']._serialized_end=1343
-  _globals['_PROFILE']._serialized_start=1346
-  _globals['_PROFILE']._serialized_end=1810
+  _globals['_MODEL']._serialized_end=599
+  _globals['_MODEL_PROFILESENTRY']._serialized_start=526
+  _globals['_MODEL_PROFILESENTRY']._serialized_end=599
+  _globals['_MODELSOURCE']._serialized_start=602
+  _globals['_MODELSOURCE']._serialized_end=878
+  _globals['_MODELSOURCE_SHA256ENTRY']._serialized_start=823
+  _globals['_MODELSOURCE_SHA256ENTRY']._serialized_end=868
+  _globals['_PYTHONPACKAGE']._serialized_start=880
+  _globals['_PYTHONPACKAGE']._serialized_end=932
+  _globals['_HUGGINGFACE']._serialized_start=934
+  _globals['_HUGGINGFACE']._serialized_end=991
+  _globals['_TASKS']._serialized_start=994
+  _globals['_TASKS']._serialized_end=1136
+  _globals['_ENCODETASK']._serialized_start=1139
+  _globals['_ENCODETASK']._serialized_end=1290
+  _globals['_OUTPUTSPEC']._serialized_start=1292
+  _globals['_OUTPUTSPEC']._serialized_end=1324
+  _globals['_SCORETASK']._serialized_start=1326
+  _globals['_SCORETASK']._serialized_end=1337
+  _globals['_EXTRACTTASK']._serialized_start=1339
+  _globals['_EXTRACTTASK']._serialized_end=1368
+  _globals['_PROFILE']._serialized_start=1371
+  _globals['_PROFILE']._serialized_end=1835
 # @@protoc_insertion_point(module_scope)

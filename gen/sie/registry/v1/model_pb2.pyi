@@ -35,7 +35,7 @@ POOLING_CLS: Pooling
 POOLING_LAST_TOKEN: Pooling
 
 class Model(_message.Message):
-    __slots__ = ("model_id", "sources", "inputs", "tasks", "max_sequence_length", "profiles", "bundles")
+    __slots__ = ("model_id", "sources", "inputs", "tasks", "max_sequence_length", "profiles", "bundles", "machine_profile")
     class ProfilesEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -50,6 +50,7 @@ class Model(_message.Message):
     MAX_SEQUENCE_LENGTH_FIELD_NUMBER: _ClassVar[int]
     PROFILES_FIELD_NUMBER: _ClassVar[int]
     BUNDLES_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_PROFILE_FIELD_NUMBER: _ClassVar[int]
     model_id: str
     sources: _containers.RepeatedCompositeFieldContainer[ModelSource]
     inputs: _containers.RepeatedScalarFieldContainer[_model_service_pb2.InputType]
@@ -57,7 +58,8 @@ class Model(_message.Message):
     max_sequence_length: int
     profiles: _containers.MessageMap[str, Profile]
     bundles: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, model_id: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[ModelSource, _Mapping]]] = ..., inputs: _Optional[_Iterable[_Union[_model_service_pb2.InputType, str]]] = ..., tasks: _Optional[_Union[Tasks, _Mapping]] = ..., max_sequence_length: _Optional[int] = ..., profiles: _Optional[_Mapping[str, Profile]] = ..., bundles: _Optional[_Iterable[str]] = ...) -> None: ...
+    machine_profile: str
+    def __init__(self, model_id: _Optional[str] = ..., sources: _Optional[_Iterable[_Union[ModelSource, _Mapping]]] = ..., inputs: _Optional[_Iterable[_Union[_model_service_pb2.InputType, str]]] = ..., tasks: _Optional[_Union[Tasks, _Mapping]] = ..., max_sequence_length: _Optional[int] = ..., profiles: _Optional[_Mapping[str, Profile]] = ..., bundles: _Optional[_Iterable[str]] = ..., machine_profile: _Optional[str] = ...) -> None: ...
 
 class ModelSource(_message.Message):
     __slots__ = ("directory", "python_package", "hugging_face", "url", "sha256")

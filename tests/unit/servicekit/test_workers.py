@@ -1,11 +1,15 @@
-"""The gateway's view of the workers."""
+"""The live workers as their heartbeats tell."""
 
+import asyncio
+
+import nats
 import pytest
 
-from gateway.workers import STALE_AFTER_S, WorkerDirectory, best_state
-from servicekit.subjects import Lane
+from servicekit.subjects import Lane, worker_status
+from servicekit.workers import STALE_AFTER_S, WorkerDirectory, best_state, lane_of
 from sie.inference.v1.model_service_pb2 import ModelState
 from sie.worker.v1.worker_status_pb2 import HostedModel, WorkerState, WorkerStatus
+from tests import broker
 
 LANE = Lane("default", "cpu", "default")
 
@@ -20,10 +24,15 @@ def directory(clock):
     return WorkerDirectory(lambda: clock[0])
 
 
-def beat(name, state=WorkerState.WORKER_STATE_READY, model_state=ModelState.MODEL_STATE_LOADED):
+def beat(
+    name,
+    state=WorkerState.WORKER_STATE_READY,
+    model_state=ModelState.MODEL_STATE_LOADED,
+    pool="default",
+):
     return WorkerStatus(
         worker_id=name,
-        pool="default",
+        pool=pool,
         machine_profile="cpu",
         bundle="default",
         state=state,
@@ -33,15 +42,15 @@ def beat(name, state=WorkerState.WORKER_STATE_READY, model_state=ModelState.MODE
 
 def test_a_worker_that_stops_beating_is_gone(directory, clock):
     directory.update(beat("a"))
-    assert directory.lanes() == {LANE}
+    assert [lane_of(worker) for worker in directory.ready()] == [LANE]
     clock[0] = STALE_AFTER_S + 0.1
-    assert not directory.lanes()
+    assert not directory.ready()
     assert not directory.hosting("m")
 
 
 def test_a_draining_worker_takes_no_work_and_hosts_nothing(directory):
     directory.update(beat("a", WorkerState.WORKER_STATE_DRAINING))
-    assert not directory.lanes()
+    assert not directory.ready()
     assert not directory.hosting("m")
 
 
@@ -57,3 +66,25 @@ def test_a_model_stands_as_well_as_on_its_best_worker():
     assert best_state(entries) == ModelState.MODEL_STATE_LOADED
     assert best_state(entries[:2]) == ModelState.MODEL_STATE_LOADING
     assert best_state([]) == ModelState.MODEL_STATE_AVAILABLE
+
+
+async def test_a_heartbeat_counts_only_from_the_worker_that_it_names_and_with_plain_names(tmp_path):
+    forged = [
+        (worker_status("mallory"), beat("a")),
+        (worker_status("b"), beat("b", pool="x.>")),
+        (worker_status("c"), beat("c", pool="")),
+    ]
+    with broker.running(tmp_path) as url:
+        client = await nats.connect(url)
+        directory = WorkerDirectory()
+        await directory.follow(client)
+        for subject, status in forged:
+            await client.publish(subject, status.SerializeToString())
+        await client.publish(worker_status("d"), b"\xff")
+        last = "host.example.org-1"
+        await client.publish(worker_status(last), beat(last).SerializeToString())
+        async with asyncio.timeout(10):
+            while not directory.live():
+                await asyncio.sleep(0.01)
+        assert [worker.worker_id for worker in directory.live()] == [last]
+        await client.close()

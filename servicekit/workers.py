@@ -1,6 +1,7 @@
-"""The gateway's view of the workers, fed by their heartbeats and by nothing else."""
+"""The live workers as their heartbeats tell, and nothing else."""
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterable
 
@@ -16,6 +17,8 @@ log = logging.getLogger(__name__)
 
 # A worker beats once a second; after five missed beats it counts as gone.
 STALE_AFTER_S = 5.0
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 class WorkerDirectory:
@@ -35,7 +38,7 @@ class WorkerDirectory:
 
         async def on_message(message: Msg) -> None:
             try:
-                self.update(WorkerStatus.FromString(message.data))
+                self.update(_checked(WorkerStatus.FromString(message.data), message.subject))
             except Exception:  # noqa: BLE001 - anything may be sent to a subject
                 log.warning("heartbeat refused", extra={"fields": {"subject": message.subject}})
 
@@ -68,10 +71,6 @@ class WorkerDirectory:
         """Workers that take work."""
         return [w for w in self.live() if w.state == WorkerState.WORKER_STATE_READY]
 
-    def lanes(self) -> set[Lane]:
-        """Lanes in which a worker takes work."""
-        return {lane_of(worker) for worker in self.ready()}
-
     def hosting(self, model_id: str, lane: Lane | None = None) -> list[tuple[str, HostedModel]]:
         """Worker id and entry of the model for each live worker that knows it."""
         return [
@@ -82,6 +81,19 @@ class WorkerDirectory:
             for hosted in worker.models
             if hosted.model_id == model_id
         ]
+
+
+def _checked(status: WorkerStatus, subject: str) -> WorkerStatus:
+    """The status, if it is of the worker whose subject it came on, and its names can be subjects.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if subject != subjects.worker_status(status.worker_id):
+        raise ValueError("a worker speaks for itself alone")
+    if not all(map(_NAME.fullmatch, lane_of(status))):
+        raise ValueError("pool, machine profile and bundle must be names")
+    return status
 
 
 def lane_of(worker: WorkerStatus) -> Lane:

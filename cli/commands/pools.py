@@ -1,0 +1,101 @@
+import json
+from collections.abc import Iterable, Sequence
+
+import click
+
+from cli import format as fmt
+from cli.client import GatewayClient, default_address
+from sie.pool.v1 import pool_pb2, pool_service_pb2
+
+
+@click.group(invoke_without_command=True)
+@click.option("--json", "json_output", is_flag=True, help="Print everything as JSON.")
+@click.option(
+    "--address",
+    default=default_address,
+    show_default="127.0.0.1:$SIE_GRPC_PORT",
+    help="host:port of the gateway's gRPC face.",
+)
+@click.pass_context
+def command(ctx: click.Context, json_output: bool, address: str) -> None:
+    """List the pools of workers, or lease one: create, show, renew, delete."""
+    gateway = ctx.with_resource(GatewayClient(address))
+    ctx.obj = _Pools(gateway, json_output)
+    if ctx.invoked_subcommand is None:
+        ctx.obj.show(gateway.list_pools())
+
+
+class _Pools:
+    def __init__(self, gateway: GatewayClient, json_output: bool) -> None:
+        self.gateway = gateway
+        self._json_output = json_output
+
+    def show(self, pools: Sequence[pool_pb2.Pool]) -> None:
+        if self._json_output:
+            click.echo(json.dumps({"pools": [fmt.as_json(pool) for pool in pools]}))
+        else:
+            click.echo("\n".join(fmt.pool_table(pools)))
+
+
+@command.command()
+@click.argument("name")
+@click.argument("gpus", nargs=-1, required=True, metavar="PROFILE=COUNT...")
+@click.option("--bundle", default="", help="Bundle that the workers serve, when not `default`.")
+@click.option(
+    "--ttl",
+    default=0,
+    type=click.IntRange(0, 2**31),
+    help="Seconds that it lives without renewal, when not 1200.",
+)
+@click.option(
+    "--minimum",
+    default=0,
+    type=click.IntRange(0, 2**31),
+    help="Workers at which it is active, when not all of them.",
+)
+@click.pass_obj
+def create(
+    pools: _Pools, name: str, gpus: tuple[str, ...], bundle: str, ttl: int, minimum: int
+) -> None:
+    """Lease workers: `sie pools create tenant-abc l4=2`. Again: renew, or change what is leased."""
+    request = pool_service_pb2.CreatePoolRequest(
+        name=name,
+        gpus=dict(_counts(gpus)),
+        bundle=bundle,
+        ttl_seconds=ttl,
+        minimum_worker_count=minimum,
+    )
+    pools.show([pools.gateway.create_pool(request)])
+
+
+@command.command()
+@click.argument("name")
+@click.pass_obj
+def show(pools: _Pools, name: str) -> None:
+    """Show one pool."""
+    pools.show([pools.gateway.get_pool(name)])
+
+
+@command.command()
+@click.argument("name")
+@click.pass_obj
+def renew(pools: _Pools, name: str) -> None:
+    """Start a pool's lease anew."""
+    pools.show([pools.gateway.renew_pool(name)])
+
+
+@command.command()
+@click.argument("name")
+@click.pass_obj
+def delete(pools: _Pools, name: str) -> None:
+    """Give a pool's workers back."""
+    pools.gateway.delete_pool(name)
+    click.echo(f"{name} is deleted")
+
+
+def _counts(gpus: Iterable[str]) -> Iterable[tuple[str, int]]:
+    for text in gpus:
+        profile, separator, count = text.partition("=")
+        if not separator or not count.isdecimal():
+            raise click.BadParameter(f"{text!r}: PROFILE=COUNT is expected, such as l4=2")
+        yield profile, int(count)
