@@ -23,7 +23,7 @@ from tests.e2e.golden_models import write_definitions
 MODEL = "golden/bert_ner"
 EXTRACT = f"/v1/extract/{MODEL}"
 # One item that keeps an engine busy for a while: it is read in windows, all of which count.
-BOOK = "Ada Lovelace met Charles Babbage in London in 1833. " * 8000
+BOOK = "Ada Lovelace met Charles Babbage in London in 1833. " * 4000
 MARK = "Xerxes"
 POISON = f"{MARK} " + BOOK
 
@@ -97,30 +97,35 @@ def cancel_over_grpc(stack, texts):
 
 @pytest.mark.parametrize("send", [disconnect_over_http, cancel_over_grpc])
 def test_work_of_a_caller_that_has_gone_is_not_computed(queue_stack, send):
-    worker = worker_address(queue_stack)
-    tokens = "sie_worker_batch_tokens_total"
-    gateway = queue_stack.http_address
+    worker, gateway = worker_address(queue_stack), queue_stack.http_address
+    # Shorter than the book's windows, so that it shares no batch with them, and behind them.
+    short = "Ada met Charles in London. " * 20
+
+    def computed():
+        return counter(worker, "sie_worker_batch_tokens_total", model=MODEL)
+
+    def cancelled():
+        return counter(worker, "sie_worker_work_items_total", outcome="cancelled")
+
+    start = computed()
     ask(gateway, "POST", EXTRACT, {"items": [{"text": BOOK}]})
-    before = counter(worker, tokens, model=MODEL)
-    ask(gateway, "POST", EXTRACT, {"items": [{"text": BOOK}]})
-    cost = counter(worker, tokens, model=MODEL) - before
-    cancelled = counter(worker, "sie_worker_work_items_total", outcome="cancelled")
-    accepted = accounted(queue_stack)[0]
+    book = computed() - start
+    ask(gateway, "POST", EXTRACT, {"items": [{"text": short}]})
+    cost = computed() - start - book
+    assert cost > 100
+    before, skipped, accepted = computed(), cancelled(), accounted(queue_stack)[0]
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(ask, gateway, "POST", EXTRACT, {"items": [{"text": BOOK}] * 4})
-        until(lambda: accounted(queue_stack)[0] == accepted + 4)
-        leave = [send(queue_stack, [BOOK]) for _ in range(5)]
-        until(lambda: accounted(queue_stack)[0] == accepted + 9)
+        first = pool.submit(ask, gateway, "POST", EXTRACT, {"items": [{"text": BOOK}] * 3})
+        until(lambda: accounted(queue_stack)[0] == accepted + 3)
+        leave = [send(queue_stack, [short]) for _ in range(5)]
+        until(lambda: accounted(queue_stack)[0] == accepted + 8)
         for each in leave:
             each()
+        until(lambda: cancelled() == skipped + 5)
         assert first.result().status == 200
-    until(lambda: len(set(accounted(queue_stack))) == 1)
-    until(
-        lambda: counter(worker, "sie_worker_work_items_total", outcome="cancelled") - cancelled == 5
-    )
-    # Both before and after, what was computed is what somebody waited for, give or take a batch.
-    spent = counter(worker, tokens, model=MODEL) - before
-    assert spent < 6.5 * cost
+    assert len(set(accounted(queue_stack))) == 1
+    # An idle engine proves that it is alive with a few tokens now and then.
+    assert computed() - before == pytest.approx(3 * book, abs=cost / 2)
 
 
 def test_an_item_larger_than_a_message_travels_through_the_store_and_is_removed(queue_stack):
@@ -253,7 +258,7 @@ async def waiting(js):
 def test_requests_for_dead_letters_that_are_not_there_are_refused(queue_stack):
     gateway = queue_stack.http_address
     ask(gateway, "POST", "/v1/dead-letters:purge", {"all": True})
-    assert ask(gateway, "GET", "/v1/dead-letters").json() == {}
+    assert ask(gateway, "GET", "/v1/dead-letters").json() == {"letters": []}
     assert ask(gateway, "GET", "/v1/dead-letters/77").status == 404
     assert ask(gateway, "GET", "/v1/dead-letters/x").status == 400
     assert ask(gateway, "GET", "/v1/dead-letters?pool=a.b").status == 400
