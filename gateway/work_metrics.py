@@ -5,7 +5,7 @@ accepted = answered + failed + dead_lettered + expired + cancelled + refused + i
 
 import functools
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter
 
 OUTCOMES = ("answered", "failed", "dead_lettered", "expired", "cancelled", "refused")
 
@@ -26,22 +26,13 @@ class WorkMetrics:
             ["pool", "outcome"],
             registry=registry,
         )
-        in_flight = Gauge(
-            "sie_gateway_work_items_in_flight",
-            "Items that wait for their result",
-            ["pool"],
-            registry=registry,
-        )
         # Looking children up costs more than counting.
         self._accepted = functools.cache(accepted.labels)
         self._ended = functools.cache(ended.labels)
-        self._in_flight = functools.cache(in_flight.labels)
 
     def accepted(self, pool: str, items: int) -> None:
         self._accepted(pool).inc(items)
-        self._in_flight(pool).inc(items)
 
     def ended(self, pool: str, outcome: str, items: int) -> None:
         if items:
             self._ended(pool, outcome).inc(items)
-            self._in_flight(pool).dec(items)
