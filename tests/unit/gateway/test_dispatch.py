@@ -5,6 +5,7 @@ import time
 
 import nats
 import pytest
+from nats.js.api import ConsumerConfig
 from prometheus_client import CollectorRegistry
 
 from gateway.cluster import Cluster
@@ -66,13 +67,20 @@ def run(dispatcher, *chunks, timeout=5.0, lane=LANE):
 
 
 async def pull(client, count):
-    """Takes work as a worker would."""
-    subscription = await client.jetstream().pull_subscribe(
-        subjects.work_subject(LANE, MODEL), durable="worker"
+    """Takes work as a worker would: with one request for all of it."""
+    stream = subjects.work_stream("default")
+    config = ConsumerConfig(
+        durable_name="worker",
+        filter_subject=subjects.work_subject(LANE, MODEL),
+        ack_policy="explicit",
     )
-    messages = []
-    while len(messages) < count:
-        messages += await subscription.fetch(1, timeout=5)
+    await client.jetstream().add_consumer(stream, config)
+    inbox = client.new_inbox()
+    subscription = await client.subscribe(inbox)
+    request = b'{"batch": %d, "expires": 5000000000}' % count
+    await client.publish(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.worker", request, reply=inbox)
+    messages = [await subscription.next_msg(timeout=5) for _ in range(count)]
+    await subscription.unsubscribe()
     return [WorkItem.FromString(message.data) for message in messages]
 
 
