@@ -2,8 +2,8 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup up test check check-code check-proto check-generated tools bench lock generate \
-	baseline format clean
+.PHONY: help setup up test check check-code check-proto check-generated check-charts tools bench peers lock \
+	generate baseline format clean
 
 BIN := .venv/bin
 CODE := $(wildcard cli config_service gateway worker servicekit sdk scripts tests benchmarks)
@@ -21,7 +21,7 @@ up: setup ## Start a broker, a config service, a worker and a gateway here, with
 test: setup ## Run every test (ARGS="-k name" for some)
 	@$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
-check: check-code check-proto check-generated test ## Everything CI runs
+check: check-code check-proto check-generated check-charts test ## Everything CI runs
 
 check-code: setup
 	$(BIN)/ruff format --check $(CODE)
@@ -39,17 +39,23 @@ check-generated: generate
 	@test -z "$$(git status --porcelain -- gen)" || \
 		{ git --no-pager diff --stat -- gen; echo "gen/ is not what proto/ generates: commit it"; exit 1; }
 
-# Built with Go; what needs it is skipped where it is missing.
-GRPCURL_VERSION := v1.9.3
+tools: setup ## Get what some tests need: grpcurl, helm, promtool, hadolint (see scripts/tools.sh)
+	@scripts/tools.sh
 
-tools: ## Build grpcurl into .sie/tools, for the tests that use it (needs Go)
-	@test -x .sie/tools/grpcurl || GOBIN=$(CURDIR)/.sie/tools \
-		go install github.com/fullstorydev/grpcurl/cmd/grpcurl@$(GRPCURL_VERSION)
+# What the chart says of itself; what it renders is tested with everything else.
+check-charts: setup
+	$(BIN)/python scripts/chart_docs.py --check
+	@if [ -x .sie/tools/helm ]; then .sie/tools/helm lint --strict --quiet charts/sie-cluster; \
+		else echo "helm is missing, so the chart is not linted; make tools gets it"; fi
 
 bench: setup ## Run the benchmarks
 	@$(BIN)/python benchmarks/wire.py
 	@$(BIN)/python benchmarks/shapes.py
 	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+peers: setup ## Install other servers into .sie/peers and measure ours beside them (gigabytes)
+	@benchmarks/peers/install.sh
+	@$(BIN)/python benchmarks/peers/bench.py $(ARGS)
 
 lock: setup ## Resolve the dependencies anew into requirements/lock.txt
 	scripts/lock.sh

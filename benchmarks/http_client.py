@@ -7,16 +7,26 @@ from collections.abc import Awaitable, Callable
 import orjson
 
 
-def head(address: str, model: str) -> bytes:
-    return f"POST /v1/encode/{model} HTTP/1.1\r\nhost: {address}\r\ncontent-length: ".encode()
+def head(address: str, path: str) -> bytes:
+    lines = (
+        f"POST {path} HTTP/1.1",
+        f"host: {address}",
+        "content-type: application/json",
+        "content-length: ",
+    )
+    return "\r\n".join(lines).encode()
 
 
-def blocking(address: str, model: str) -> Callable[[str], None]:
+def encode_path(model: str) -> str:
+    return f"/v1/encode/{model}"
+
+
+def blocking(address: str, path: str) -> Callable[[str], None]:
     """Encodes one text on a keep-alive connection and reads the whole reply."""
     host, port = address.split(":")
     connection = socket.create_connection((host, int(port)))
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    prefix = head(address, model)
+    prefix = head(address, path)
 
     def encode(text: str) -> None:
         body = orjson.dumps({"items": [{"text": text}]})
@@ -32,11 +42,11 @@ def blocking(address: str, model: str) -> Callable[[str], None]:
     return encode
 
 
-async def connect(address: str, model: str) -> Callable[[bytes], Awaitable[None]]:
+async def connect(address: str, path: str) -> Callable[[bytes], Awaitable[None]]:
     """Sends request bodies on a keep-alive connection."""
     host, port = address.split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    prefix = head(address, model)
+    prefix = head(address, path)
 
     async def send(body: bytes) -> None:
         writer.write(b"%b%d\r\n\r\n%b" % (prefix, len(body), body))

@@ -1,6 +1,7 @@
 """A load generator with as little of its own as Python allows; run as a process of its own.
 
     python benchmarks/load.py {http|grpc} HOST:PORT MODEL CONCURRENCY TEXTS_PER_REQUEST SECONDS
+    python benchmarks/load.py post HOST:PORT PATH CONCURRENCY 1 SECONDS <bodies, one a line
 
 Prints one JSON line: texts a second, and the median and 99th percentile of latency.
 """
@@ -38,7 +39,9 @@ async def grpc_client(address: str, _model: str) -> Send:
     return send
 
 
-def bodies(face: str, model: str, per_request: int) -> list[bytes]:
+def bodies(face: str, per_request: int, model: str) -> list[bytes]:
+    if face == "post":
+        return sys.stdin.buffer.read().splitlines()
     corpus = texts.mixed(_CORPUS)
     groups = [corpus[i : i + per_request] for i in range(0, len(corpus), per_request)]
     if face == "http":
@@ -50,13 +53,14 @@ def bodies(face: str, model: str, per_request: int) -> list[bytes]:
 
 
 async def main(face: str, address: str, model: str, concurrency: int, rows: int, s: float) -> None:
-    connect = {"http": http_client.connect, "grpc": grpc_client}[face]
-    requests = itertools.cycle(bodies(face, model, rows))
+    connect = grpc_client if face == "grpc" else http_client.connect
+    requests = itertools.cycle(bodies(face, rows, model))
+    target = http_client.encode_path(model) if face == "http" else model
     finished: list[tuple[float, float]] = []
     start = time.perf_counter()
 
     async def client() -> None:
-        send = await connect(address, model)
+        send = await connect(address, target)
         # Each client sends several, so that there is a steady part to measure.
         sent = 0
         while (began := time.perf_counter()) < start + s or sent < _AT_LEAST:

@@ -91,7 +91,7 @@ def _latencies(
     """Median latency and median added latency in ms, by face, one client, one text."""
     calls = {
         "raw": engine.encode,
-        "http": http_client.blocking(stack.http_address, DEFAULT_MODEL),
+        "http": http_client.blocking(stack.http_address, http_client.encode_path(DEFAULT_MODEL)),
         "grpc": _grpc_call(stack.grpc_address),
     }
     took: dict[str, list[float]] = {name: [] for name in calls}

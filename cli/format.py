@@ -21,6 +21,8 @@ _ENUM_PREFIXES = (
     "SCORE_KIND_",
     "TASK_",
     "POOL_STATE_",
+    "RESOURCE_TYPE_",
+    "CHANGE_ACTION_",
 )
 
 

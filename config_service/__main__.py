@@ -19,14 +19,18 @@ from config_service.pool_service import PoolService
 from config_service.pool_streams import PoolStreams
 from config_service.registry import Registry
 from config_service.seeds import apply_seeds, read_seeds
-from config_service.service import RegistryAdminService, RegistryService
+from config_service.service import (
+    REGISTRY_SERVICE,
+    RegistryAdminService,
+    RegistryHistoryService,
+    RegistryService,
+    add_registry_service,
+)
 from config_service.store import RegistryStore
 from config_service.streams import StreamLimits, Streams
 from config_service.upkeep import Upkeep
-from config_service.validation import MAX_DEFINITION_BYTES
 from config_service.watch import WatchHub
 from config_service.writer import RegistryWriter
-from config_service.yaml_nodes import DefinitionError
 from servicekit import broker, logs
 from servicekit.errors import SieError
 from servicekit.grpc_server import GrpcServer
@@ -35,21 +39,25 @@ from servicekit.payloads import JETSTREAM, PayloadStore, open_payloads
 from servicekit.probes import Probes
 from servicekit.settings import SettingsError, describe, from_environment, setting
 from servicekit.workers import WorkerDirectory
+from servicekit.yaml_nodes import DefinitionError
 from sie.operations.v1 import dead_letter_service_pb2, dead_letter_service_pb2_grpc
 from sie.pool.v1 import pool_service_pb2, pool_service_pb2_grpc
 from sie.registry.v1 import (
     registry_admin_service_pb2,
     registry_admin_service_pb2_grpc,
-    registry_service_pb2,
-    registry_service_pb2_grpc,
+    registry_history_service_pb2,
+    registry_history_service_pb2_grpc,
 )
 
 log = logging.getLogger(__name__)
 
 STOP_GRACE_S = 5.0
 _SWEEP_EVERY_S = 300.0
+# A whole registry, to import it.
+_MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 _SERVICES = [
-    registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name,
+    REGISTRY_SERVICE,
+    registry_history_service_pb2.DESCRIPTOR.services_by_name["RegistryHistoryService"].full_name,
     registry_admin_service_pb2.DESCRIPTOR.services_by_name["RegistryAdminService"].full_name,
     dead_letter_service_pb2.DESCRIPTOR.services_by_name["DeadLetterService"].full_name,
     pool_service_pb2.DESCRIPTOR.services_by_name["PoolService"].full_name,
@@ -97,7 +105,7 @@ async def run(settings: Settings) -> None:
     registry = Registry()
     watchers = WatchHub(registry)
     address = f"{settings.host}:{settings.grpc_port}"
-    server = GrpcServer(address, _SERVICES, max_message_bytes=2 * MAX_DEFINITION_BYTES)
+    server = GrpcServer(address, _SERVICES, max_message_bytes=_MAX_MESSAGE_BYTES)
     upkeep = Upkeep(on_change=server.set_serving)
     starting = ["the gRPC server is not up yet"]
 
@@ -126,11 +134,11 @@ async def run(settings: Settings) -> None:
         keeper = PoolKeeper(client, registry, writer, workers, pool_streams, metrics)
         await workers.follow(client)
 
-        registry_service = RegistryService(registry, watchers, metrics)
-        admin_service = RegistryAdminService(registry, writer)
-        registry_service_pb2_grpc.add_RegistryServiceServicer_to_server(
-            registry_service, server.server
+        add_registry_service(RegistryService(registry, watchers, metrics), server)
+        registry_history_service_pb2_grpc.add_RegistryHistoryServiceServicer_to_server(
+            RegistryHistoryService(registry), server.server
         )
+        admin_service = RegistryAdminService(registry, writer)
         registry_admin_service_pb2_grpc.add_RegistryAdminServiceServicer_to_server(
             admin_service, server.server
         )

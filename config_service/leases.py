@@ -26,8 +26,10 @@ _COALESCED = 0.25
 class _Seen:
     """A renewal in the log.
 
-    What tells it from the one before, when it was first seen, and how much of the time since then
-    does not count.
+    Attributes:
+        renewal: what tells it from the one before.
+        at: when it was first seen, seconds, monotonic.
+        uncounted: seconds since then that do not count.
     """
 
     renewal: tuple[int, int]

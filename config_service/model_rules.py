@@ -4,6 +4,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import PurePosixPath
 
+from servicekit import profiles
 from servicekit.defaults import DEFAULT_BUNDLE, DEFAULT_PROFILE
 from servicekit.errors import invalid
 from sie.inference.v1.tensor_pb2 import OutputType
@@ -47,6 +48,7 @@ def check_model(model: Model, bundles: Collection[str]) -> None:
     _check_listed(model.inputs, "model.inputs")
     _check_tasks(model.tasks)
     _check_profiles(model.profiles, _outputs(model.tasks.encode))
+    _check_extends(model)
     _check_bundles(model.bundles, bundles)
 
 
@@ -57,8 +59,8 @@ def check_model_id(model_id: str, field: str) -> None:
     if not _MODEL_ID.fullmatch(model_id):
         rule = "letters, digits, '.', '_', '-' and '/', beginning with a letter or digit"
         raise invalid(field, f"must consist of {rule}")
-    if {"", ".."} & set(model_id.split("/")):
-        raise invalid(field, "must not have an empty or '..' segment")
+    if {"", ".", ".."} & set(model_id.split("/")):
+        raise invalid(field, "must not have an empty, '.' or '..' segment")
 
 
 def _check_source(source: ModelSource, path: str) -> None:
@@ -143,29 +145,29 @@ def _outputs(encode: EncodeTask) -> frozenset[int]:
     )
 
 
-def _check_profiles(profiles: Mapping[str, Profile], outputs: Collection[int]) -> None:
-    if profiles and DEFAULT_PROFILE not in profiles:
+def _check_profiles(named: Mapping[str, Profile], outputs: Collection[int]) -> None:
+    if named and DEFAULT_PROFILE not in named:
         raise invalid("model.profiles", f"must have one named {DEFAULT_PROFILE!r}")
-    for name, profile in profiles.items():
+    for name, profile in named.items():
         path = f"model.profiles[{name}]"
         if not _PROFILE_NAME.fullmatch(name):
             raise invalid(path, "must be named by 1 to 63 letters, digits, '.', '_' and '-'")
-        _check_extends(name, profiles, path)
         _check_listed(profile.output_types, f"{path}.output_types")
         if missing := set(profile.output_types) - set(outputs):
             word = OutputType.Name(min(missing)).removeprefix("OUTPUT_TYPE_").lower()
             raise invalid(f"{path}.output_types", f"{word} is no output of the model")
 
 
-def _check_extends(name: str, profiles: Mapping[str, Profile], path: str) -> None:
-    base = profiles[name].extends
-    if not base:
-        return
-    if base == name or base not in profiles:
-        raise invalid(f"{path}.extends", f"must name another profile, and {base!r} is none")
-    if profiles[base].extends:
+def _check_extends(model: Model) -> None:
+    for name in sorted(model.profiles):
+        try:
+            profiles.resolve(model, name)
+        except ValueError as error:
+            raise invalid(f"model.profiles[{name}].extends", str(error)) from None
+    if (found := profiles.conflict(model)) is not None:
         raise invalid(
-            f"{path}.extends", f"{base!r} extends a profile itself; one level is the most"
+            f"model.profiles[{found.profile}].{found.field}",
+            f"must be what profile {DEFAULT_PROFILE!r} says: all profiles share one graph",
         )
 
 

@@ -151,8 +151,7 @@ class PoolKeeper:
         for name, wanted in assign(pools, workers, settled=settled).items():
             if _differs(wanted, pools[name]):
                 command = AssignWorkers(name, wanted.workers, wanted.state, wanted.reason, revision)
-                event = await self._writer.execute(command)
-                revision = event.revision if event else revision
+                revision = (await self._writer.execute(command)).revision
                 fields = {"pool": name, "workers": sorted(wanted.workers), "why": wanted.reason}
                 log.info("workers assigned", extra={"fields": fields})
 

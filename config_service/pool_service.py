@@ -94,7 +94,7 @@ class PoolService(PoolServiceServicer):
         return DeletePoolResponse(revision=self._registry.revision)
 
     async def _execute(self, command: PoolCommand, event: str) -> None:
-        if await self._writer.execute(command) is not None:
+        if (await self._writer.execute(command)).changed:
             self._metrics.pool_events.labels(event=event).inc()
         self._keeper.wake()
 

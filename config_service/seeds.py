@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from config_service.commands import Apply
-from config_service.definitions import read_directory
 from config_service.registry import Registry
 from config_service.writer import RegistryWriter
-from config_service.yaml_nodes import DefinitionError
+from servicekit.definitions import Source, files_of, read_source
 from servicekit.errors import SieError
-from servicekit.registry_state import Definition, Key, key_of
+from servicekit.registry_state import Key, key_of
+from servicekit.yaml_nodes import DefinitionError
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.registry.v1.bundle_pb2 import Bundle
 from sie.registry.v1.machine_profile_pb2 import MachineProfile
@@ -23,7 +23,7 @@ from sie.registry.v1.model_pb2 import Model
 
 log = logging.getLogger(__name__)
 
-Seeds = Sequence[tuple[Path, Definition]]
+Seeds = Sequence[Source]
 
 
 def read_seeds(machine_profiles: Path, bundles: Path, models: Path) -> Seeds:
@@ -32,16 +32,13 @@ def read_seeds(machine_profiles: Path, bundles: Path, models: Path) -> Seeds:
     Raises:
         DefinitionError: a file cannot be taken, or two files define the same id.
     """
-    seeds: list[tuple[Path, Definition]] = [
-        *read_directory(machine_profiles, MachineProfile).items(),
-        *read_directory(bundles, Bundle).items(),
-        *read_directory(models, Model).items(),
-    ]
+    kinds = [(machine_profiles, MachineProfile), (bundles, Bundle), (models, Model)]
+    seeds = [read_source(file, kind) for directory, kind in kinds for file in files_of(directory)]
     defined: dict[Key, Path] = {}
-    for file, definition in seeds:
-        other = defined.setdefault(key_of(definition), file)
-        if other is not file:
-            raise DefinitionError(file, 0, "", f"defines the same id as {other}")
+    for seed in seeds:
+        other = defined.setdefault(key_of(seed.message), seed.file)
+        if other is not seed.file:
+            raise DefinitionError(seed.file, 0, "", f"defines the same id as {other}")
     return seeds
 
 
@@ -52,13 +49,25 @@ async def apply_seeds(seeds: Seeds, registry: Registry, writer: RegistryWriter) 
         DefinitionError: a definition breaks a rule.
         SieError: the store cannot be written.
     """
-    for file, definition in seeds:
-        if registry.latest(key_of(definition)) is not None:
+    for seed in seeds:
+        key = key_of(seed.message)
+        if registry.latest(key) is not None:
             continue
         try:
-            await writer.execute(Apply(definition))
+            await writer.execute(Apply(seed.message))
         except SieError as error:
             if error.reason != ErrorReason.ERROR_REASON_INVALID_INPUT:
                 raise
-            raise DefinitionError(file, 0, "", error.message) from None
-        log.info("seeded", extra={"fields": {"id": key_of(definition).id, "file": str(file)}})
+            raise error_at(seed, error) from None
+        log.info("seeded", extra={"fields": {"id": key.id, "file": str(seed.file)}})
+
+
+def error_at(seed: Source, error: SieError) -> DefinitionError:
+    """A broken rule at its line: `model.profiles[x].extends` is a field of the file."""
+    named = error.metadata.get("field", "")
+    kind, _, field = named.partition(".")
+    return seed.error(field if kind == key_of(seed.message).kind else "", _problem(error, named))
+
+
+def _problem(error: SieError, named: str) -> str:
+    return error.message.removeprefix(f"{named}: ")

@@ -5,6 +5,7 @@
     bundle.<id>               … this bundle
     machine_profile.<id>      … this machine profile
     pool.<name>               … this pool
+    receipt.<sha256>          the Receipt of a command that changed nothing
 
 The bucket keeps the newest 64 events of each key, so it is its own compacted log: the
 newest event of each key, in order of revision, is the state; older ones are the history
@@ -32,28 +33,44 @@ import asyncio
 import datetime as dt
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing, asynccontextmanager
+from typing import NamedTuple
 
 import nats.errors
+from google.protobuf.message import Message
 from nats.aio.client import Client
 from nats.js import api
 from nats.js.errors import APIError, BucketNotFoundError, NotFoundError
 from nats.js.kv import KeyValue
 
+from config_service.history import KEPT
 from servicekit.errors import SieError
 from servicekit.registry_state import Key, key_of_event
 from servicekit.subjects import model_token
 from sie.errors.v1.error_reason_pb2 import ErrorReason
-from sie.registry.v1.registry_service_pb2 import Event
+from sie.registry.v1.registry_service_pb2 import Event, Receipt
 
 BUCKET = "SIE_REGISTRY"
 STREAM = f"KV_{BUCKET}"
-# The most that the broker keeps for a key.
-KEY_HISTORY = 64
 
 REQUEST_TIMEOUT_S = 2.0
-LOAD_TIMEOUT_S = 5.0
+# Ten thousand definitions take two seconds.
+LOAD_TIMEOUT_S = 60.0
+
+_RECEIPT = "receipt."
 
 _WRONG_LAST_SEQUENCE = 10071
+
+
+class Kept(NamedTuple):
+    """What the bucket holds.
+
+    Args:
+        events: in order of revision.
+        receipts: of commands that changed nothing, oldest first.
+    """
+
+    events: list[Event]
+    receipts: list[Receipt]
 
 
 class RegistryStore:
@@ -73,27 +90,32 @@ class RegistryStore:
         self._config = api.KeyValueConfig(
             bucket=BUCKET,
             description="SIE registry: the events of each definition",
-            history=KEY_HISTORY,
+            history=KEPT,
             storage=api.StorageType(storage),
             replicas=replicas,
         )
         self._created: dt.datetime | None = None
         self._last_sequence = 0
 
-    async def load(self) -> list[Event]:
-        """Every event that is kept, in order of revision; creates a bucket that is not there."""
+    async def load(self) -> Kept:
+        """Everything that is kept; creates a bucket that is not there."""
         async with self._broker(), asyncio.timeout(LOAD_TIMEOUT_S):
             bucket = await self._open()
             # Taken first: a commit that slips in behind it makes the next write a conflict.
             info = await self._js.stream_info(STREAM)
             last = info.state.last_seq
-            events = []
+            kept = Kept([], [])
             async with aclosing(_entries(bucket)) as entries:
                 async for entry in entries:
-                    events.append(Event.FromString(entry.value or b""))
+                    value = entry.value or b""
+                    if entry.key.startswith(_RECEIPT):
+                        kept.receipts.append(Receipt.FromString(value))
+                    else:
+                        kept.events.append(Event.FromString(value))
                     last = max(last, entry.revision or 0)
             self._created, self._last_sequence = info.created, last
-        return sorted(events, key=lambda event: event.revision)
+        kept.events.sort(key=lambda event: event.revision)
+        return kept
 
     async def append(self, event: Event) -> None:
         """Commits an event if nobody has written since this process last looked.
@@ -101,11 +123,18 @@ class RegistryStore:
         Raises:
             SieError: FENCED, somebody has; REGISTRY_UNAVAILABLE, it may or may not stand.
         """
+        await self._put(_name(key_of_event(event)), event)
+
+    async def record(self, receipt: Receipt) -> None:
+        """Keeps the receipt of a command that changed nothing; raises as `append` does."""
+        await self._put(_RECEIPT + receipt.key_sha256.hex(), receipt)
+
+    async def _put(self, name: str, value: Message) -> None:
         async with self._broker():
             try:
                 ack = await self._js.publish(
-                    f"$KV.{BUCKET}.{_name(key_of_event(event))}",
-                    event.SerializeToString(deterministic=True),
+                    f"$KV.{BUCKET}.{name}",
+                    value.SerializeToString(deterministic=True),
                     headers={api.Header.EXPECTED_LAST_SEQUENCE.value: str(self._last_sequence)},
                 )
             except APIError as error:
@@ -126,9 +155,16 @@ class RegistryStore:
 
     async def forget(self, keys: Iterable[Key]) -> None:
         """Removes every trace of keys; for definitions that were deleted long ago."""
+        await self._purge(_name(key) for key in keys)
+
+    async def forget_receipts(self, receipts: Iterable[Receipt]) -> None:
+        """Removes receipts that `record` wrote; others are part of their events."""
+        await self._purge(_RECEIPT + receipt.key_sha256.hex() for receipt in receipts)
+
+    async def _purge(self, names: Iterable[str]) -> None:
         async with self._broker():
-            for key in keys:
-                await self._js.purge_stream(STREAM, subject=f"$KV.{BUCKET}.{_name(key)}")
+            for name in names:
+                await self._js.purge_stream(STREAM, subject=f"$KV.{BUCKET}.{name}")
 
     async def _open(self) -> KeyValue:
         try:

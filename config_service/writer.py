@@ -18,15 +18,17 @@ import asyncio
 import datetime as dt
 import logging
 from collections.abc import Callable
+from typing import NamedTuple
 
 from config_service.commands import Command
 from config_service.metrics import Metrics
-from config_service.registry import HISTORY_EVENTS, Registry
-from config_service.store import RegistryStore
+from config_service.receipts import Identity
+from config_service.registry import RECENT_EVENTS, Registry
+from config_service.store import Kept, RegistryStore
 from config_service.watch import WatchHub
 from servicekit.errors import SieError, code_of
 from servicekit.registry_state import definition_of, key_of_event
-from sie.registry.v1.registry_service_pb2 import Event
+from sie.registry.v1.registry_service_pb2 import Event, Receipt
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +36,22 @@ Clock = Callable[[], dt.datetime]
 
 # How often, in commits, deletions older than the history are forgotten.
 _FORGET_EVERY = 1000
+
+
+class Outcome(NamedTuple):
+    """What a command did.
+
+    Args:
+        first_revision: of its commits; 0: it changed nothing.
+        revision: of the registry behind it.
+    """
+
+    first_revision: int
+    revision: int
+
+    @property
+    def changed(self) -> bool:
+        return self.first_revision > 0
 
 
 class RegistryWriter:
@@ -63,26 +81,38 @@ class RegistryWriter:
         self._lock = asyncio.Lock()
         self._in_step = False
 
-    async def execute(self, command: Command) -> Event | None:
-        """Commits what the command means; None: nothing to change.
+    async def execute(self, command: Command, identity: Identity | None = None) -> Outcome:
+        """Commits what the command means, once for each identity.
+
+        A command of many commits that is cut off has done some of them; each leaves a valid
+        registry, and the same command again does the rest.
 
         Raises:
             SieError: the command is refused, FENCED, or REGISTRY_UNAVAILABLE.
         """
         async with self._lock:
             await self._get_in_step()
-            event = self._registry.decide(command, self._clock())
-            if event is not None:
+            if identity is not None and (known := self._registry.receipts.find(identity)):
+                return Outcome(known.first_revision, known.revision)
+            events = self._registry.decide(command, self._clock())
+            outcome = self._outcome(events)
+            receipt = _receipt(identity, outcome) if identity else None
+            if receipt and events:
+                events[-1].receipt.CopyFrom(receipt)
+            for event in events:
                 await self._commit(event)
-            return event
+            if receipt and not events:
+                await self._record(receipt)
+            await self._forget_old_receipts()
+            return outcome
 
-    def would_change(self, command: Command) -> bool:
-        """Whether the command is valid and would change anything.
+    def decide(self, command: Command) -> list[Event]:
+        """What `execute` would commit.
 
         Raises:
             SieError: the command is refused.
         """
-        return self._registry.decide(command, self._clock()) is not None
+        return self._registry.decide(command, self._clock())
 
     async def catch_up(self) -> None:
         """Makes this process and the store agree, if they may not.
@@ -112,13 +142,25 @@ class RegistryWriter:
         if event.revision % _FORGET_EVERY == 0:
             await self._forget_old_deletions()
 
+    async def _record(self, receipt: Receipt) -> None:
+        self._in_step = False
+        await self._store.record(receipt)
+        self._registry.receipts.add(receipt)
+        self._in_step = True
+
+    def _outcome(self, events: list[Event]) -> Outcome:
+        if not events:
+            return Outcome(0, self._registry.revision)
+        return Outcome(events[0].revision, events[-1].revision)
+
     async def _catch_up(self) -> None:
         self._in_step = False
-        log_kept = await self._store.load()
+        kept = await self._store.load()
+        log_kept = kept.events
         head = log_kept[-1] if log_kept else Event()
         newer = [event for event in log_kept if event.revision > self._registry.revision]
         if head.revision <= self._registry.revision and self._holds(head):
-            await self._complete_store(log_kept)
+            await self._complete_store(kept)
         elif self._follows(log_kept, newer):
             for event in newer:
                 self._registry.apply(event)
@@ -127,6 +169,8 @@ class RegistryWriter:
             log.warning("registry taken from the store", extra={"fields": fields})
             self._registry.replace(log_kept)
             self._watchers.reset()
+        for receipt in kept.receipts:
+            self._registry.receipts.add(receipt)
         self._in_step = True
         self._tell()
 
@@ -142,11 +186,17 @@ class RegistryWriter:
             event.revision == ours and self._registry.knows(event) for event in log_kept
         )
 
-    async def _complete_store(self, log_kept: list[Event]) -> None:
-        stored = {event.revision for event in log_kept}
-        missing = [e for e in self._registry.compacted_log() if e.revision not in stored]
+    async def _complete_store(self, kept: Kept) -> None:
+        stored = {event.revision for event in kept.events}
+        newest = max(stored, default=0)
+        missing = [event for event in self._registry.history if event.revision > newest]
         for event in missing:
             await self._store.append(event)
+        in_store = {receipt.key_sha256 for receipt in kept.receipts}
+        in_store |= {event.receipt.key_sha256 for event in self._registry.history}
+        for receipt in self._registry.receipts.all():
+            if receipt.key_sha256 not in in_store:
+                await self._store.record(receipt)
         if missing:
             log.warning("store rewritten", extra={"fields": {"events": len(missing)}})
 
@@ -154,8 +204,8 @@ class RegistryWriter:
         # A deleted model stays known, so that its definition file does not bring it back.
         keys = [
             key_of_event(event)
-            for event in self._registry.compacted_log()
-            if event.revision <= self._registry.revision - HISTORY_EVENTS
+            for event in self._registry.history.compacted()
+            if event.revision <= self._registry.revision - RECENT_EVENTS
             and definition_of(event) is None
             and key_of_event(event).kind == "pool"
         ]
@@ -163,8 +213,25 @@ class RegistryWriter:
             await self._store.forget(keys)
         except SieError as error:
             log.warning("old deletions are kept for now: %s", error)
+        else:
+            self._registry.history.forget(keys)
+
+    async def _forget_old_receipts(self) -> None:
+        try:
+            await self._store.forget_receipts(self._registry.receipts.take_forgotten())
+        except SieError as error:
+            log.warning("old receipts are kept for now: %s", error)
 
     def _tell(self) -> None:
         self._metrics.revision.set(self._registry.revision)
         self._metrics.models.set(len(self._registry.state.models))
         self._watchers.notify()
+
+
+def _receipt(identity: Identity, outcome: Outcome) -> Receipt:
+    return Receipt(
+        key_sha256=identity.key_sha256,
+        request_sha256=identity.request_sha256,
+        first_revision=outcome.first_revision,
+        revision=outcome.revision,
+    )

@@ -23,14 +23,16 @@ from gateway.auth.guard import Guard
 from gateway.auth.modes import tokens_of
 from gateway.auth.pages import PageRules
 from gateway.cluster import Cluster, fail_unloadable
+from gateway.configs import registry_services
+from gateway.dead_letters import dead_letter_service
 from gateway.demand import Demand, DemandGauge
 from gateway.dispatch import Dispatcher
-from gateway.forwarding import forwarder
 from gateway.http_face import HttpFace, Readiness
 from gateway.http_server import HttpServer
 from gateway.inference import InferenceService
 from gateway.leases import LeaseGauge
 from gateway.models import ModelService
+from gateway.peers import Peers
 from gateway.pools import PoolService
 from gateway.refusals import Refusals
 from gateway.work_metrics import WorkMetrics
@@ -44,8 +46,6 @@ from servicekit.settings import describe, from_environment, setting
 from servicekit.tls import ServerTls
 from servicekit.workers import WorkerDirectory
 from sie.inference.v1 import inference_service_pb2, model_service_pb2
-from sie.operations.v1 import dead_letter_service_pb2
-from sie.operations.v1.dead_letter_service_pb2_grpc import DeadLetterServiceStub
 from sie.pool.v1 import pool_service_pb2
 from sie.pool.v1.pool_service_pb2_grpc import PoolServiceStub
 
@@ -112,23 +112,27 @@ async def run(settings: Settings) -> None:
         )
         workers = WorkerDirectory()
         demand = Demand()
-        payloads = open_payloads(settings.payload_store, client)
         dispatcher = Dispatcher(
-            client, gateway_id, payloads=payloads, metrics=WorkMetrics(REGISTRY)
+            client,
+            gateway_id,
+            payloads=open_payloads(settings.payload_store, client),
+            metrics=WorkMetrics(REGISTRY),
         )
         refusals = Refusals(REGISTRY)
         cluster = Cluster(view, workers, demand, refusals, client, dispatcher.waiting_items)
         REGISTRY.register(DemandGauge(demand, cluster.lanes, dispatcher.lanes))
         REGISTRY.register(LeaseGauge(lambda: view.pools))
-        config_channel = await stack.enter_async_context(channel(settings.config_address))
-        pool_service = PoolService(view, workers, PoolServiceStub(config_channel))
+        config = await stack.enter_async_context(channel(settings.config_address))
+        pool_service = PoolService(view, workers, PoolServiceStub(config))
         workers.subscribe(partial(fail_unloadable, dispatcher))
         workers.subscribe(partial(cluster.offer_waiting, dispatcher))
+
+        peers = Peers(client, gateway_id, version("sie"), lambda: view.revision)
+        stack.callback(view.subscribe(lambda _: peers.beat()))
 
         inference = inference_service_pb2.DESCRIPTOR.services_by_name["InferenceService"]
         models = model_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
         pools = pool_service_pb2.DESCRIPTOR.services_by_name["PoolService"]
-        dead_letters = dead_letter_service_pb2.DESCRIPTOR.services_by_name["DeadLetterService"]
         services: list[tuple[ServiceDescriptor, object]] = [
             (
                 inference,
@@ -136,7 +140,8 @@ async def run(settings: Settings) -> None:
             ),
             (models, ModelService(cluster)),
             (pools, pool_service),
-            (dead_letters, forwarder(dead_letters, DeadLetterServiceStub(config_channel))),
+            dead_letter_service(config),
+            *registry_services(view, workers, peers, config),
         ]
         api = Api(
             services,
@@ -181,6 +186,8 @@ async def run(settings: Settings) -> None:
         ports = {"http": await http.start(), "grpc": await grpc.start()}
         log.info("listening", extra={"fields": ports})
 
+        beats = asyncio.create_task(peers.run())
+        stack.callback(beats.cancel)
         health = asyncio.create_task(_follow_health(grpc, lambda: not not_ready()))
         stack.callback(health.cancel)
         await until_signal()

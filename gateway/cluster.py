@@ -16,6 +16,7 @@ from servicekit import subjects
 from servicekit.errors import SieError, from_proto
 from servicekit.machine_profiles import resolve_profile
 from servicekit.pools import assignments
+from servicekit.registry_reads import bundles_of
 from servicekit.registry_view import RegistryView
 from servicekit.subjects import Lane
 from servicekit.workers import WorkerDirectory, best_state, lane_of
@@ -100,7 +101,7 @@ class Cluster:
         )
 
     def bundles_of(self, model: Model) -> list[str]:
-        return routing.bundles_of(model, self._registry.bundles)
+        return bundles_of(model, self._registry.bundles)
 
     def hosting(self, model_id: str, lane: Lane | None = None) -> list[tuple[str, HostedModel]]:
         """Worker id and entry of the model for each live worker that knows it."""

@@ -1,33 +1,70 @@
-"""Services of the config service, offered at the edge: requests are passed on, replies come back.
+"""Calls that the config service answers: passed on as they are, and so are its errors.
 
-Access, limits, deadlines and both wires are the pipeline's; here is only the way through.
+    client ─► face ─► Api.call ─► Forwarder ─► config service
+                         deadline, idempotency key and request id go with the call
+
+Nothing is kept here, so any gateway will do, and a call that broke off is safe to repeat
+under its idempotency key.
 """
 
+import asyncio
+import contextlib
+import functools
 import time
 from collections.abc import Awaitable, Callable
-from types import SimpleNamespace
 from typing import Any
 
-from google.protobuf.descriptor import ServiceDescriptor
+import grpc
+from google.protobuf import message_factory
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 
-from gateway.api import Call, snake_case
-from servicekit import grpc_client
+from gateway.api import Call, Reply, snake_case
+from gateway.request_id import REQUEST_ID_HEADER
+from servicekit.grpc_client import failure_of
+
+_IDEMPOTENCY_KEY = "idempotency-key"
+# A reply to a write waits so long for this gateway's view: what was written can then be read.
+_CATCH_UP_S = 1.0
 
 
-def forwarder(service: ServiceDescriptor, stub: Any) -> SimpleNamespace:
-    """An implementation of every unary rpc of a service that calls the same rpc of a stub."""
-    methods = {
-        snake_case(method.name): _forward(getattr(stub, method.name))
-        for method in service.methods
-        if not (method.client_streaming or method.server_streaming)
-    }
-    return SimpleNamespace(**methods)
+class Forwarder:
+    """Every unary rpc of a service as a method for `Api`.
 
+    Args:
+        service: whose rpcs.
+        channel: to the config service.
+        reached: for writes; waits until this gateway has seen a revision.
+    """
 
-def _forward(method: Callable[..., Any]) -> Callable[[Message, Call], Awaitable[Message]]:
-    async def forward(request: Message, call: Call) -> Message:
-        reply: Message = await grpc_client.call(method, request, call.deadline - time.time())
-        return reply
+    def __init__(
+        self,
+        service: ServiceDescriptor,
+        channel: grpc.aio.Channel,
+        reached: Callable[[int], Awaitable[None]] | None = None,
+    ) -> None:
+        self._channel = channel
+        self._reached = reached
+        for method in service.methods:
+            setattr(self, snake_case(method.name), functools.partial(self._forward, method))
 
-    return forward
+    async def _forward(self, method: MethodDescriptor, request: Message, call: Call) -> Reply:
+        path = f"/{method.containing_service.full_name}/{method.name}"
+        metadata = [(REQUEST_ID_HEADER, call.request_id)]
+        if (key := call.metadata.get(_IDEMPOTENCY_KEY)) is not None:
+            metadata.append((_IDEMPOTENCY_KEY, key))
+        rpc: Any = self._channel.unary_unary(path, None, None)
+        try:
+            body = await rpc(
+                request.SerializeToString(),
+                timeout=max(call.deadline - time.time(), 0.001),
+                metadata=metadata,
+            )
+        except grpc.aio.AioRpcError as error:
+            raise failure_of(error) from None
+        if self._reached is not None:
+            response: Any = message_factory.GetMessageClass(method.output_type).FromString(body)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CATCH_UP_S):
+                    await self._reached(response.revision)
+        return Reply(body, {})

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import zlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from servicekit.errors import SieError, invalid
@@ -18,8 +18,13 @@ _DISCARD_S = 1.0
 _GZIP = 16 + zlib.MAX_WBITS
 
 
-async def read_body(metadata: Mapping[str, str], receive: Receive, max_bytes: int) -> bytes:
-    """The request's body, inflated.
+async def read_body(
+    metadata: Mapping[str, str],
+    receive: Receive,
+    max_bytes: int,
+    also: Collection[str] = (),
+) -> bytes:
+    """The request's body, inflated. Content types beside JSON's are read if they are in `also`.
 
     Raises:
         SieError: it is larger than `max_bytes`, or of a type or encoding that is not read.
@@ -36,7 +41,7 @@ async def read_body(metadata: Mapping[str, str], receive: Receive, max_bytes: in
     body = await _receive_all(receive, max_bytes)
     if not body:
         return body
-    _check_type(metadata.get("content-type", ""))
+    _check_type(metadata.get("content-type", ""), also)
     return _inflate(body, max_bytes) if encoding == "gzip" else body
 
 
@@ -66,8 +71,9 @@ async def _discard(receive: Receive) -> None:
                 more = event["type"] == "http.request" and event.get("more_body", False)
 
 
-def _check_type(content_type: str) -> None:
-    if content_type.partition(";")[0].strip().lower() not in _JSON_TYPES:
+def _check_type(content_type: str, also: Collection[str]) -> None:
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind not in _JSON_TYPES and kind not in also:
         raise _unsupported("content type", content_type)
 
 

@@ -10,6 +10,7 @@ Bare ASGI, since a framework's routing and validation would only stand in the wa
 service definitions, which say all of it already.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
@@ -23,6 +24,15 @@ from gateway.auth.pages import PageRules
 from gateway.http_body import Receive, read_body
 from gateway.http_disconnect import DisconnectWatch
 from gateway.http_response import JSON, Response, error_response, header_name, json_response
+from gateway.http_yaml import (
+    YAML,
+    YAML_TYPES,
+    is_yaml,
+    read_yaml,
+    speaks_yaml,
+    wants_yaml,
+    write_yaml,
+)
 from gateway.request_id import request_id_of
 from gateway.transcoder.binding import Binding
 from gateway.transcoder.json_out import ResponseWriter
@@ -147,13 +157,23 @@ class HttpFace:
         method = "GET" if request.method == "HEAD" else request.method
         route, captured = self._routes.find(method, request.path)
         codec = self._codecs[route]
+        with_yaml = speaks_yaml(route)
 
         async def read() -> Message:
-            body = await read_body(request.metadata, request.receive, self._max_request_bytes)
+            also = YAML_TYPES if with_yaml and route.body else ()
+            body = await read_body(request.metadata, request.receive, self._max_request_bytes, also)
             request.watch.start()
+            if body and also and is_yaml(request.metadata):
+                message = route.endpoint.request_class()
+                await read_yaml(message, route.body, body)
+                codec.binding.bind(message, captured, request.query)
+                return message
             return codec.binding.read(captured, request.query, body)
 
         reply = await self._api.call(route.endpoint, read, request.metadata, request_id=request.id)
+        if with_yaml and wants_yaml(request.metadata):
+            text = await asyncio.to_thread(write_yaml, route, reply.body)
+            return Response(200, text, {"content-type": YAML, **reply.headers})
         body = codec.writer.write(reply.body)
         headers = {"content-type": JSON, **reply.headers}
         return Response(route.endpoint.http_status, body, headers)

@@ -14,10 +14,11 @@ each unit of speed. Equal lanes are ordered by name: every gateway chooses alike
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from servicekit.defaults import DEFAULT_BUNDLE, DEFAULT_BUNDLE_PRIORITY, DEFAULT_POOL
+from servicekit.defaults import DEFAULT_POOL
 from servicekit.errors import SieError
 from servicekit.machine_profiles import resolve_profile
 from servicekit.pools import pool_not_found
+from servicekit.registry_reads import bundles_of
 from servicekit.subjects import Lane
 from servicekit.workers import lane_of
 from sie.errors.v1.error_reason_pb2 import ErrorReason
@@ -98,16 +99,6 @@ def split_model(spec: str) -> tuple[str, str]:
     """Bundle (empty: none named) and model id of `[bundle:/]model`."""
     bundle, separator, model_id = spec.partition(":/")
     return (bundle.strip().lower(), model_id) if separator else ("", spec)
-
-
-def bundles_of(model: Model, bundles: Mapping[str, Bundle]) -> list[str]:
-    """Bundles that serve the model, best priority first."""
-    names = list(model.bundles) or [DEFAULT_BUNDLE]
-    return sorted(names, key=lambda name: (_priority(bundles.get(name)), name))
-
-
-def _priority(bundle: Bundle | None) -> int:
-    return (bundle.priority if bundle else 0) or DEFAULT_BUNDLE_PRIORITY
 
 
 def route(model: Model, asked: Wanted, known: Known) -> Route:

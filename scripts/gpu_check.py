@@ -69,10 +69,10 @@ def check(kinds: list[EngineKind]) -> bool:
 
 def opened(directory: Path, kind: EngineKind, work: Path, max_length: int) -> Engine:
     """Compile a checkpoint for an engine and open it."""
-    compiled = work / f"{directory.name}-{kind.form}"
+    compiled = work / f"{directory.name}-{kind.forms[0]}"
     if not compiled.exists():
         compiled.mkdir()
-        compile_checkpoint(Checkpoint.open(directory), compiled, form=kind.form)
+        compile_checkpoint(Checkpoint.open(directory), compiled, form=kind.forms[0])
     return kind.open(compiled / "model.onnx", None, max_length)
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 from nats.aio.client import Client
 
+from servicekit.settings import without_credentials
+
 log = logging.getLogger(__name__)
 
 RECONNECT_WAIT_S = 0.25
@@ -51,14 +53,15 @@ async def connect(
         on_disconnect: called when the connection is lost.
         on_reconnect: called when it is back.
     """
+    shown = without_credentials(url)
 
     async def disconnected() -> None:
-        log.warning("broker connection lost", extra={"fields": {"url": url}})
+        log.warning("broker connection lost", extra={"fields": {"url": shown}})
         if on_disconnect is not None:
             await on_disconnect()
 
     async def reconnected() -> None:
-        log.info("broker connection restored", extra={"fields": {"url": url}})
+        log.info("broker connection restored", extra={"fields": {"url": shown}})
         if on_reconnect is not None:
             await on_reconnect()
 

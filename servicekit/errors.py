@@ -30,6 +30,12 @@ DOMAIN = "sie"
 DEFAULT_RETRY_AFTER_S = 1.0
 
 
+# Bytes. A gRPC status travels in trailers, which clients refuse from 8 KB on, and holds the
+# message three times; callers' own names must not push it over.
+_LONGEST_MESSAGE = 700
+_LONGEST_VALUE = 1000
+
+
 class SieError(Exception):
     """A failure with a reason that callers can act on.
 
@@ -48,10 +54,11 @@ class SieError(Exception):
         retry_after_s: float | None = None,
         **metadata: object,
     ) -> None:
+        message = _cut(message, _LONGEST_MESSAGE)
         super().__init__(message)
         self.reason = reason
         self.message = message
-        self.metadata = {key: str(value) for key, value in metadata.items()}
+        self.metadata = {key: _cut(str(value), _LONGEST_VALUE) for key, value in metadata.items()}
         if retry_after_s is None and spec_of(reason).retryable:
             retry_after_s = DEFAULT_RETRY_AFTER_S
         self.retry_after_s = retry_after_s
@@ -171,6 +178,13 @@ def http_headers_of(error: SieError) -> Mapping[str, str]:
     if error.reason == ErrorReason.ERROR_REASON_UNAUTHENTICATED:
         headers["www-authenticate"] = "Bearer"
     return headers
+
+
+def _cut(text: str, most_bytes: int) -> str:
+    raw = text.encode(errors="replace")
+    if len(raw) <= most_bytes:
+        return raw.decode()
+    return raw[: most_bytes - 3].decode(errors="ignore") + "…"
 
 
 def _duration(seconds: float) -> duration_pb2.Duration:

@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 from google.protobuf import descriptor_pool
+from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1._async import HealthServicer
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -78,6 +79,20 @@ class GrpcServer:
         self.server.add_generic_rpc_handlers(
             [grpc.method_handlers_generic_handler(_REFLECTION_V1, {"ServerReflectionInfo": stable})]
         )
+
+    def stream_encoded(
+        self, service: str, method: str, behaviour: Any, request_class: type[Message]
+    ) -> None:
+        """Serves a server-streaming rpc whose responses are encoded already.
+
+        Called after the servicer was added, whose method it replaces.
+        """
+        handler = grpc.unary_stream_rpc_method_handler(
+            behaviour, request_deserializer=request_class.FromString, response_serializer=None
+        )
+        handlers = {method: handler}
+        # The stubs of the library lag behind it.
+        self.server.add_registered_method_handlers(service, handlers)  # type: ignore[attr-defined]
 
     async def start(self) -> int:
         """Listens, and returns the port.

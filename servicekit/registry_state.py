@@ -26,11 +26,17 @@ _KINDS: dict[type[Definition], str] = {
 }
 
 
+KINDS = tuple(_KINDS.values())
+
+
 class Key(NamedTuple):
     """What an event is about. `kind` is `model`, `bundle`, `machine_profile` or `pool`."""
 
     kind: str
     id: str
+
+    def __str__(self) -> str:
+        return f"{self.kind.replace('_', ' ')} {self.id}"
 
 
 def key_of(definition: Definition) -> Key:
@@ -66,13 +72,28 @@ class RegistryState:
 
     def __init__(self) -> None:
         self.revision = 0
+        # Revision of the commit that wrote each definition.
+        self.written: dict[Key, int] = {}
         self.models: dict[str, Model] = {}
         self.bundles: dict[str, Bundle] = {}
         self.machine_profiles: dict[str, MachineProfile] = {}
         self.pools: dict[str, Pool] = {}
 
     def get(self, key: Key) -> Definition | None:
-        return self._of_kind(key.kind).get(key.id)
+        return self.of_kind(key.kind).get(key.id)
+
+    def of_kind(self, kind: str) -> dict[str, Definition]:
+        """Definitions of one kind by id."""
+        held: dict[str, Definition] = getattr(self, f"{kind}s")
+        return held
+
+    def copy(self) -> "RegistryState":
+        """The same contents, to be moved on independently."""
+        twin = RegistryState()
+        twin.revision, twin.written = self.revision, dict(self.written)
+        for kind in KINDS:
+            setattr(twin, f"{kind}s", dict(self.of_kind(kind)))
+        return twin
 
     def apply(self, event: Event) -> None:
         """Moves on by one commit. Revisions may be skipped by a log that was compacted.
@@ -84,25 +105,31 @@ class RegistryState:
             raise ValueError(f"event {event.revision} is not newer than {self.revision}")
         key, definition = key_of_event(event), definition_of(event)
         if definition is None:
-            self._of_kind(key.kind).pop(key.id, None)
+            self.of_kind(key.kind).pop(key.id, None)
+            self.written.pop(key, None)
         else:
-            self._of_kind(key.kind)[key.id] = definition
+            self.of_kind(key.kind)[key.id] = definition
+            self.written[key] = event.revision
         self.revision = event.revision
 
     def replace(self, snapshot: Snapshot) -> None:
         """Becomes what the snapshot shows, whatever the revision was before."""
-        for kind in _KINDS.values():
+        self.written = {}
+        for kind in KINDS:
             found = getattr(snapshot, f"{kind}s")
             setattr(self, f"{kind}s", {key_of(definition).id: definition for definition in found})
+            self.written.update(
+                zip(map(key_of, found), getattr(snapshot, f"{kind}_revisions"), strict=False)
+            )
         self.revision = snapshot.revision
 
     def to_snapshot(self) -> Snapshot:
         snapshot = Snapshot(revision=self.revision)
-        for kind in _KINDS.values():
-            held = self._of_kind(kind)
-            getattr(snapshot, f"{kind}s").extend(held[name] for name in sorted(held))
+        for kind in KINDS:
+            held = self.of_kind(kind)
+            names = sorted(held)
+            getattr(snapshot, f"{kind}s").extend(held[name] for name in names)
+            getattr(snapshot, f"{kind}_revisions").extend(
+                self.written.get(Key(kind, name), 0) for name in names
+            )
         return snapshot
-
-    def _of_kind(self, kind: str) -> dict[str, Definition]:
-        held: dict[str, Definition] = getattr(self, f"{kind}s")
-        return held

@@ -70,6 +70,7 @@ class RegistryView:
         self._connected = False
         self._loaded = asyncio.Event()
         self._unsaved = asyncio.Event()
+        self._moved = asyncio.Event()
         self._callbacks: list[OnChange] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -89,6 +90,11 @@ class RegistryView:
         """Waits until there is a registry, from the config service or from disk."""
         await self._loaded.wait()
 
+    async def reached(self, revision: int) -> None:
+        """Waits until everything up to a revision has been seen."""
+        while self.revision < revision:
+            await self._moved.wait()
+
     @property
     def is_loaded(self) -> bool:
         return self._loaded.is_set()
@@ -102,6 +108,11 @@ class RegistryView:
     def revision(self) -> int:
         """Newest revision seen; 0 before the first."""
         return self._state.revision
+
+    @property
+    def state(self) -> RegistryState:
+        """All of it, to be read only."""
+        return self._state
 
     @property
     def models(self) -> Mapping[str, Model]:
@@ -181,6 +192,9 @@ class RegistryView:
                 self._replace(response.snapshot)
             case "event":
                 self._apply(response.event)
+            case "events":
+                for event in response.events.events:
+                    self._apply(event)
             case "compacted":
                 self._last_event = None
 
@@ -221,6 +235,8 @@ class RegistryView:
     def _changed(self, event: Event | None) -> None:
         self._loaded.set()
         self._unsaved.set()
+        self._moved.set()
+        self._moved = asyncio.Event()
         for callback in list(self._callbacks):
             try:
                 callback(event)

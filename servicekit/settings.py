@@ -11,11 +11,15 @@ Library modules take values; nothing but this module reads the environment.
 
 import dataclasses
 import os
+import re
 from collections.abc import Callable, Mapping
+from enum import EnumMeta
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 T = TypeVar("T")
+
+_CREDENTIALS = re.compile(r"://[^/@\s,]+@")
 
 
 class SettingsError(ValueError):
@@ -45,7 +49,7 @@ def from_environment(cls: type[T], environment: Mapping[str, str] | None = None)
                 raise SettingsError(f"{variable} must be set")
             continue
         try:
-            values[field.name] = _PARSERS[types[field.name]](text)
+            values[field.name] = _parser(types[field.name])(text)
         except ValueError as error:
             raise SettingsError(f"{variable}={text!r}: {error}") from None
     return cls(**values)
@@ -56,9 +60,14 @@ def describe(settings: Any) -> dict[str, Any]:
     return {
         field.metadata["variable"]: "***"
         if field.metadata["secret"]
-        else str(getattr(settings, field.name))
+        else without_credentials(str(getattr(settings, field.name)))
         for field in dataclasses.fields(settings)
     }
+
+
+def without_credentials(text: str) -> str:
+    """`nats://user:password@host` -> `nats://***@host`, for every URL in a text."""
+    return _CREDENTIALS.sub("://***@", text)
 
 
 def _boolean(text: str) -> bool:
@@ -70,6 +79,11 @@ def _boolean(text: str) -> bool:
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _parser(kind: Any) -> Callable[[str], Any]:
+    """Return what reads a setting of that type; an enum's own constructor names bad values."""
+    return kind if isinstance(kind, EnumMeta) else _PARSERS[kind]
 
 
 _PARSERS: dict[Any, Callable[[str], Any]] = {

@@ -5,6 +5,7 @@
     sie.reply.<gateway>.<token>                   core NATS, results and publish acks
     sie.cancel.<pool>.<profile>.<bundle>          core NATS, work that nobody waits for any more
     sie.worker.<worker>.status                    core NATS, heartbeats; the id encoded likewise
+    sie.gateway.<gateway>.status                  core NATS, heartbeats
     sie.worker.ping                               core NATS, asks for a heartbeat at once
     sie.adopt.<pool>.<profile>.<bundle>           core NATS, queue group: offers of models
 
@@ -22,6 +23,7 @@ DEAD_LETTERS_STREAM = "SIE_DEAD_LETTERS"
 # Object store of requests that are too large for a message.
 PAYLOADS_BUCKET = "SIE_PAYLOADS"
 WORKER_STATUS_WILDCARD = "sie.worker.*.status"
+GATEWAY_STATUS_WILDCARD = "sie.gateway.*.status"
 WORKER_PING = "sie.worker.ping"
 # The queue group that makes an adoption offer reach exactly one worker.
 ADOPTION_QUEUE_GROUP = "workers"
@@ -84,6 +86,10 @@ def work_consumer(lane: Lane, model_id: str, queue: Queue = Queue.INTERACTIVE) -
 
 def reply_prefix(gateway_id: str) -> str:
     return f"sie.reply.{gateway_id}"
+
+
+def gateway_status(gateway_id: str) -> str:
+    return f"sie.gateway.{gateway_id}.status"
 
 
 def worker_status(worker_id: str) -> str:

@@ -35,11 +35,12 @@ from worker.engines.sessions import available_cores
 from worker.heartbeat import Heartbeat
 from worker.hosting import ModelHost
 from worker.intake import Intake
+from worker.layout import LayoutSetting
 from worker.loader import Loader
 from worker.membership import Membership
 from worker.memory import HostMemory, default_budget
 from worker.placement import Limits, Residence
-from worker.sources import HubSettings, Locator
+from worker.sources import ClusterCache, HubSettings, Locator
 
 log = logging.getLogger("worker")
 
@@ -60,6 +61,8 @@ class Settings:
     bundle: str = setting("SIE_BUNDLE", "default")
     preload_models: tuple[str, ...] = setting("SIE_PRELOAD_MODELS", ())
     engine: str = setting("SIE_ENGINE", "auto")
+    # Whether texts share rows: auto, padded or packed.
+    layout: LayoutSetting = setting("SIE_LAYOUT", LayoutSetting.AUTO)
     cache_dir: Path = setting("SIE_CACHE_DIR", Path("~/.cache/sie").expanduser())
     # What all models together may take. 0: a share of what is available.
     memory_bytes: int = setting("SIE_MEMORY_BYTES", 0)
@@ -70,6 +73,8 @@ class Settings:
     hub_endpoint: str = setting("HF_ENDPOINT", "https://huggingface.co")
     hub_token: str = setting("HF_TOKEN", "", secret=True)
     hub_offline: bool = setting("HF_HUB_OFFLINE", False)
+    # A directory under gs:// or s3:// that workers share: asked before the hub. Empty: none.
+    cluster_cache: str = setting("SIE_CLUSTER_CACHE", "")
     state_dir: Path = setting("SIE_STATE_DIR", Path("~/.cache/sie/state").expanduser())
     # Where requests are that are too large for the broker: jetstream, s3://, gs:// or file://.
     payload_store: str = setting("SIE_PAYLOAD_STORE", JETSTREAM)
@@ -162,11 +167,13 @@ def _host(
     budget = settings.memory_bytes or default_budget(memory)
     metrics.memory_budget_bytes.set(budget)
     hub = HubSettings(settings.hub_endpoint.rstrip("/"), settings.hub_token, settings.hub_offline)
+    cluster_cache = ClusterCache(settings.cluster_cache) if settings.cluster_cache else None
+    locator = Locator(settings.cache_dir, hub, cluster_cache)
     return ModelHost(
         client,
         lane,
         settings.worker_id,
-        Loader(settings.cache_dir, Locator(settings.cache_dir, hub), memory, settings.engine),
+        Loader(settings.cache_dir, locator, memory, settings.engine, settings.layout),
         Device(available_cores()),
         Residence(
             Limits(budget, settings.min_residence_s),

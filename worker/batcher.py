@@ -1,4 +1,4 @@
-"""Which waiting texts are computed together: a pure function, no clock and no I/O.
+"""Which waiting texts are computed together: pure functions, no clock and no I/O.
 
     by length   ▂▂▃▃▃▄▅▅▅▆▇▇█
                     └──┬──┘ grows from the one that waited longest towards whichever
@@ -6,30 +6,22 @@
 
 The oldest is always in the batch, so that nothing starves. A neighbour joins while the
 padding that it brings costs less than a run of its own: on a CPU that means near-equal
-lengths and small batches, on a GPU large ones.
+lengths and small batches, on a GPU large ones. Where texts share rows, `bin_packing` chooses.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
-
-class Sized(Protocol):
-    """What the batcher looks at."""
-
-    @property
-    def tokens(self) -> int:
-        """Length in tokens, at least 1."""
-
-    @property
-    def arrived(self) -> float:
-        """When it came, in seconds; only compared."""
-
+from worker.bin_packing import fill_rows, plan_rows
+from worker.sized import Order, Sized, by_arrival
 
 T = TypeVar("T", bound=Sized)
-Order = Callable[[T], tuple[float, ...]]
+
+# What a batch computes for each token that it was given, at most.
+_PADDED = 1.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,28 +33,53 @@ class BatchLimits:
         max_rows: rows.
         run_cost_tokens: tokens that could be computed in the time that a run costs
             beside its tokens. Padding is accepted while the runs it saves cost more.
+        row_tokens: width of the rows that texts share, unless they are longer; 0 where each has
+            its own.
+        full_tokens: so many make a run beside another worth its own cost; fewer wait for more.
+        patience_s: how long they wait for that, at most, in seconds.
 
     """
 
     max_tokens: int
     max_rows: int
     run_cost_tokens: int
+    row_tokens: int = 0
+    full_tokens: int = 0
+    patience_s: float = 0.0
+
+    def shared(self, waiting_tokens: int, streams: int) -> BatchLimits:
+        """Return the limits of one of several streams, so that none takes the others' work.
+
+        A batch is as large as an even share of what waits, padding included, and at least full.
+        """
+        if streams == 1:
+            return self
+        share = int(waiting_tokens / streams * _PADDED)
+        least = max(share, self.full_tokens, self.row_tokens)
+        return replace(self, max_tokens=min(self.max_tokens, least))
 
 
-def select(waiting: Sequence[T], limits: BatchLimits, order: Order[T] | None = None) -> list[T]:
+def select(waiting: Sequence[T], limits: BatchLimits, order: Order[T] = by_arrival) -> list[T]:
     """Choose the next batch.
 
     Args:
         waiting: at least one text, in any order.
         limits: bounds of the batch.
-        order: whose turn it is, least first; by arrival if not given.
+        order: whose turn it is, least first.
 
     Returns:
-        Texts from `waiting`, shortest first, the oldest among them.
+        Texts from `waiting`, the oldest among them.
 
     """
+    oldest = min(waiting, key=order)
+    if limits.row_tokens:
+        # Those longer than a row have one each, in groups of their own.
+        shares = oldest.tokens <= limits.row_tokens
+        waiting = [each for each in waiting if (each.tokens <= limits.row_tokens) == shares]
+        if shares:
+            return fill_rows(waiting, limits.row_tokens, limits.max_tokens, order)
     by_length = sorted(waiting, key=lambda text: text.tokens)
-    start = by_length.index(min(waiting, key=order or _by_arrival))
+    start = by_length.index(oldest)
     end = start + 1
     while (grown := _grow(by_length, start, end)) != (start, end):
         if not _worthwhile(by_length, (start, end), grown, limits):
@@ -71,8 +88,11 @@ def select(waiting: Sequence[T], limits: BatchLimits, order: Order[T] | None = N
     return by_length[start:end]
 
 
-def _by_arrival(text: Sized) -> tuple[float, ...]:
-    return (text.arrived,)
+def places(lengths: Sequence[int], limits: BatchLimits) -> int:
+    """Return how many tokens a batch of texts computes, padding included."""
+    if limits.row_tokens:
+        return plan_rows(lengths, limits.row_tokens).places
+    return len(lengths) * max(lengths)
 
 
 def _grow(by_length: Sequence[Sized], start: int, end: int) -> tuple[int, int]:

@@ -6,13 +6,14 @@ from collections.abc import Collection
 from typing import NamedTuple
 
 from servicekit.errors import SieError, invalid
+from servicekit.profiles import resolve
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.inference.v1.inference_service_pb2 import EncodeParams
 from sie.inference.v1.tensor_pb2 import DataType, OutputType
 from sie.registry.v1.model_pb2 import Model, Profile
 from worker.heads import Output
 from worker.loading import LoadedModel
-from worker.prompts import document_prompt, profile_of, query_prompt
+from worker.prompts import document_prompt, query_prompt
 
 _ANSWERS = {
     "dense": (Output.DENSE,),
@@ -60,7 +61,7 @@ def settings_of(params: EncodeParams, model: Model, loaded: LoadedModel) -> Enco
         SieError: the request asks for what the model does not give.
 
     """
-    profile = profile_of(params.profile, model)
+    profile = resolve(model, params.profile)
     outputs = _outputs(params, profile, model, loaded)
     if params.output_dtype not in _SPARSE_TYPES and outputs & _SPARSE:
         raise invalid("params.output_dtype", "sparse vectors are float32 or float16")

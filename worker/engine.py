@@ -14,6 +14,10 @@ class EngineError(Exception):
     """An engine could not be opened, or a run failed inside it."""
 
 
+class NoEngineError(EngineError):
+    """No engine that can run here is what was asked for."""
+
+
 class OutOfMemoryError(EngineError):
     """A run needed more memory than the device has left; a smaller batch may do."""
 

@@ -17,7 +17,7 @@ from enum import StrEnum
 from servicekit.errors import SieError
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from worker.config import CheckpointError
-from worker.engine import is_out_of_memory
+from worker.engine import NoEngineError, is_out_of_memory
 
 
 class ErrorClass(StrEnum):
@@ -52,6 +52,8 @@ def class_of(error: BaseException) -> ErrorClass:
         # Every reader of checkpoints says so in these words.
         unsupported = "not supported" in error.problem or "unsupported" in error.problem
         return ErrorClass.UNSUPPORTED if unsupported else ErrorClass.CHECKPOINT
+    if isinstance(error, NoEngineError):
+        return ErrorClass.UNSUPPORTED
     return ErrorClass.OOM if is_out_of_memory(error) else ErrorClass.UNKNOWN
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -30,6 +31,8 @@ class Precision(StrEnum):
     FLOAT32 = "float32"
     FLOAT16 = "float16"
     BFLOAT16 = "bfloat16"
+    INT8 = "int8"
+    """Products of linear layers in int8, the rest in float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,13 @@ class GraphForm:
     dialect: Dialect = Dialect.FUSED
     layout: Layout = Layout.PADDED
     precision: Precision = Precision.FLOAT32
+
+    @classmethod
+    def of(cls, values: Mapping[str, str]) -> GraphForm:
+        """Read what `dataclasses.asdict` made; raises ValueError or KeyError."""
+        return cls(
+            Dialect(values["dialect"]), Layout(values["layout"]), Precision(values["precision"])
+        )
 
     def __str__(self) -> str:
         return f"{self.dialect}-{self.layout}-{self.precision}"

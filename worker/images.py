@@ -10,15 +10,13 @@ import io
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from worker.image_error import ImageError
+
 FORMATS = ("PNG", "JPEG", "WEBP")
 """What is decoded. Pillow reads dozens more, each a decoder that strangers could attack."""
 
 MAX_PIXELS = 50_000_000
 """The most pixels that are decoded unless said otherwise: 150 MB as RGB."""
-
-
-class ImageError(ValueError):
-    """The bytes are no image that can be used; the message tells the sender why."""
 
 
 def decode(content: bytes, *, max_pixels: int = MAX_PIXELS) -> Image.Image:

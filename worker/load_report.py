@@ -17,7 +17,11 @@ def record_load(model_id: str, loaded: LoadedModel) -> None:
     fields: dict[str, object] = {"model": model_id, "engine": loaded.engine.name}
     fields |= {f"{name}_s": round(seconds, 3) for name, seconds in loaded.seconds.items()}
     if loaded.choice is not None:
+        fields["graph"] = str(loaded.choice.form)
         fields["chosen"] = loaded.choice.reason
+    if loaded.layout is not None:
+        fields["row_tokens"] = loaded.layout.row_tokens
+        fields["layout"] = loaded.layout.reason
     log.info("model loaded", extra={"fields": fields | _cost(model_id, loaded)})
 
 

@@ -15,8 +15,9 @@ from sie.inference.v1.model_service_pb2 import InputType
 from sie.registry.v1.model_pb2 import Model
 from worker.checkpoint import Checkpoint
 from worker.encode_settings import output_for
-from worker.engines.choose import AUTO
+from worker.engines.catalog import AUTO
 from worker.failures import ErrorClass, LoadError
+from worker.layout import LayoutSetting
 from worker.loading import LoadedModel, load
 from worker.memory import Memory, release_unused
 from worker.overrides import overrides_of
@@ -50,13 +51,20 @@ class Loader:
         locator: finds or fetches their files.
         memory: where they are loaded to.
         engine: the engine of every model, or `auto`.
+        layout: who decides whether texts share rows.
 
     """
 
     def __init__(
-        self, cache_dir: Path, locator: Locator, memory: Memory, engine: str = AUTO
+        self,
+        cache_dir: Path,
+        locator: Locator,
+        memory: Memory,
+        engine: str = AUTO,
+        layout: LayoutSetting = LayoutSetting.AUTO,
     ) -> None:
         self._engine = engine
+        self._layout = layout
         self._cache_dir = cache_dir
         self._locator = locator
         self._memory = memory
@@ -95,7 +103,11 @@ class Loader:
         before = self._memory.used_bytes()
         try:
             loaded = load(
-                directory, self._cache_dir, engine=self._engine, overrides=overrides_of(model)
+                directory,
+                self._cache_dir,
+                engine=self._engine,
+                layout=self._layout,
+                overrides=overrides_of(model),
             )
             check_abilities(model, loaded)
         finally:

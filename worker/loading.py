@@ -17,15 +17,15 @@ from worker.engines.catalog import REFERENCE
 from worker.engines.choose import Choice
 from worker.heads import Output
 from worker.late_interaction import open_tokenizer
-from worker.opening import EngineOpener
+from worker.layout import LayoutChoice, LayoutSetting, with_rows
+from worker.opening import EngineOpener, EngineSettings
 from worker.overrides import Overrides, overridden
 from worker.packing import pack_images, pack_texts
-from worker.preprocessor import ImagePreprocessor
 from worker.probe import DEFAULT_LIMITS, CostModel, limits_of
 from worker.relevance import Relevance, relevance_of
 from worker.special_tokens import special_tokens
 from worker.tokenizer import Tokenizer
-from worker.vision import GRAPH, Vision, has_vision
+from worker.vision import Vision, has_vision
 
 # Short and long rows, so that padding and the masks are exercised too.
 _CANARY_TEXTS = ("canary", "The canary sang in the mine, and so the miners went on working.")
@@ -68,6 +68,7 @@ class LoadedModel:
         relevance: how a pair's logits become a score, for a model that has such.
         choice: why this engine runs it.
         cost: of a run of the engine, where it was measured.
+        layout: how its batches are shaped and why, where its texts could share rows.
 
     """
 
@@ -84,11 +85,13 @@ class LoadedModel:
     relevance: Relevance | None = None
     choice: Choice | None = None
     cost: CostModel | None = None
+    layout: LayoutChoice | None = None
 
     @property
     def limits(self) -> BatchLimits:
         """How batches are shaped for the engine."""
-        return DEFAULT_LIMITS if self.cost is None else limits_of(self.cost)
+        limits = DEFAULT_LIMITS if self.cost is None else limits_of(self.cost)
+        return limits if self.layout is None else with_rows(limits, self.layout.row_tokens)
 
     @property
     def verbs(self) -> frozenset[str]:
@@ -102,7 +105,8 @@ def load(
     *,
     cores: int | None = None,
     engine: str = REFERENCE.name,
-    overrides: Overrides | None = None,
+    layout: LayoutSetting = LayoutSetting.AUTO,
+    overrides: Overrides = Overrides(),  # noqa: B008 - immutable
 ) -> LoadedModel:
     """Open a checkpoint, compile it unless the cache holds it, and run a canary through it.
 
@@ -110,8 +114,9 @@ def load(
         directory: a sentence-transformers or transformers checkpoint.
         cache_dir: where compiled graphs are kept; created if need be, shared by processes.
         cores: how many cores the engine uses; all that this process may run on by default.
-        overrides: what the registry says instead of the checkpoint.
         engine: an engine's name, or `auto` for the fastest of those at hand.
+        layout: who decides whether texts share rows.
+        overrides: what the registry says instead of the checkpoint.
 
     Raises:
         CheckpointError: the checkpoint is incomplete, corrupt or not supported.
@@ -122,16 +127,17 @@ def load(
     """
     seconds: dict[str, float] = {}
     with _timed(seconds, "read"):
-        checkpoint = overridden(Checkpoint.open(directory), overrides or Overrides())
+        checkpoint = overridden(Checkpoint.open(directory), overrides)
         tokenizer = open_tokenizer(checkpoint)
-        opener = EngineOpener(checkpoint, cache_dir, engine, cores)
+        settings = EngineSettings(engine, overrides.precision, layout, cores)
+        opener = EngineOpener(checkpoint, cache_dir, settings)
     with _timed(seconds, "choose"):
         profile = opener.profile()
     with _timed(seconds, "compile"):
-        compiled = opener.compiled(profile.choice.engine)
+        compiled = opener.compiled(profile.choice)
     with _timed(seconds, "session"):
-        opened = opener.open(profile.choice.engine)
-        vision = _vision(checkpoint, compiled, opener, profile.choice.engine)
+        opened = opener.open(profile)
+        vision = _vision(checkpoint, compiled, opener, profile.choice)
     with _timed(seconds, "warm_up"):
         shapes = check_canary(tokenizer, opened, checkpoint.outputs)
         if vision is not None:
@@ -151,6 +157,7 @@ def load(
         relevance=relevance_of(checkpoint, shapes.get(Output.LOGITS, (0,))[-1]),
         choice=profile.choice,
         cost=profile.cost,
+        layout=profile.layout,
     )
 
 
@@ -202,14 +209,17 @@ def _sizes(checkpoint: Checkpoint, shapes: Mapping[Output, tuple[int, ...]]) -> 
 
 
 def _vision(
-    checkpoint: Checkpoint, compiled: Path, opener: EngineOpener, engine: str
+    checkpoint: Checkpoint, compiled: Path, opener: EngineOpener, choice: Choice
 ) -> Vision | None:
     if not has_vision(compiled):
         return None
+    # Imported by those who use it: it imports Pillow.
+    from worker.preprocessor import ImagePreprocessor  # noqa: PLC0415
+
     preprocessor = ImagePreprocessor.open(checkpoint.directory)
     # Where it is left out, the size is that of most towers; it is only counted with.
     patch_size = checkpoint.config.below("vision_config").positive("patch_size") or 16
-    return Vision(preprocessor, opener.open(engine, GRAPH), patch_size)
+    return Vision(preprocessor, opener.open_vision(choice), patch_size)
 
 
 @contextmanager

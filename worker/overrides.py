@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from servicekit.defaults import DEFAULT_PROFILE
+from servicekit.profiles import conflict, resolve
 from sie.registry.v1 import model_pb2
-from sie.registry.v1.model_pb2 import Model, Profile
+from sie.registry.v1.model_pb2 import Model
 from worker.checkpoint import Checkpoint
 from worker.failures import ErrorClass, LoadError
+from worker.graph_form import Precision
 from worker.heads import DenseHead, Pooling
 
 _POOLINGS = {
@@ -20,7 +21,12 @@ _POOLINGS = {
     model_pb2.POOLING_CLS: Pooling.CLS,
     model_pb2.POOLING_LAST_TOKEN: Pooling.LAST_TOKEN,
 }
-_SHARED = ("pooling", "normalize", "max_batch_tokens")
+_PRECISIONS = {
+    model_pb2.PRECISION_FLOAT32: Precision.FLOAT32,
+    model_pb2.PRECISION_FLOAT16: Precision.FLOAT16,
+    model_pb2.PRECISION_BFLOAT16: Precision.BFLOAT16,
+    model_pb2.PRECISION_INT8: Precision.INT8,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +39,7 @@ class Overrides:
         pooling: how token vectors become one; None for the checkpoint's.
         normalize: whether vectors are scaled to length 1; None for the checkpoint's.
         max_batch_tokens: most tokens in a batch; 0 for the worker's own bound.
+        precision: what the engine computes in; None for what is measured as best.
 
     """
 
@@ -40,6 +47,7 @@ class Overrides:
     pooling: Pooling | None = None
     normalize: bool | None = None
     max_batch_tokens: int = 0
+    precision: Precision | None = None
 
 
 def overrides_of(model: Model) -> Overrides:
@@ -49,20 +57,18 @@ def overrides_of(model: Model) -> Overrides:
         LoadError: its profiles contradict each other.
 
     """
-    default = model.profiles.get(DEFAULT_PROFILE, Profile())
-    for name, profile in model.profiles.items():
-        for field in _SHARED:
-            value = getattr(profile, field)
-            is_set = profile.HasField(field) if field == "normalize" else bool(value)
-            if is_set and not _same(default, profile, field):
-                raise _unsupported(
-                    f"profile '{name}' has a {field} of its own, and all profiles share one graph"
-                )
+    if (found := conflict(model)) is not None:
+        raise _unsupported(
+            f"profile '{found.profile}' has a {found.field} of its own, and all profiles share "
+            "one graph"
+        )
+    default = resolve(model)
     return Overrides(
         max_length=model.max_sequence_length,
         pooling=_POOLINGS.get(default.pooling),
         normalize=default.normalize if default.HasField("normalize") else None,
         max_batch_tokens=default.max_batch_tokens,
+        precision=_PRECISIONS.get(default.precision),
     )
 
 
@@ -102,12 +108,6 @@ def _max_length(checkpoint: Checkpoint, wanted: int) -> int:
             f"the registry says max_sequence_length {wanted}, the checkpoint has {places} positions"
         )
     return wanted
-
-
-def _same(default: Profile, profile: Profile, field: str) -> bool:
-    return bool(getattr(default, field) == getattr(profile, field)) and (
-        field != "normalize" or default.HasField(field)
-    )
 
 
 def _unsupported(problem: str) -> LoadError:

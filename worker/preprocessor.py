@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from worker.config import CheckpointError, Config
-from worker.images import MAX_PIXELS, ImageError, decode
+from worker.image_error import ImageError
+from worker.images import MAX_PIXELS, decode
 
 _BICUBIC = 3
 _CHANNELS = 3

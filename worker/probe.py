@@ -40,6 +40,10 @@ _LONGEST_RUN_S = 0.25
 _RUN_COST_TOKENS = (1, 1024)
 _ROWS = (16, 512)
 _TOKENS_PER_ROW = 8
+# A run beside another holds so many times the tokens that its own cost is worth, and texts wait
+# for such a run as long as that cost of so many runs.
+_FULL = 8
+_LONGEST_PATIENCE_S = 0.02
 
 
 class Sample(NamedTuple):
@@ -97,6 +101,8 @@ def limits_of(cost: CostModel) -> BatchLimits:
         max_tokens=max_tokens,
         max_rows=_clamped(max_tokens / _TOKENS_PER_ROW, _ROWS),
         run_cost_tokens=_clamped(worth, _RUN_COST_TOKENS),
+        full_tokens=min(max_tokens, _FULL * _clamped(worth, _RUN_COST_TOKENS)),
+        patience_s=min(_FULL * cost.run, _LONGEST_PATIENCE_S),
     )
 
 

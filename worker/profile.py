@@ -1,6 +1,7 @@
 """What was measured about a model on this machine, kept so that a warm start measures nothing.
 
-<root>/profiles/<key>.json      the engine that was chosen and why, and what a run of it costs
+<root>/profiles/<key>.json      the engine that was chosen and why, what a run of it costs, and
+                                how its batches are shaped
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from pathlib import Path
 
 from worker.content import digest_of, write_atomically
 from worker.engines.choose import Choice
+from worker.graph_form import GraphForm
+from worker.layout import LayoutChoice
 from worker.probe import CostModel
 
 
@@ -21,11 +24,13 @@ class EngineProfile:
     Attributes:
         choice: the engine, and why it.
         cost: of its runs; None where that could not be measured.
+        layout: how its batches are shaped; None for a graph that takes one text a row.
 
     """
 
     choice: Choice
     cost: CostModel | None
+    layout: LayoutChoice | None = None
 
 
 class ProfileStore:
@@ -38,8 +43,12 @@ class ProfileStore:
         """Return what was kept, or None where there is nothing, or nothing readable."""
         try:
             kept = json.loads(self._path(parts).read_bytes())
-            cost = kept["cost"] and CostModel(**kept["cost"])
-            return EngineProfile(Choice(**kept["choice"]), cost)
+            choice = kept["choice"]
+            return EngineProfile(
+                Choice(choice["engine"], GraphForm.of(choice["form"]), choice["reason"]),
+                kept["cost"] and CostModel(**kept["cost"]),
+                kept["layout"] and LayoutChoice(**kept["layout"]),
+            )
         except (OSError, ValueError, TypeError, KeyError):
             return None
 

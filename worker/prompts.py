@@ -1,23 +1,9 @@
-"""Profiles, and what they and the checkpoint say about texts."""
+"""What a profile and the checkpoint say about the text before a query or a document."""
 
 from __future__ import annotations
 
-from servicekit.defaults import DEFAULT_PROFILE
-from sie.registry.v1.model_pb2 import Model, Profile
+from sie.registry.v1.model_pb2 import Profile
 from worker.loading import LoadedModel
-
-
-def profile_of(name: str, model: Model) -> Profile:
-    """Return a profile over the one that it extends; an unknown one says nothing."""
-    profiles = model.profiles
-    named = name or DEFAULT_PROFILE
-    asked = profiles[named] if named in profiles else Profile()
-    if not asked.extends:
-        return asked
-    merged = Profile()
-    merged.CopyFrom(profiles[asked.extends])
-    merged.MergeFrom(asked)
-    return merged
 
 
 def query_prompt(profile: Profile, loaded: LoadedModel) -> str:

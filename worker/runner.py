@@ -4,8 +4,10 @@
                                                                               (event loop)
 
 A stream that has work waits for its turn on the device, which other models use too, and then
-takes the best batch of what waits at that moment. Nothing waits for a batch to fill: under
-load batches fill by themselves, and a lone input goes at once.
+takes the best batch of what waits at that moment. A lone input goes at once. Beside a run in
+flight the next waits for a full batch, or until patience ends: the cores are busy meanwhile, and
+a run of few tokens spends its time reading weights. On two cores, texts of 22 tokens from 32
+clients otherwise made batches of three.
 
 A batch that fails for want of memory is run again after others have given theirs back; one
 that fails again, or for another reason, is halved until the bad input is alone.
@@ -118,6 +120,7 @@ class Runner:
         self._loop = asyncio.get_running_loop()
         self._changed = threading.Condition()
         self._waiting: WaitingQueue[Waiting] = WaitingQueue()
+        self._claimed = 0
         self._closed = False
         self._running_since: dict[int, float] = {}
         self._last_success = time.perf_counter()
@@ -134,13 +137,11 @@ class Runner:
 
     @property
     def waiting_tokens(self) -> int:
-        with self._changed:
-            return self._waiting.tokens
+        return self._waiting.tokens
 
     @property
     def waiting_interactive_tokens(self) -> int:
-        with self._changed:
-            return self._waiting.interactive_tokens
+        return self._waiting.interactive_tokens
 
     @property
     def last_success(self) -> float:
@@ -174,25 +175,44 @@ class Runner:
         self._engine.close()
 
     def _stream(self) -> None:
-        while self._has_work():
+        while self._claim():
             with self._share.turn() as turn:
                 inputs = self._take()
                 if inputs:
                     self._run(inputs)
                 turn.cost = sum(each.tokens for each in inputs)
+            with self._changed:
+                self._claimed -= 1
+                self._changed.notify_all()
 
-    def _has_work(self) -> bool:
-        """Wait until something waits; False means the end."""
+    def _claim(self) -> bool:
+        """Wait until there is work for one more run; False means the end."""
         with self._changed:
-            while not self._waiting and not self._closed:
-                self._changed.wait()
-            return bool(self._waiting)
+            while (left := self._seconds_until_worthwhile()) != 0:
+                if self._closed and not self._waiting:
+                    return False
+                self._changed.wait(left)
+            self._claimed += 1
+            return True
+
+    def _seconds_until_worthwhile(self) -> float | None:
+        """Return how long what waits should wait for more; None while nothing waits."""
+        if not self._waiting:
+            return None
+        full = self._waiting.tokens >= self._limits.full_tokens
+        if full or not self._claimed or self._closed:
+            return 0
+        oldest = self._waiting.oldest
+        return max(0.0, oldest + self._limits.patience_s - time.perf_counter())
 
     def _take(self) -> list[Waiting]:
         """Take the next batch; an empty one where another stream was faster."""
         with self._changed:
             self._drop_expired()
-            return self._waiting.take(self._limits) if self._waiting else []
+            if not self._waiting:
+                return []
+            limits = self._limits.shared(self._waiting.tokens, self._engine.streams)
+            return self._waiting.take(limits)
 
     def _drop_expired(self) -> None:
         now = time.time()

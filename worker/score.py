@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 from servicekit.errors import SieError, invalid, proto_of
+from servicekit.profiles import resolve
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.inference.v1.inference_service_pb2 import ScoreRequest, ScoreResponse, Truncate
 from sie.inference.v1.result_pb2 import ScoreEntry, ScoreKind
@@ -14,7 +15,6 @@ from worker.answers import Answers
 from worker.delivery import Delivery
 from worker.heads import Output
 from worker.loading import LoadedModel
-from worker.prompts import profile_of
 from worker.vision import size_of
 
 
@@ -52,7 +52,7 @@ class ScoreJob:
         self._loaded = loaded
         self._request: ScoreRequest = delivery.item.score
         self._items = self._request.items
-        self._profile = profile_of(self._request.profile, model)
+        self._profile = resolve(model, self._request.profile)
         self._truncate = self._request.truncate or self._profile.truncate
         self._answers = Answers(delivery, "score", len(self._items))
 

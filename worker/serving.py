@@ -27,7 +27,7 @@ from servicekit.subjects import Lane, Queue
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.registry.v1.model_pb2 import Model
 from sie.work.v1.work_item_pb2 import WorkItem
-from worker.batcher import BatchLimits
+from worker.batcher import BatchLimits, places
 from worker.delivery import Delivery, terminate
 from worker.device import Share
 from worker.engine import Batch, Engine, OutOfMemoryError
@@ -363,7 +363,7 @@ class ServedModel:
             return
         rows = len(computed.inputs)
         tokens = sum(each.tokens for each in computed.inputs)
-        padded = rows * max(each.tokens for each in computed.inputs)
+        padded = places([each.tokens for each in computed.inputs], self._limits)
         self._metrics.batch_tokens.inc(tokens)
         self._metrics.batch_tokens_padded.inc(padded)
         self._metrics.batch_rows.observe(rows)
@@ -425,5 +425,6 @@ def _place(message: Msg) -> tuple[str, int]:
 
 
 def _limits(model: Model, loaded: LoadedModel) -> BatchLimits:
-    max_tokens = overrides_of(model).max_batch_tokens or loaded.limits.max_tokens
-    return replace(loaded.limits, max_tokens=max_tokens)
+    limits = loaded.limits
+    max_tokens = overrides_of(model).max_batch_tokens or limits.max_tokens
+    return replace(limits, max_tokens=max_tokens, row_tokens=min(limits.row_tokens, max_tokens))

@@ -1,6 +1,6 @@
 """Holds a compiled checkpoint to the outputs of its original implementation.
 
-    inputs.json       texts, pairs, queries and documents, or images
+    inputs.json       texts, pairs, queries and documents, texts and labels, or images
     reference.npz     input_ids and attention_mask, and an array for each output
 
 Texts are tokenised anew, so that the tokenizer is held to the reference as well. What stands in
@@ -19,11 +19,14 @@ from numpy.typing import NDArray
 
 from worker.checkpoint import Checkpoint
 from worker.compiler import compile_checkpoint
-from worker.config import CheckpointError, Config
+from worker.config import Config
 from worker.engine import Batch, ImageBatch, TokenBatch
-from worker.engines.catalog import EngineKind
-from worker.heads import DenseHead, MultivectorHead, Output, SpanHead
+from worker.engines.catalog import Candidate, EngineKind, candidates
+from worker.extraction.gliner_prompt import GlinerTokenizer
+from worker.graph_form import Precision
+from worker.heads import DenseHead, MultivectorHead, Output
 from worker.late_interaction import open_tokenizer
+from worker.packing import pack_texts
 from worker.tokenizer import TokenizedText
 from worker.vision import GRAPH
 
@@ -34,8 +37,13 @@ HIDDEN_STATES = "last_hidden_state"
 _UNIT = 1e-5
 _VALUES = 1e-4
 _SPLADE = 2e-4
-# Of an engine that does not compute in float32.
-_COSINE = 0.999
+# Of engines that do not compute in float32 throughout.
+_COSINES = {
+    Precision.FLOAT32: 0.999,
+    Precision.FLOAT16: 0.999,
+    Precision.BFLOAT16: 0.999,
+    Precision.INT8: 0.98,
+}
 
 # What the reference may call an output, the likeliest first.
 _NAMES: dict[str, tuple[str, ...]] = {
@@ -45,13 +53,17 @@ _NAMES: dict[str, tuple[str, ...]] = {
     Output.MULTIVECTOR: ("colbert", "multivector"),
     Output.LOGITS: ("yes_no_logits", "logits"),
     Output.TOKEN_LOGITS: ("logits",),
+    Output.SPAN_LOGITS: ("span_logits",),
     HIDDEN_STATES: (HIDDEN_STATES,),
 }
 _INPUTS = {
-    *("input_ids", "attention_mask", "pixel_values"),
+    *("input_ids", "attention_mask", "pixel_values", "words_mask", "num_words"),
     *(f"{kind}_{name}" for kind in ("query", "doc") for name in ("input_ids", "attention_mask")),
 }
-_PER_TOKEN = {Output.TOKEN_WEIGHTS, Output.MULTIVECTOR, Output.TOKEN_LOGITS, HIDDEN_STATES}
+_PER_TOKEN = {
+    *(Output.TOKEN_WEIGHTS, Output.MULTIVECTOR, Output.TOKEN_LOGITS, Output.SPAN_LOGITS),
+    HIDDEN_STATES,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +118,8 @@ class _Case:
         graph: the file of the graph that takes it.
         batch: what the engine computes.
         arrays: names in the reference by output.
-        keep: (rows, tokens) bool, the tokens that count; None for outputs of whole rows.
+        keep: (rows, tokens) bool, the tokens that count, or (rows, words, widths), the spans;
+            None for outputs of whole rows.
 
     """
 
@@ -133,36 +146,34 @@ def verify(
 
     """
     checkpoint = Checkpoint.open(directory)
-    if any(isinstance(head, SpanHead) for head in checkpoint.heads):
-        raise CheckpointError(directory, "scores spans against labels, which is not compared yet")
     inputs = Config.read(directory / "inputs.json").values
     arrays = dict(np.load(reference))
     cases, comparisons = _cases(checkpoint, inputs, arrays)
-    for kind in kinds:
-        compiled = _compiled(checkpoint, kind, work)
-        comparisons += _run(checkpoint, kind, compiled, cases, arrays)
+    for candidate in candidates(kinds):
+        compiled = _compiled(checkpoint, candidate, work)
+        comparisons += _run(checkpoint, candidate, compiled, cases, arrays)
     used = {each.array for each in comparisons}
     left = tuple(sorted(name for name in arrays if name not in used | _INPUTS))
     return Verification(tuple(comparisons), left)
 
 
-def _compiled(checkpoint: Checkpoint, kind: EngineKind, work: Path) -> Path:
-    directory = work / str(kind.form)
+def _compiled(checkpoint: Checkpoint, candidate: Candidate, work: Path) -> Path:
+    directory = work / str(candidate.form)
     if not directory.exists():
         directory.mkdir()
-        compile_checkpoint(checkpoint, directory, hidden_states=True, form=kind.form)
+        compile_checkpoint(checkpoint, directory, hidden_states=True, form=candidate.form)
     return directory
 
 
 def _run(
     checkpoint: Checkpoint,
-    kind: EngineKind,
+    candidate: Candidate,
     compiled: Path,
     cases: Sequence[_Case],
     arrays: Arrays,
 ) -> Iterator[Comparison]:
     for case in cases:
-        engine = kind.open(compiled / case.graph, None, checkpoint.max_length)
+        engine = candidate.kind.open(compiled / case.graph, None, checkpoint.max_length)
         try:
             answers = engine.run(case.batch)
         finally:
@@ -170,7 +181,7 @@ def _run(
         for output, array in case.arrays.items():
             if output in answers or output in checkpoint.outputs:
                 ours, theirs = _aligned(output, answers[output], _read(arrays, array), case)
-                yield _compare(checkpoint, kind, output, array, ours, theirs)
+                yield _compare(checkpoint, candidate, output, array, ours, theirs)
 
 
 def _read(arrays: Arrays, name: str) -> NDArray[Any]:
@@ -193,7 +204,7 @@ def _aligned(
 
 def _compare(
     checkpoint: Checkpoint,
-    kind: EngineKind,
+    candidate: Candidate,
     output: str,
     array: str,
     ours: NDArray[Any],
@@ -201,10 +212,10 @@ def _compare(
 ) -> Comparison:
     # A difference of NaN is no difference within any tolerance.
     difference = float(np.abs(ours.astype(np.float64) - theirs).max(initial=0.0))
-    tolerance = _tolerance(checkpoint, output) if kind.exact else _COSINE
-    return Comparison(
-        kind.name, output, array, difference, _lowest_cosine(ours, theirs), tolerance, kind.exact
-    )
+    exact = candidate.kind.exact
+    tolerance = _tolerance(checkpoint, output) if exact else _COSINES[candidate.kind.precision]
+    cosine = _lowest_cosine(ours, theirs)
+    return Comparison(str(candidate), output, array, difference, cosine, tolerance, exact)
 
 
 def _lowest_cosine(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
@@ -232,6 +243,8 @@ def _cases(
 ) -> tuple[list[_Case], list[Comparison]]:
     """Tokenise the inputs; return what is to run, and how the token ids compare."""
     tokenizer = open_tokenizer(checkpoint)
+    if isinstance(tokenizer, GlinerTokenizer):
+        return _span_cases(tokenizer, inputs, arrays)
     pairs = [(query, document) for query, document in inputs.get("pairs", ())]
     kinds: list[tuple[str, Callable[[], list[TokenizedText]], dict[str, str]]] = [
         ("texts", lambda: tokenizer.encode(inputs["texts"]), _arrays(checkpoint, arrays)),
@@ -257,6 +270,21 @@ def _cases(
     if "pixel_values" in arrays:
         cases.append(_images_case(checkpoint, arrays))
     return cases, comparisons
+
+
+def _span_cases(
+    tokenizer: GlinerTokenizer, inputs: Mapping[str, Any], arrays: Arrays
+) -> tuple[list[_Case], list[Comparison]]:
+    """Read texts that have words beside the labels, each as far as one input goes."""
+    read = tokenizer.windows(inputs["texts"], inputs["labels"])
+    first = [windows[0] for windows in read if windows]
+    texts = [window.tokens for window in first]
+    starts = np.arange(max(len(window.offsets) for window in first))[:, None]
+    ends = starts + np.arange(arrays["span_logits"].shape[2])
+    keep = np.stack([ends < len(window.offsets) for window in first])
+    batch = pack_texts(texts)
+    case = _Case("model.onnx", batch, {Output.SPAN_LOGITS: "span_logits"}, keep)
+    return [case], list(_token_ids("texts", texts, arrays))
 
 
 def _arrays(checkpoint: Checkpoint, arrays: Arrays) -> dict[str, str]:

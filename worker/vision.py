@@ -4,21 +4,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from servicekit.errors import invalid
 from sie.inference.v1.item_pb2 import Item
 from worker.engine import Engine
-from worker.images import ImageError
+from worker.image_error import ImageError
 from worker.packing import PreparedImage
-from worker.preprocessor import ImagePreprocessor
 
 GRAPH = "vision.onnx"
 """The graph of the image tower, beside that of texts in a cache entry."""
 
 # Decoding takes milliseconds, which the event loop does not have.
 _CHARACTERS_PER_IMAGE = 100_000
+
+
+class Preprocessor(Protocol):
+    """Image files to what the model sees of them; `worker.preprocessor` has the one there is."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+
+    def pixel_values(self, content: bytes) -> NDArray[np.float32]:
+        """Return (3, height, width); raise ImageError if the bytes are no image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +44,7 @@ class Vision:
 
     """
 
-    preprocessor: ImagePreprocessor
+    preprocessor: Preprocessor
     engine: Engine
     patch_size: int
 

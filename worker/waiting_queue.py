@@ -109,6 +109,12 @@ class WaitingQueue(Generic[T]):
     def interactive_tokens(self) -> int:
         return self._interactive.tokens
 
+    @property
+    def oldest(self) -> float:
+        """When the first of what waits came; something must wait."""
+        waiting = (*self._interactive.waiting, *self._bulk.waiting)
+        return min(text.arrived for text in waiting)
+
     def add(self, texts: Iterable[T]) -> None:
         for text in texts:
             of = self._bulk if text.flow.bulk else self._interactive
@@ -117,13 +123,15 @@ class WaitingQueue(Generic[T]):
             of.add(text)
 
     def take(self, limits: BatchLimits) -> list[T]:
-        """Remove the next batch, shortest first; something must wait."""
+        """Remove the next batch, in the order of `select`; something must wait."""
         first, other = self._interactive, self._bulk
         if not first.waiting or (other.waiting and other.time < first.time):
             first, other = other, first
         self._now = max(self._now, first.time)
         batch = first.batch(limits)
         first.take(batch)
+        if limits.row_tokens:
+            return batch
         added = _fitting(batch, other.waiting, limits)
         other.take(added)
         return sorted([*batch, *added], key=lambda text: text.tokens)

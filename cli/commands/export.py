@@ -5,8 +5,8 @@ import click
 
 from cli.errors import CommandError
 from cli.model_archive import Exported, write_archive
-from config_service.definitions import read_directory
-from config_service.yaml_nodes import DefinitionError
+from servicekit.definitions import read_directory
+from servicekit.yaml_nodes import DefinitionError
 from sie.registry.v1.model_pb2 import Model
 from worker.config import CheckpointError
 from worker.sources import HubSettings, Locator, SourceError

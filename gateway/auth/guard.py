@@ -23,7 +23,7 @@ class Access(Enum):
 
 
 _USED = ("sie.inference.v1.InferenceService", "sie.inference.v1.ModelService")
-_READ = ("sie.registry.v1.RegistryService",)
+_READ = ("sie.registry.v1.RegistryService", "sie.registry.v1.RegistryStatusService")
 _POOLS = "sie.pool.v1.PoolService"
 
 

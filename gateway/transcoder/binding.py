@@ -51,16 +51,27 @@ class Binding:
         message = self._class()
         try:
             self._read_body(message, _json(body))
-            if query:
-                self._read_query(message, query)
         except FieldError as error:
             raise invalid(error.path or self._body_name, error.problem) from None
         except RecursionError:
             raise invalid(self._body_name, "nested too deeply") from None
+        self.bind(message, captured, query)
+        return message
+
+    def bind(self, message: Message, captured: tuple[str, ...], query: str) -> None:
+        """Puts query and path variables into a message that has its body.
+
+        Raises:
+            SieError: INVALID_INPUT, naming the field.
+        """
+        if query:
+            try:
+                self._read_query(message, query)
+            except FieldError as error:
+                raise invalid(error.path or self._body_name, error.problem) from None
         values = self._template.values(captured)
         for variable, (_, text) in zip(self._variables, values, strict=True):
             variable.bind(message, text)
-        return message
 
     @property
     def _body_name(self) -> str:

@@ -5,8 +5,9 @@
     Segment   = "*" | "**" | LITERAL | Variable
     Variable  = "{" FieldPath [ "=" Segments ] "}"
 
-`**` is last but for the verb. Here it stands for at least one segment, and no segment is
-empty: a variable that names a resource is never empty, and `/v1/models/` is not a model.
+`**` is last but for the verb, or for literal segments behind it (`/v1/{id=**}/status`). Here
+it stands for at least one segment, and no segment is empty: a variable that names a resource
+is never empty, and `/v1/models/` is not a model.
 Values are decoded in full, escaped slashes too (`fully_decode_reserved_expansion`): clients
 that escape the slash of a model id mean that slash.
 """
@@ -20,6 +21,7 @@ _PART = re.compile(r"\*\*|\*|\{|\}|=|/|[^/*{}=]+")
 _SEGMENT = r"[^/]+"
 _PATTERNS = {"*": _SEGMENT, "**": rf"{_SEGMENT}(?:/{_SEGMENT})*"}
 _MISPLACED = re.compile(r"//|/$|[^/=*]\*|\*[^*/:}]|\*{3}|\}[^/:]|[^/]\{")
+_LITERAL = re.compile(r"/|[^/*{}=]+")
 _FIELD_PATH = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
@@ -89,8 +91,8 @@ class PathTemplate:
         segments = inner[1:] if inner else ["*"]
         if inner and (inner[0] != "=" or not segments):
             raise self._error("a variable needs a pattern after its =")
-        if "**" in segments and rest and not rest[-1].startswith(":"):
-            raise self._error("** must be the last segment")
+        if "**" in segments and not all(_LITERAL.fullmatch(part) for part in rest):
+            raise self._error("behind ** only literals may stand")
         self.variables.append(field_path)
         following = list(reversed(segments))
         pattern = ""

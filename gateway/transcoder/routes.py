@@ -65,6 +65,8 @@ def routes_of(endpoint: Endpoint) -> Iterator[Route]:
 class RouteTable:
     """Finds routes. Literal paths win over patterns, longer literal prefixes over shorter.
 
+    Of the same prefix longer patterns win: `/v1/{id=**}/status` over `/v1/{id=**}`.
+
     Raises:
         ValueError: two routes match the same requests.
     """
@@ -83,10 +85,10 @@ class RouteTable:
                 )
         self._patterns = sorted(
             (
-                (next(iter(methods.values())).template.literal_prefix, methods)
-                for methods in patterns.values()
+                (next(iter(methods.values())).template.literal_prefix, shape, methods)
+                for shape, methods in patterns.items()
             ),
-            key=lambda entry: len(entry[0]),
+            key=lambda entry: (len(entry[0]), len(entry[1])),
             reverse=True,
         )
 
@@ -99,7 +101,7 @@ class RouteTable:
         route = self._literal.get(path, {}).get(http_method)
         if route is not None:
             return Match(route, ())
-        for prefix, methods in self._patterns:
+        for prefix, _, methods in self._patterns:
             if path.startswith(prefix) and (route := methods.get(http_method)) is not None:
                 captured = route.template.match(path)
                 if captured is not None:
@@ -108,7 +110,7 @@ class RouteTable:
 
     def _missing(self, http_method: str, path: str) -> SieError:
         allow = set(self._literal.get(path, ()))
-        for _, methods in self._patterns:
+        for *_, methods in self._patterns:
             if next(iter(methods.values())).template.match(path) is not None:
                 allow.update(methods)
         if allow:

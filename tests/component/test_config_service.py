@@ -15,16 +15,18 @@ import nats
 import pytest
 from nats.js import api
 
-from config_service.commands import Apply
+from config_service.commands import Apply, Delete, Import, Rollback
 from config_service.dead_letters import DeadLetters
 from config_service.metrics import Metrics
+from config_service.receipts import Identity, Receipts
 from config_service.registry import Registry
 from config_service.store import RegistryStore
 from config_service.streams import StreamLimits, Streams
 from config_service.watch import WatchHub
-from config_service.writer import RegistryWriter
+from config_service.writer import Outcome, RegistryWriter
 from servicekit import broker
 from servicekit.errors import SieError, code_of
+from servicekit.registry_state import Key
 from servicekit.registry_view import RegistryView
 from servicekit.subjects import DEAD_LETTERS_STREAM, Lane, work_stream, work_subject
 from sie.errors.v1.error_reason_pb2 import ErrorReason
@@ -40,6 +42,8 @@ from sie.registry.v1.registry_service_pb2 import (
     GetModelRequest,
     ListBundlesRequest,
     ListModelsRequest,
+    WatchRegistryRequest,
+    WatchRegistryResponse,
 )
 from sie.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
 from sie.work.v1.work_item_pb2 import WorkItem
@@ -240,7 +244,7 @@ async def test_a_commit_whose_caller_never_learned_of_it_is_found_again(new_writ
 
     with writer.appending(append_and_end), pytest.raises(type(end)):
         await writer.apply("a")
-    assert await writer.apply("a") is None
+    assert not (await writer.apply("a")).changed
     assert writer.registry.revision == 1
     await other.writer.catch_up()
     assert other.contents == writer.contents
@@ -296,14 +300,14 @@ async def test_when_histories_differ_the_store_wins_and_watchers_are_told(nats_s
     for name in ("a", "b", "c"):
         await loser.apply(name)
     watch = loser.hub.watch(3)
-    assert (await anext(watch)).event.revision == 3
+    assert WatchRegistryResponse.FromString(await anext(watch)).event.revision == 3
     await nats_server.restart()
     winner = await new_writer()
     await winner.apply("other")
     await until(lambda: loser.client.is_connected)
     await loser.writer.catch_up()
     assert loser.contents == winner.contents
-    assert (await anext(watch)).snapshot.revision == 1
+    assert WatchRegistryResponse.FromString(await anext(watch)).snapshot.revision == 1
 
 
 async def test_a_bucket_made_again_is_told_from_the_old_one_of_the_same_length(
@@ -317,6 +321,71 @@ async def test_a_bucket_made_again_is_told_from_the_old_one_of_the_same_length(
     await until(lambda: loser.client.is_connected)
     assert (await loser.apply("b")).revision == 2
     assert set(loser.registry.state.bundles) == {"other", "b"}
+
+
+def identity(key, request="request"):
+    return Identity(key.encode(), request.encode())
+
+
+async def test_a_key_answers_the_same_after_a_restart_whatever_came_between(
+    nats_server, new_writer
+):
+    first, command = await new_writer("file"), Apply(Bundle(bundle_id="a", priority=1))
+    done = await first.writer.execute(command, identity("k"))
+    nothing = await first.writer.execute(command, identity("nothing to do"))
+    await first.writer.execute(Delete(Key("bundle", "a")))
+    await nats_server.restart()
+    second = await new_writer("file")
+    assert await second.writer.execute(command, identity("k")) == done == Outcome(1, 1)
+    assert await second.writer.execute(command, identity("nothing to do")) == nothing
+    assert not second.registry.state.bundles
+    with pytest.raises(SieError, match="IDEMPOTENCY_CONFLICT"):
+        await second.writer.execute(command, identity("k", "another request"))
+
+
+async def test_a_memory_broker_that_restarted_is_given_history_and_receipts(
+    nats_server, new_writer
+):
+    writer = await new_writer()
+    for priority in (1, 2, 3):
+        await writer.apply("a", priority)
+    command = Apply(Bundle(bundle_id="a", priority=3))
+    nothing = await writer.writer.execute(command, identity("k"))
+    await nats_server.restart()
+    await until(lambda: writer.client.is_connected)
+    await writer.writer.catch_up()
+    after = await new_writer()
+    assert list(after.registry.history) == list(writer.registry.history)
+    assert await after.writer.execute(command, identity("k")) == nothing
+    await after.writer.execute(Rollback(1))
+    assert after.registry.state.bundles["a"].priority == 1
+
+
+async def test_old_receipts_leave_the_store(new_writer):
+    writer, command = await new_writer(), Apply(Bundle(bundle_id="a"))
+    await writer.writer.execute(command)
+    writer.registry.receipts = Receipts(most=3)
+    for number in range(6):
+        await writer.writer.execute(command, identity(f"k{number}"))
+    kept = await writer.writer._store.load()
+    assert [receipt.key_sha256 for receipt in kept.receipts] == [b"k3", b"k4", b"k5"]
+
+
+async def test_an_import_that_broke_off_is_finished_by_the_same_call(new_writer):
+    writer = await new_writer()
+    bundles = {f"d[{i}]": Bundle(bundle_id=f"b{i}") for i in range(5)}
+    append = writer.writer._store.append
+
+    async def append_three(event):
+        if event.revision > 3:
+            raise SieError(ErrorReason.ERROR_REASON_REGISTRY_UNAVAILABLE, "away")
+        await append(event)
+
+    with writer.appending(append_three), pytest.raises(SieError, match="away"):
+        await writer.writer.execute(Import(bundles), identity("k"))
+    assert len(writer.registry.state.bundles) == 3
+    assert await writer.writer.execute(Import(bundles), identity("k")) == Outcome(4, 5)
+    assert await writer.writer.execute(Import(bundles), identity("k")) == Outcome(4, 5)
 
 
 async def test_streams_are_made_once_updated_and_made_again_after_a_loss(nats_server):
@@ -552,6 +621,31 @@ async def test_models_are_written_listed_in_pages_and_deleted(service):
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await reads.ListModels(ListModelsRequest(page_token="!"))
         assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_hundreds_of_watchers_see_each_commit_once_and_a_stalled_one_holds_up_nobody(service):
+    async with grpc.aio.insecure_channel(service.address) as channel:
+        reads, writes = RegistryServiceStub(channel), RegistryAdminServiceStub(channel)
+        stalled = reads.WatchRegistry(WatchRegistryRequest())
+        await stalled.read()
+
+        async def follow():
+            seen = []
+            async for response in reads.WatchRegistry(WatchRegistryRequest(from_revision=1)):
+                events = [response.event] if response.HasField("event") else response.events.events
+                seen += [event.revision for event in events]
+                if seen[-1:] == [203]:
+                    return seen
+            return None
+
+        watchers = [asyncio.create_task(follow()) for _ in range(300)]
+        for priority in range(1, 201):
+            bundle = Bundle(bundle_id=f"b{priority % 7}", priority=priority)
+            await writes.ApplyBundle(ApplyBundleRequest(bundle=bundle))
+        async with asyncio.timeout(60):
+            for seen in await asyncio.gather(*watchers):
+                assert seen == list(range(1, 204))
+        stalled.cancel()
 
 
 async def test_a_process_killed_while_it_writes_keeps_what_it_has_acknowledged(service):

@@ -120,3 +120,21 @@ def test_the_command_highlights_what_was_found(golden_stack):
     outcome = CliRunner().invoke(main, [*arguments, "--address", golden_stack.grpc_address])
     assert outcome.exit_code == 0, outcome.output
     assert "](p" in outcome.output
+
+
+def test_a_text_of_a_million_characters_ends_at_its_deadline_and_holds_up_nobody(golden_stack):
+    text = "Marie Curie was born in Warsaw. " * 31_250
+    body = {"items": items([text]), "params": {"labels": LABELS}}
+    address, path = golden_stack.http_address, "/v1/extract/golden/gliner"
+    reply = ask(address, "POST", path, body, headers={"X-Request-Timeout": "3"})
+    assert (reply.status, reply.headers["x-sie-error-code"]) == (504, "DEADLINE_EXCEEDED")
+    body["items"] = items(["Warsaw"])
+    reply = ask(address, "POST", path, body, headers={"X-Request-Timeout": "20"})
+    assert reply.status == 200, reply.body
+
+
+def test_ten_thousand_labels_are_refused_by_name(golden_stack):
+    labels = [f"label {n}" for n in range(10_000)]
+    body = {"items": items(["Warsaw"]), "params": {"labels": labels}}
+    reply = ask(golden_stack.http_address, "POST", "/v1/extract/golden/gliner", body)
+    assert (reply.status, "params.labels" in reply.body.decode()) == (400, True)

@@ -9,7 +9,7 @@ heads are those that `worker.heads` finds in the checkpoint, and are the same fo
 Models of texts and images are duals: two towers, two graphs, one cache entry.
 """
 
-from worker.compiler.compile import compile_checkpoint
+from worker.compiler.compile import compile_checkpoint, packs
 from worker.compiler.families import UnsupportedArchitectureError
 
-__all__ = ["UnsupportedArchitectureError", "compile_checkpoint"]
+__all__ = ["UnsupportedArchitectureError", "compile_checkpoint", "packs"]

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from worker.compiler.attention import attended
 from worker.compiler.body import Tokens
 from worker.compiler.graph import CONTRIB, Graph
 from worker.compiler.parameters import LayerNorm, Linear
+from worker.compiler.quantized import quantized_product
 from worker.config import CheckpointError, Config
 
 _FUSED_ACTIVATIONS = {
@@ -80,16 +82,18 @@ def self_attention(
     One operator for products and attention measured 2-5% faster than a product followed by
     MultiHeadAttention, and 6% faster than plain operators.
     """
+    if qkv.scales:
+        parts = graph.nodes("Split", [linear(graph, hidden, qkv)], 3, axis=-1)
+        return attended(graph, (parts[0], parts[1], parts[2]), heads, lengths=lengths, bias=bias)
     inputs = [hidden, qkv.weight, qkv.bias, lengths, *(["", bias] if bias else [])]
     return graph.node("Attention", *inputs, domain=CONTRIB, num_heads=heads)
 
 
 def projected(graph: Graph, hidden: str, linear: Linear, residual: str, norm: LayerNorm) -> str:
     """Return norm(hidden @ weight + bias + residual), the end of a post-norm sub-layer."""
-    product = graph.node("MatMul", hidden, linear.weight)
     return graph.node(
         "SkipLayerNormalization",
-        *(product, residual, norm.scale, norm.bias, linear.bias),
+        *(product(graph, hidden, linear), residual, norm.scale, norm.bias, linear.bias),
         domain=CONTRIB,
         epsilon=norm.epsilon,
     )
@@ -97,8 +101,15 @@ def projected(graph: Graph, hidden: str, linear: Linear, residual: str, norm: La
 
 def linear(graph: Graph, hidden: str, layer: Linear) -> str:
     """Return hidden @ weight + bias."""
-    product = graph.node("MatMul", hidden, layer.weight)
-    return graph.node("Add", product, layer.bias) if layer.bias else product
+    values = product(graph, hidden, layer)
+    return graph.node("Add", values, layer.bias) if layer.bias else values
+
+
+def product(graph: Graph, hidden: str, layer: Linear) -> str:
+    """Return hidden @ weight."""
+    if layer.scales:
+        return quantized_product(graph, hidden, layer.weight, layer.scales, layer.inputs)
+    return graph.node("MatMul", hidden, layer.weight)
 
 
 def activated(graph: Graph, hidden: str, layer: Linear, activation: str) -> str:
@@ -106,10 +117,10 @@ def activated(graph: Graph, hidden: str, layer: Linear, activation: str) -> str:
     fused = _FUSED_ACTIVATIONS.get(activation)
     if fused is None:
         return activate(graph, linear(graph, hidden, layer), activation)
-    product = graph.node("MatMul", hidden, layer.weight)
+    values = product(graph, hidden, layer)
     if layer.bias:
-        return graph.node(fused, product, layer.bias, domain=CONTRIB)
-    return activate(graph, product, activation)
+        return graph.node(fused, values, layer.bias, domain=CONTRIB)
+    return activate(graph, values, activation)
 
 
 def activate(graph: Graph, values: str, activation: str) -> str:

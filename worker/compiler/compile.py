@@ -46,10 +46,13 @@ def compile_checkpoint(
     """
     lowering = lowered if form.dialect == Dialect.STANDARD else None
     dual = DUALS.get(architecture_of(checkpoint.config))
+    has_spans = isinstance(checkpoint.heads[0], SpanHead)
+    if form.precision == Precision.INT8 and (dual is not None or has_spans):
+        raise CheckpointError(checkpoint.config.path, "is not supported in int8")
     if dual is not None:
         compile_dual(dual, checkpoint, directory, lowering)
         return
-    if isinstance(checkpoint.heads[0], SpanHead):
+    if has_spans:
         compile_gliner(checkpoint, directory)
         return
     family = family_of(checkpoint.config)
@@ -69,11 +72,10 @@ def compile_checkpoint(
 
 def packs(checkpoint: Checkpoint) -> bool:
     """Whether the packed layout is supported: by the family, and by every head."""
-    if architecture_of(checkpoint.config) in DUALS or not family_of(checkpoint.config).packs:
+    if architecture_of(checkpoint.config) in DUALS:
         return False
-    return all(
-        isinstance(head, DenseHead) and head.pooling in POOLINGS for head in checkpoint.heads
-    )
+    pooled = (isinstance(head, DenseHead) and head.pooling in POOLINGS for head in checkpoint.heads)
+    return all(pooled) and family_of(checkpoint.config).packs
 
 
 def _packed_inputs(graph: Graph, checkpoint: Checkpoint) -> Tokens:
@@ -108,7 +110,7 @@ def _encoded(
     encoder = below if family.words in below else parameters
     with parameters.graph.computing(precision):
         hidden = family.body(encoder, checkpoint.config, tokens)
-    if precision != Precision.FLOAT32:
+    if precision in {Precision.FLOAT16, Precision.BFLOAT16}:
         states = parameters.graph.node("Cast", hidden.states, to=TensorProto.FLOAT)
         hidden = Hidden(states, hidden.size)
     return Encoded(

@@ -16,7 +16,7 @@ causal attention needs no mask.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,7 +25,7 @@ from worker.compiler.blocks import linear
 from worker.compiler.body import Body, Classifier, Family, Hidden, Tokens
 from worker.compiler.gated import gated
 from worker.compiler.norms import added_and_rms_normed, rms_normed
-from worker.compiler.parameters import Linear, Parameters
+from worker.compiler.parameters import Parameters
 from worker.compiler.rotary import Rotary, frequencies, rotary, rotated
 from worker.config import CheckpointError, Config
 from worker.heads import Pooling
@@ -137,11 +137,11 @@ def _qkv(own: Parameters, shape: Shape, normed: str) -> list[str]:
     graph, key_width = own.graph, shape.key_heads * shape.head_dim
     widths = {"q_proj": shape.heads * shape.head_dim, "k_proj": key_width, "v_proj": key_width}
     weights = [own.read(f"{name}.weight", width, shape.size).T for name, width in widths.items()]
-    layer = Linear(own.add("qkv.weight", np.concatenate(weights, axis=1)), "")
+    bias = ""
     if "q_proj.bias" in own:
         biases = [own.read(f"{name}.bias", width) for name, width in widths.items()]
-        layer = replace(layer, bias=own.add("qkv.bias", np.concatenate(biases)))
-    product = linear(graph, normed, layer)
+        bias = own.add("qkv.bias", np.concatenate(biases))
+    product = linear(graph, normed, own.layer("qkv", np.concatenate(weights, axis=1), bias))
     return graph.nodes("Split", [product, graph.integers(*widths.values())], 3, axis=-1)
 
 

@@ -47,7 +47,7 @@ def swapped(own: Parameters, name: str, inputs: int, inner: int) -> Linear:
     """Read a layer whose halves stand as [gate; active], the other way round than `gated`."""
     weight = own.read(f"{name}.weight", 2 * inner, inputs)
     halves = np.concatenate([weight[inner:], weight[:inner]])
-    return Linear(own.add(f"{name}.weight", np.ascontiguousarray(halves.T)), "")
+    return own.layer(name, np.ascontiguousarray(halves.T))
 
 
 def added(graph: Graph, hidden: str, change: str, norm: LayerNorm) -> str:

@@ -26,7 +26,7 @@ from worker.compiler.body import Hidden, Tokens
 from worker.compiler.families import family_of
 from worker.compiler.graph import Graph
 from worker.compiler.lstm import bidirectional_lstm
-from worker.compiler.parameters import Linear, Parameters
+from worker.compiler.parameters import Parameters
 from worker.config import CheckpointError, Config
 from worker.heads import Output
 
@@ -136,8 +136,9 @@ def _spans(own: Parameters, words: str, size: int, width: int) -> str:
     halves = []
     for index, name in enumerate(("project_start", "project_end")):
         vectors = graph.node("Relu", _mlp(own, name, words, size))
-        half = own.add(f"{name}.out", weight[:, index * size : (index + 1) * size].T)
-        halves.append(linear(graph, vectors, Linear(half, "" if index else bias)))
+        half = weight[:, index * size : (index + 1) * size].T
+        layer = own.layer(f"{name}.out", half, "" if index else bias)
+        halves.append(linear(graph, vectors, layer))
     starts = graph.node("Unsqueeze", halves[0], graph.integers(2))
     ends = graph.node("Gather", halves[1], _ends(graph, words, width), axis=1)
     joined = graph.node("Relu", graph.node("Add", starts, ends))

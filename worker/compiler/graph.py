@@ -42,7 +42,12 @@ _ELEMENTS = {
     Precision.FLOAT32: TensorProto.FLOAT,
     Precision.FLOAT16: TensorProto.FLOAT16,
     Precision.BFLOAT16: TensorProto.BFLOAT16,
+    # What is no product of a linear layer.
+    Precision.INT8: TensorProto.FLOAT,
 }
+_HALVES = {Precision.FLOAT16, Precision.BFLOAT16}
+# Operators that ONNX Runtime alone has and nobody else needs: of products in int8.
+_NEVER_LOWERED = {"MatMulIntegerToFloat"}
 # The largest of float16: what hides a token must stay finite.
 _LARGEST_HALF = 65504.0
 
@@ -76,6 +81,7 @@ class Graph:
         self._inputs: list[Any] = []
         self._outputs: list[Any] = []
         self._counts: Counter[str] = Counter()
+        self._domains: set[str] = set()
 
     def input(self, name: str, dtype: int, dims: Dims) -> str:
         """Declare a graph input; a dimension is a number, or a name where it varies."""
@@ -89,7 +95,7 @@ class Graph:
 
     def constant(self, name: str, array: NDArray[Any]) -> str:
         """Add a constant, once by name, and return its name."""
-        if array.dtype == np.float32 and self._precision != Precision.FLOAT32:
+        if array.dtype == np.float32 and self._precision in _HALVES:
             name, array = f"{name}/{self._precision}", _rounded(array, self._precision)
         if name not in self._constants:
             small = array.nbytes < _INLINE_BYTES
@@ -109,6 +115,11 @@ class Graph:
         before, self._precision = self._precision, precision
         yield
         self._precision = before
+
+    @property
+    def precision(self) -> Precision:
+        """What is computed in at this place."""
+        return self._precision
 
     def once(self, key: str, add: Callable[[], str]) -> str:
         """Return the value that `add` adds, the same one for the same key."""
@@ -132,10 +143,11 @@ class Graph:
         """Add a node and return the names of its outputs."""
         if operator == "Cast" and attributes["to"] == TensorProto.FLOAT:
             attributes["to"] = _ELEMENTS[self._precision]
-        if domain == CONTRIB and self._lowering is not None:
+        if domain == CONTRIB and self._lowering and operator not in _NEVER_LOWERED:
             return self._lowering(self, operator, inputs, attributes)
         name = f"{operator}/{self._counts[operator]}"
         self._counts[operator] += 1
+        self._domains.add(domain)
         results = [f"{name}:{index}" for index in range(outputs)]
         self._nodes.append(
             helper.make_node(operator, inputs, results, name=name, domain=domain, **attributes)
@@ -167,7 +179,7 @@ class Graph:
             initializer=list(self._constants.values()),
         )
         opsets = [helper.make_opsetid("", _OPSET)]
-        if self._lowering is None:
+        if CONTRIB in self._domains:
             opsets.append(helper.make_opsetid(CONTRIB, 1))
         model = helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
         model.producer_name = "sie"

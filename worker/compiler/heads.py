@@ -12,7 +12,7 @@ from worker.compiler.blocks import ACTIVATIONS, activate, activated, linear, nor
 from worker.compiler.body import Classifier, Family, Hidden, Tokens
 from worker.compiler.graph import Dims, Graph
 from worker.compiler.packed import pooled_texts
-from worker.compiler.parameters import Linear, Parameters, dotted
+from worker.compiler.parameters import Parameters, dotted
 from worker.compiler.pooling import pooled, token_mask, unit_length, without_padding
 from worker.config import CheckpointError, Config
 from worker.heads import (
@@ -144,8 +144,8 @@ def _word_logits(encoded: Encoded, states: str) -> tuple[str, int]:
         vectors = own.read(names.decoder, words, size)
     else:
         vectors = encoded.encoder.read(encoded.family.words, words, size)
-    weight, bias = own.add("decoder.weight", vectors.T), own.vectors(names.out, words)
-    return linear(encoded.graph, transformed, Linear(weight, bias)), words
+    layer = own.layer("decoder", vectors.T, own.vectors(names.out, words))
+    return linear(encoded.graph, transformed, layer), words
 
 
 def _sequence_classification(encoded: Encoded) -> tuple[str, Dims]:

@@ -14,7 +14,7 @@ from worker.compiler.body import Classifier, Family, Hidden, Tokens
 from worker.compiler.graph import Graph
 from worker.compiler.parameters import Parameters
 from worker.compiler.positions import distances, places_after_padding
-from worker.compiler.postnorm import LayerNames, Sizes, layer
+from worker.compiler.postnorm import LayerNames, Sizes, layers
 from worker.config import Config
 
 _NAMES = LayerNames(
@@ -36,9 +36,7 @@ def mpnet(parameters: Parameters, config: Config, tokens: Tokens) -> Hidden:
     buckets = config.positive("relative_attention_num_buckets") or 32
     table = parameters.read("encoder.relative_attention_bias.weight", buckets, sizes.heads)
     bias = _bias(parameters.graph, hidden, table, tokens.max_length)
-    for index in range(sizes.layers):
-        own = parameters.below(f"encoder.layer.{index}")
-        hidden = layer(own, _NAMES, sizes, hidden, tokens.lengths, bias)
+    hidden = layers(parameters, "encoder.layer", _NAMES, sizes, hidden, tokens, bias)
     return Hidden(hidden, sizes.hidden)
 
 

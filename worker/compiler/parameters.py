@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.compiler.graph import Graph
+from worker.compiler.quantized import quantized
+from worker.graph_form import Precision
 from worker.weights import Weights
 
 
@@ -16,11 +18,14 @@ from worker.weights import Weights
 class Linear:
     """Constants of y = x @ weight + bias: weight (inputs, outputs), bias (outputs,), float32.
 
-    `bias` is "" where there is none.
+    `bias` is "" where there is none. Where `scales`, (outputs,), is not "", the weight is int8, in
+    units of those.
     """
 
     weight: str
     bias: str
+    inputs: int
+    scales: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +83,21 @@ class Parameters:
     def merged(self, name: str, parts: Sequence[str], inputs: int, outputs: int) -> Linear:
         """Join linear layers of one input, each `outputs` wide, into one product."""
         weights = [self.read(dotted(part, "weight"), outputs, inputs).T for part in parts]
-        weight = self.add(dotted(name, "weight"), np.concatenate(weights, axis=1))
-        if dotted(parts[0], "bias") not in self:
-            return Linear(weight, "")
-        biases = [self.read(dotted(part, "bias"), outputs) for part in parts]
-        return Linear(weight, self.add(dotted(name, "bias"), np.concatenate(biases)))
+        weight = np.concatenate(weights, axis=1)
+        bias = ""
+        if dotted(parts[0], "bias") in self:
+            biases = [self.read(dotted(part, "bias"), outputs) for part in parts]
+            bias = self.add(dotted(name, "bias"), np.concatenate(biases))
+        return self.layer(name, weight, bias)
+
+    def layer(self, name: str, weight: NDArray[np.float32], bias: str = "") -> Linear:
+        """Add a weight (inputs, outputs) in the precision of this place."""
+        inputs = len(weight)
+        if self.graph.precision != Precision.INT8:
+            return Linear(self.add(dotted(name, "weight"), weight), bias, inputs)
+        integers, scales = quantized(weight)
+        named = self.graph.constant(self.scope + self.prefix + dotted(name, "int8"), integers)
+        return Linear(named, bias, inputs, self.add(dotted(name, "scales"), scales))
 
     def layer_norm(self, name: str, size: int, epsilon: float) -> LayerNorm:
         # The first BERT releases call scale and bias as TensorFlow did.

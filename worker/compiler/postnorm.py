@@ -55,13 +55,20 @@ class Sizes:
 
 
 def layers(
-    parameters: Parameters, path: str, names: LayerNames, sizes: Sizes, hidden: str, tokens: Tokens
+    parameters: Parameters,
+    path: str,
+    names: LayerNames,
+    sizes: Sizes,
+    hidden: str,
+    tokens: Tokens,
+    bias: str = "",
 ) -> str:
-    """Add every layer, below `path` and its number, of texts alone in a row or packed."""
-    packing = tokens.packing
-    if packing is None:
-        lengths, bias = tokens.lengths, ""
-    else:
+    """Add every layer, below `path` and its number, of texts alone in a row or packed.
+
+    `bias`, for texts alone in a row, is that of `self_attention`.
+    """
+    packing, lengths = tokens.packing, tokens.lengths
+    if packing is not None:
         lengths, bias = "", parameters.graph.node("CastLike", packing.bias, hidden)
     for index in range(sizes.layers):
         hidden = layer(parameters.below(f"{path}.{index}"), names, sizes, hidden, lengths, bias)

@@ -103,8 +103,9 @@ def _queries_and_weights(own: Parameters, size: int) -> tuple[str, Linear]:
     bias = attention.read("in_proj_bias", 3 * size)
     probe = own.read("probe", 1, 1, size)
     queries = own.add("queries", probe @ weight[:size].T + bias[:size])
-    keys_values = Linear(
-        attention.add("keys_values.weight", np.ascontiguousarray(weight[size:].T)),
+    keys_values = attention.layer(
+        "keys_values",
+        np.ascontiguousarray(weight[size:].T),
         attention.add("keys_values.bias", bias[size:]),
     )
     return queries, keys_values

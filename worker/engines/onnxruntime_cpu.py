@@ -27,19 +27,19 @@ _KEPT_TOKENS = 4096
 class OnnxRuntimeCpu:
     """An Engine that runs a compiled graph on the cores of this process."""
 
-    name = NAME
-
-    def __init__(self, model: Path, *, cores: int | None = None) -> None:
+    def __init__(self, model: Path, *, cores: int | None = None, name: str = NAME) -> None:
         """Open a graph.
 
         Args:
             model: the .onnx file, its weights beside it.
             cores: how many cores to use; those this process may run on by default.
+            name: says what the graph computes in.
 
         Raises:
             EngineError: ONNX Runtime rejects the file.
 
         """
+        self.name = name
         self.streams = cores or available_cores()
         alone = _session(model, threads=self.streams)
         one = self.streams == 1

@@ -17,14 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.engine import Batch, EngineError
+from worker.engines.cpu_flags import multiplies_bf16
 from worker.engines.feeds import feeds_of
 from worker.engines.sessions import AloneOrBusy, available_cores
 
 NAME = "openvino-cpu"
 NAME_BF16 = "openvino-cpu-bf16"
-
-# CPU flags of proc(5) that make bfloat16 worth while; without them it is converted and slower.
-_BF16_FLAGS = {"amx_bf16", "avx512_bf16"}
 
 
 class OpenVinoCpu:
@@ -109,7 +107,7 @@ def missing(*, bf16: bool = False) -> str:
     """Why this engine cannot run here; empty if it can."""
     if importlib.util.find_spec("openvino") is None:
         return "openvino is not installed"
-    if bf16 and not _BF16_FLAGS & _cpu_flags():
+    if bf16 and not multiplies_bf16():
         return "the CPU has neither AMX nor AVX512-BF16"
     return ""
 
@@ -121,13 +119,3 @@ def _core() -> Any:
     except ImportError as error:
         raise EngineError(f"{NAME}: openvino is not installed") from error
     return openvino.Core()
-
-
-@functools.cache
-def _cpu_flags() -> frozenset[str]:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:  # not Linux
-        return frozenset()
-    flags = next((line for line in lines if line.startswith("flags")), "")
-    return frozenset(flags.partition(":")[2].split())

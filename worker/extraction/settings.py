@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 from google.protobuf import json_format
 
 from servicekit.errors import invalid
+from servicekit.profiles import resolve
 from sie.inference.v1.inference_service_pb2 import ExtractParams
 from sie.registry.v1.model_pb2 import Model
-from worker.prompts import profile_of
 
 DEFAULT_TEMPLATE = "This example is {}."
 
@@ -45,7 +45,7 @@ def settings_of(params: ExtractParams, model: Model) -> ExtractSettings:
 
     A profile's options may hold the threshold too.
     """
-    profile = profile_of(params.profile, model)
+    profile = resolve(model, params.profile)
     options: dict[str, Any] = {
         **json_format.MessageToDict(profile.options),
         **json_format.MessageToDict(params.options),

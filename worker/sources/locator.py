@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from worker.config import CheckpointError
 from worker.content import ContentDigests
 from worker.failures import ErrorClass
 from worker.sources import hub, urls
+from worker.sources.cluster_cache import ClusterCache
 from worker.sources.errors import SourceError, joined
 from worker.sources.hub import HubSettings
 from worker.sources.local import in_directory, in_package
@@ -23,6 +25,8 @@ from worker.sources.progress import Progress
 from worker.sources.snapshots import Snapshots
 from worker.sources.transfer import RemoteFile, transfer
 
+log = logging.getLogger(__name__)
+
 
 class Locator:
     """Finds models' files on this machine, or brings them here.
@@ -30,13 +34,20 @@ class Locator:
     Args:
         cache_dir: where fetched files are kept; shared by processes.
         settings: how the hub is reached.
+        cluster_cache: asked before the hub, and given what came from there.
 
     """
 
-    def __init__(self, cache_dir: Path, settings: HubSettings | None = None) -> None:
+    def __init__(
+        self,
+        cache_dir: Path,
+        settings: HubSettings | None = None,
+        cluster_cache: ClusterCache | None = None,
+    ) -> None:
         self._snapshots = Snapshots(cache_dir / "checkpoints")
         self._digests = ContentDigests(cache_dir / "digests")
         self._settings = settings or HubSettings()
+        self._cluster_cache = cluster_cache
 
     def locate(self, sources: Sequence[ModelSource], progress: Progress | None = None) -> Path:
         """Return the checkpoint directory of a model.
@@ -82,10 +93,17 @@ class Locator:
         key = hub.key_of(source)
         if (found := self._snapshots.find(key)) is not None:
             return found
+        if self._cluster_cache and (files := self._cluster_cache.files_of(key)):
+            try:
+                return self._fetch(key, files, sha256, progress)
+            except SourceError as error:
+                log.warning("%s cannot be had of the cluster cache: %s", source.repo, error)
         if self._settings.offline:
             raise SourceError(f"{source.repo} was not fetched before, and the hub is off limits")
-        files = hub.files_of(source, self._settings)
-        return self._fetch(key, files, sha256, progress)
+        directory = self._fetch(key, hub.files_of(source, self._settings), sha256, progress)
+        if self._cluster_cache:
+            self._cluster_cache.keep(key, directory)
+        return directory
 
     def _from_url(self, url: str, sha256: Mapping[str, str], progress: Progress) -> Path:
         try:

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from cli.__main__ import main
 from cli.errors import CommandError
 from cli.model_archive import read_archive
-from config_service.definitions import read_file
+from servicekit.definitions import read_file
 from sie.registry.v1.model_pb2 import Model
 from worker.sources import Locator
 

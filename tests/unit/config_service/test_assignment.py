@@ -50,10 +50,10 @@ class World:
 
     def execute(self, command):
         self.now += dt.timedelta(seconds=1)
-        event = self.registry.decide(command, self.now)
-        if event is not None:
+        events = self.registry.decide(command, self.now)
+        for event in events:
             self.registry.apply(event)
-        return event
+        return bool(events)
 
     def create(self, name, gpus, minimum=0, bundle="default"):
         spec = PoolSpec(name=name, gpus=gpus, minimum_worker_count=minimum, bundle=bundle)
@@ -66,7 +66,7 @@ class World:
             command = AssignWorkers(
                 name, found.workers, found.state, found.reason, self.registry.revision
             )
-            commits += self.execute(command) is not None
+            commits += self.execute(command)
             self.check_exclusive()
         return commits
 

@@ -94,10 +94,17 @@ def test_a_source_names_one_place_that_can_be_read_safely(source, field):
         (
             """
             profiles { key: "default" value {} }
-            profiles { key: "b" value { extends: "default" } }
+            profiles { key: "b" value { extends: "c" } }
             profiles { key: "c" value { extends: "b" } }
             """,
-            "model.profiles[c].extends",
+            "model.profiles[b].extends",
+        ),
+        (
+            """
+            profiles { key: "default" value { pooling: POOLING_MEAN } }
+            profiles { key: "b" value { extends: "default" pooling: POOLING_CLS } }
+            """,
+            "model.profiles[b].pooling",
         ),
         (
             'profiles { key: "default" value { output_types: OUTPUT_TYPE_SPARSE } }',

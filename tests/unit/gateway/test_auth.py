@@ -123,7 +123,7 @@ async def test_grpc_asks_for_the_same_token(grpc_channel):
     ],
 )
 async def test_what_a_token_opens(http_port, token, method, path, status):
-    body = b'{"model": {"model_id": "m"}}' if method == "POST" else None
+    body = b'{"model_id": "m"}' if method == "POST" else None
     assert (await ask(http_port, method, path, token, body))[0] == status
 
 

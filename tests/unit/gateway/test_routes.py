@@ -40,7 +40,7 @@ def test_an_unknown_path_is_not_found(table, path):
     [
         ("DELETE", "/v1/models", "GET, HEAD"),
         ("PUT", "/v1/pools", "GET, HEAD, POST"),
-        ("PUT", "/v1/configs/models/a", "DELETE, GET, HEAD"),
+        ("POST", "/v1/configs/models/a", "DELETE, GET, HEAD, PUT"),
         ("GET", "/v1/encode/a", "POST"),
     ],
 )

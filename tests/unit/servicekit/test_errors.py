@@ -1,6 +1,7 @@
 """One list of reasons, three wire forms."""
 
 import re
+from urllib.parse import quote
 
 import pytest
 from google.rpc import error_details_pb2
@@ -69,3 +70,12 @@ def test_both_places_that_clients_read_say_the_same():
 def test_retry_after_is_whole_seconds_and_at_least_one():
     error = SieError(ErrorReason.ERROR_REASON_QUEUE_FULL, "m", retry_after_s=0.2)
     assert http_headers_of(error)["retry-after"] == "1"
+
+
+@pytest.mark.parametrize("character", ["x", "é", "😀", "\n", "\ud800"])
+def test_a_status_fits_into_trailers_whatever_callers_name(character):
+    error = invalid(f"items[{character * 100_000}]", character * 100_000)
+    status = status_of(error, "a" * 36)
+    message = len(quote(status.message.encode())) + len(status.SerializeToString()) * 4 / 3
+    assert message < 8000
+    assert from_status(status).message == error.message

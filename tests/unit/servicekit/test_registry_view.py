@@ -7,12 +7,11 @@ import pytest
 from config_service.commands import Apply
 from config_service.metrics import Metrics
 from config_service.registry import Registry
-from config_service.service import RegistryService
+from config_service.service import RegistryService, add_registry_service
 from config_service.watch import WatchHub
 from servicekit.grpc_server import GrpcServer
 from servicekit.registry_view import FILE_NAME, RegistryView
 from sie.registry.v1.bundle_pb2 import Bundle
-from sie.registry.v1.registry_service_pb2_grpc import add_RegistryServiceServicer_to_server
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
@@ -29,7 +28,7 @@ class Source:
     async def serving(self):
         server = GrpcServer(self.address, ["sie.registry.v1.RegistryService"], 1 << 20)
         service = RegistryService(self.registry, self.hub, Metrics())
-        add_RegistryServiceServicer_to_server(service, server.server)
+        add_registry_service(service, server)
         self.address = f"127.0.0.1:{await server.start()}"
         try:
             yield self
@@ -38,7 +37,8 @@ class Source:
 
     def commit(self, priority=None, now=NOW):
         bundle = Bundle(bundle_id="b", priority=priority or self.registry.revision + 1)
-        self.registry.apply(self.registry.decide(Apply(bundle), now))
+        (event,) = self.registry.decide(Apply(bundle), now)
+        self.registry.apply(event)
         self.hub.notify()
 
 

@@ -49,3 +49,8 @@ def test_a_variable_that_does_not_parse_is_named(environment, message):
 
 def test_secrets_do_not_reach_the_log():
     assert describe(Settings("u", token="s"))["SIE_TOKEN"] == "***"
+
+
+def test_credentials_in_addresses_do_not_reach_the_log():
+    shown = describe(Settings("nats://gateway:secret@a:4222,nats://gateway:secret@b:4222"))
+    assert shown["SIE_URL"] == "nats://***@a:4222,nats://***@b:4222"

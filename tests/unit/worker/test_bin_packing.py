@@ -1,6 +1,7 @@
 """Texts that share a row are all there, fit, and answer as they do alone."""
 
 import itertools
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.worker.goldens import TEXTS, UNIT, Rows
-from worker.bin_packing import best_fit, fill, pack, unpacked
+from worker.bin_packing import Plan, best_fit, fill, fill_rows, pack, plan_rows, unpacked
 from worker.checkpoint import Checkpoint
 from worker.compiler import compile_checkpoint
 from worker.compiler.compile import packs
@@ -17,6 +18,16 @@ from worker.engines.catalog import at_hand
 from worker.graph_form import GraphForm, Layout
 
 lengths = st.lists(st.integers(1, 128), max_size=120)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A text in the queue."""
+
+    tokens: int
+    arrived: float
+
+
 PACKED = [golden for golden in TEXTS if golden.name.split("_")[0] in {"bert", "distilbert"}]
 PACKED = [golden for golden in PACKED if packs(Checkpoint.open(golden.directory))]
 
@@ -45,7 +56,56 @@ def test_fill_is_the_share_of_tokens(lengths):
 @pytest.mark.parametrize("mean", [22, 53])
 def test_rows_of_many_texts_are_nine_tenths_full(mean):
     drawn = np.clip(np.random.default_rng(0).poisson(mean, 512), 3, 128).tolist()
-    assert fill(drawn, len(best_fit(drawn, 256, 64)), 256) >= 0.9
+    longest_first = sorted(drawn, reverse=True)
+    assert fill(drawn, len(best_fit(longest_first, 256, 64)), 256) >= 0.9
+
+
+@given(st.lists(st.integers(1, 64), min_size=1), st.integers(64, 512))
+def test_the_rows_of_a_run_hold_the_oldest_and_no_more_than_was_allowed(lengths, max_tokens):
+    waiting = [Waiting(length, -n) for n, length in enumerate(lengths)]
+    chosen = fill_rows(waiting, 64, max_tokens)
+    assert waiting[-1] in chosen
+    assert plan_rows([each.tokens for each in chosen], 64).places <= max(64, max_tokens)
+
+
+def first_of(waiting, tokens):
+    """Return those that came first, as far as such rows are filled from them."""
+    before = itertools.accumulate((each.tokens for each in waiting), initial=0)
+    return [each for each, sum_ in zip(waiting, before, strict=False) if sum_ < tokens]
+
+
+def test_a_short_text_is_not_passed_over_for_ever():
+    """Longer ones keep coming, and fill the rows better."""
+    short, runs = Waiting(3, 0.5), 0
+    waiting = [Waiting(60, 0), short, *(Waiting(60, n) for n in range(1, 8))]
+    while short in waiting:
+        chosen = fill_rows(waiting, 64, 128)
+        waiting = [each for each in waiting if each not in chosen]
+        waiting += [Waiting(60, 100 + runs + n / 10) for n in range(2)]
+        runs += 1
+    assert runs <= 3
+
+
+@given(st.lists(st.integers(1, 64), min_size=40))
+def test_rows_of_a_run_have_no_room_for_what_is_left(lengths):
+    waiting = [Waiting(length, n) for n, length in enumerate(lengths)]
+    chosen = fill_rows(waiting, 64, 128)
+    plan = plan_rows([each.tokens for each in chosen], 64)
+    left = [each.tokens for each in first_of(waiting, 192) if each not in chosen]
+    for row in plan.rows:
+        room = 64 - sum(chosen[index].tokens for index in row)
+        assert len(row) == plan.row_texts or not left or room < min(left)
+
+
+@pytest.mark.parametrize(
+    ("lengths", "row_tokens", "rows"),
+    [([5], 8, 1), ([40, 3, 9], 56, 1), ([64, 64], 64, 2), ([200, 150], 200, 2)],
+)
+def test_rows_are_as_narrow_as_one_row_allows_and_long_texts_have_their_own(
+    lengths, row_tokens, rows
+):
+    plan = plan_rows(lengths, 64)
+    assert (plan.row_tokens, len(plan.rows)) == (row_tokens, rows)
 
 
 def test_a_text_longer_than_a_row_is_refused():
@@ -56,12 +116,12 @@ def test_a_text_longer_than_a_row_is_refused():
 @pytest.mark.parametrize("golden", PACKED, ids=str)
 @pytest.mark.parametrize("kind", at_hand(), ids=lambda kind: kind.name)
 def test_packed_texts_answer_as_the_original(tmp_path, golden, kind):
-    form = GraphForm(kind.form.dialect, Layout.PACKED)
+    form = replace(kind.forms[0], layout=Layout.PACKED)
     compile_checkpoint(Checkpoint.open(golden.directory), tmp_path, form=form)
     ids = Rows.of(golden).ids
     rows = best_fit([len(each) for each in ids], 128, 16)
     engine = kind.open(tmp_path / "model.onnx", 1, 64)
-    answers = engine.run(pack(ids, rows, 128, 16))["dense"]
+    answers = engine.run(pack(ids, Plan(128, 16, rows)))["dense"]
     array, tolerance = golden.outputs["dense"]
     assert len(rows) < len(ids)
     assert tolerance >= UNIT

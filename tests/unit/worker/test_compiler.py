@@ -203,7 +203,9 @@ def test_activations_compute_their_formula(tmp_path, activation, function):
 def run_activation(directory, activation, x, bias):
     with Graph("activation", directory) as graph:
         value = graph.input("x", onnx.TensorProto.FLOAT, (1, 3, 4))
-        linear = Linear(graph.constant("w", np.eye(4, dtype=np.float32)), graph.constant("b", bias))
+        linear = Linear(
+            graph.constant("w", np.eye(4, dtype=np.float32)), graph.constant("b", bias), 4
+        )
         result = activated(graph, value, linear, activation)
         graph.output("y", result, onnx.TensorProto.FLOAT, (1, 3, 4))
         graph.save()

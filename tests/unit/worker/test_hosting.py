@@ -30,6 +30,7 @@ LOADED_MODEL = SimpleNamespace(
     seconds={},
     engine=SimpleNamespace(name="fake"),
     choice=None,
+    layout=None,
     cost=None,
     limits=DEFAULT_LIMITS,
 )

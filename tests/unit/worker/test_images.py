@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from worker.images import ImageError, decode
+from worker.image_error import ImageError
+from worker.images import decode
 
 
 def encoded(image, kind, **options):

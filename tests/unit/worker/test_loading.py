@@ -71,8 +71,8 @@ def test_a_warm_start_neither_compiles_nor_imports_onnx(golden, tmp_path):
 def test_a_damaged_cache_is_rebuilt_on_load(golden, tmp_path):
     directory = golden("bert_mean").directory
     load(directory, tmp_path)
-    (graph,) = tmp_path.glob("engines/*/model.onnx")
-    graph.write_bytes(graph.read_bytes()[:100])
+    for graph in tmp_path.glob("engines/*/model.onnx"):
+        graph.write_bytes(graph.read_bytes()[:100])
     assert load(directory, tmp_path).sizes == {"dense": 48}
 
 

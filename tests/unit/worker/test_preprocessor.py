@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from worker.checkpoint import CheckpointError
-from worker.images import ImageError
+from worker.image_error import ImageError
 from worker.preprocessor import ImagePreprocessor, Size
 
 GOLDEN = Path(__file__).parents[2] / "golden"

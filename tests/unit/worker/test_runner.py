@@ -1,7 +1,9 @@
 """The runner asks the engine for what the texts of a batch want, and packs what they are."""
 
 import asyncio
+import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 
@@ -107,3 +109,46 @@ async def test_a_batch_that_stays_too_large_is_halved():
 async def test_a_text_that_is_too_large_alone_is_out_of_memory():
     (batch,) = await run_out_of_memory(TightEngine(rows=0), 1, lambda: None)
     assert isinstance(batch.error, OutOfMemoryError)
+
+
+class BusyEngine(FakeEngine):
+    """Has two streams, and holds its first run until it is told."""
+
+    streams = 2
+
+    def __init__(self):
+        super().__init__()
+        self.go = threading.Event()
+
+    def run(self, batch, outputs=()):
+        answers = super().run(batch, outputs)
+        if len(self.runs) == 1:
+            self.go.wait(10)
+        return answers
+
+
+async def rows_beside_a_run(limits, texts):
+    """Submit texts one by one while a run is in flight; return the rows of the runs after it."""
+    engine, came = BusyEngine(), []
+    runner = Runner(engine, pack_texts, limits, came.append, lambda _: None)
+    runner.submit([text([1], ["dense"])])
+    while not engine.runs:
+        await asyncio.sleep(0.001)
+    for each in texts:
+        runner.submit([each])
+        await asyncio.sleep(0.02)
+    engine.go.set()
+    await asyncio.to_thread(runner.close)
+    return [len(batch.input_ids) for batch, _ in engine.runs[1:]]
+
+
+async def test_beside_a_run_texts_wait_for_a_full_batch():
+    limits = replace(LIMITS, full_tokens=6, patience_s=60.0)
+    texts = [text([1, 2], ["dense"]) for _ in range(3)]
+    assert await rows_beside_a_run(limits, texts) == [3]
+
+
+async def test_beside_a_run_texts_wait_no_longer_than_patience():
+    limits = replace(LIMITS, full_tokens=100, patience_s=0.001)
+    texts = [text([1, 2], ["dense"]) for _ in range(3)]
+    assert await rows_beside_a_run(limits, texts) == [1, 1, 1]

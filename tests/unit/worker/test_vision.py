@@ -7,6 +7,7 @@ import pytest
 
 from tests.unit.worker.graphs import GOLDEN, close, edit, reference
 from worker.engine import EngineError, ImageBatch, TokenBatch
+from worker.engines.catalog import REFERENCE
 from worker.heads import Output
 from worker.loading import load
 from worker.packing import pack_images
@@ -46,7 +47,7 @@ def test_a_second_start_finds_both_graphs(tmp_path):
     batch = pack_images(first.vision.canary())
     vectors = (model.vision.engine.run(batch)["dense"] for model in (first, second))
     np.testing.assert_array_equal(*vectors)
-    assert len(list(tmp_path.glob("engines/*/vision.onnx"))) == 1
+    assert len(list(tmp_path.glob("engines/*/vision.onnx"))) == len(REFERENCE.forms)
 
 
 def test_a_preprocessor_of_another_size_than_the_tower_fails_at_load(tmp_path, checkpoint_copy):

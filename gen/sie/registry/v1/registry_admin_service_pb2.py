@@ -25,10 +25,12 @@ _sym_db = _symbol_database.Default()
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from sie.registry.v1 import bundle_pb2 as sie_dot_registry_dot_v1_dot_bundle__pb2
+from sie.registry.v1 import machine_profile_pb2 as sie_dot_registry_dot_v1_dot_machine__profile__pb2
 from sie.registry.v1 import model_pb2 as sie_dot_registry_dot_v1_dot_model__pb2
+from sie.registry.v1 import registry_document_pb2 as sie_dot_registry_dot_v1_dot_registry__document__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,sie/registry/v1/registry_admin_service.proto\x12\x0fsie.registry.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1csie/registry/v1/bundle.proto\x1a\x1bsie/registry/v1/model.proto\"l\n\x11\x41pplyModelRequest\x12+\n\x05model\x18\x01 \x01(\x0b\x32\x16.sie.registry.v1.ModelB\x04\xe2\x41\x01\x02\x12\x19\n\x11\x65xpected_revision\x18\x02 \x01(\x04\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"^\n\x12\x41pplyModelResponse\x12%\n\x05model\x18\x01 \x01(\x0b\x32\x16.sie.registry.v1.Model\x12\x10\n\x08revision\x18\x02 \x01(\x04\x12\x0f\n\x07\x63hanged\x18\x03 \x01(\x08\"G\n\x12\x44\x65leteModelRequest\x12\x16\n\x08model_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x11\x65xpected_revision\x18\x02 \x01(\x04\"\'\n\x13\x44\x65leteModelResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\"o\n\x12\x41pplyBundleRequest\x12-\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x17.sie.registry.v1.BundleB\x04\xe2\x41\x01\x02\x12\x19\n\x11\x65xpected_revision\x18\x02 \x01(\x04\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"a\n\x13\x41pplyBundleResponse\x12\'\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x17.sie.registry.v1.Bundle\x12\x10\n\x08revision\x18\x02 \x01(\x04\x12\x0f\n\x07\x63hanged\x18\x03 \x01(\x08\x32\x91\x03\n\x14RegistryAdminService\x12w\n\nApplyModel\x12\".sie.registry.v1.ApplyModelRequest\x1a#.sie.registry.v1.ApplyModelResponse\" \x90\x02\x02\x82\xd3\xe4\x93\x02\x17\"\x12/v1/configs/models:\x01*\x12\x82\x01\n\x0b\x44\x65leteModel\x12#.sie.registry.v1.DeleteModelRequest\x1a$.sie.registry.v1.DeleteModelResponse\"(\x82\xd3\xe4\x93\x02\"* /v1/configs/models/{model_id=**}\x12{\n\x0b\x41pplyBundle\x12#.sie.registry.v1.ApplyBundleRequest\x1a$.sie.registry.v1.ApplyBundleResponse\"!\x90\x02\x02\x82\xd3\xe4\x93\x02\x18\"\x13/v1/configs/bundles:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n,sie/registry/v1/registry_admin_service.proto\x12\x0fsie.registry.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1csie/registry/v1/bundle.proto\x1a%sie/registry/v1/machine_profile.proto\x1a\x1bsie/registry/v1/model.proto\x1a\'sie/registry/v1/registry_document.proto\"l\n\x11\x41pplyModelRequest\x12+\n\x05model\x18\x01 \x01(\x0b\x32\x16.sie.registry.v1.ModelB\x04\xe2\x41\x01\x02\x12\x19\n\x11\x65xpected_revision\x18\x02 \x01(\x04\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"^\n\x12\x41pplyModelResponse\x12%\n\x05model\x18\x01 \x01(\x0b\x32\x16.sie.registry.v1.Model\x12\x10\n\x08revision\x18\x02 \x01(\x04\x12\x0f\n\x07\x63hanged\x18\x03 \x01(\x08\"o\n\x12\x44\x65leteModelRequest\x12\x16\n\x08model_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x11\x65xpected_revision\x18\x02 \x01(\x04\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\x12\x15\n\rallow_missing\x18\x04 \x01(\x08\"\'\n\x13\x44\x65leteModelResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\"o\n\x12\x41pplyBundleRequest\x12-\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x17.sie.registry.v1.BundleB\x04\xe2\x41\x01\x02\x12\x19\n\x11\x65xpected_revision\x18\x02 \x01(\x04\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"a\n\x13\x41pplyBundleResponse\x12\'\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x17.sie.registry.v1.Bundle\x12\x10\n\x08revision\x18\x02 \x01(\x04\x12\x0f\n\x07\x63hanged\x18\x03 \x01(\x08\"q\n\x13\x44\x65leteBundleRequest\x12\x17\n\tbundle_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x11\x65xpected_revision\x18\x02 \x01(\x04\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\x12\x15\n\rallow_missing\x18\x04 \x01(\x08\"(\n\x14\x44\x65leteBundleResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\"\x88\x01\n\x1a\x41pplyMachineProfileRequest\x12>\n\x0fmachine_profile\x18\x01 \x01(\x0b\x32\x1f.sie.registry.v1.MachineProfileB\x04\xe2\x41\x01\x02\x12\x19\n\x11\x65xpected_revision\x18\x02 \x01(\x04\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\"z\n\x1b\x41pplyMachineProfileResponse\x12\x38\n\x0fmachine_profile\x18\x01 \x01(\x0b\x32\x1f.sie.registry.v1.MachineProfile\x12\x10\n\x08revision\x18\x02 \x01(\x04\x12\x0f\n\x07\x63hanged\x18\x03 \x01(\x08\"\x82\x01\n\x1b\x44\x65leteMachineProfileRequest\x12 \n\x12machine_profile_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x19\n\x11\x65xpected_revision\x18\x02 \x01(\x04\x12\x0f\n\x07\x64ry_run\x18\x03 \x01(\x08\x12\x15\n\rallow_missing\x18\x04 \x01(\x08\"0\n\x1c\x44\x65leteMachineProfileResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\"\xac\x01\n\x15ImportRegistryRequest\x12\x39\n\x08registry\x18\x01 \x01(\x0b\x32!.sie.registry.v1.RegistryDocumentB\x04\xe2\x41\x01\x02\x12,\n\x05prune\x18\x02 \x03(\x0e\x32\x1d.sie.registry.v1.ResourceType\x12\x19\n\x11\x65xpected_revision\x18\x03 \x01(\x04\x12\x0f\n\x07\x64ry_run\x18\x04 \x01(\x08\"\\\n\x16ImportRegistryResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x30\n\x07\x63hanges\x18\x02 \x03(\x0b\x32\x1f.sie.registry.v1.ResourceChange\"\xa2\x01\n\x17RollbackRegistryRequest\x12\x19\n\x0bto_revision\x18\x01 \x01(\x04\x42\x04\xe2\x41\x01\x02\x12\x34\n\rresource_type\x18\x02 \x01(\x0e\x32\x1d.sie.registry.v1.ResourceType\x12\n\n\x02id\x18\x03 \x01(\t\x12\x19\n\x11\x65xpected_revision\x18\x04 \x01(\x04\x12\x0f\n\x07\x64ry_run\x18\x05 \x01(\x08\"^\n\x18RollbackRegistryResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x30\n\x07\x63hanges\x18\x02 \x03(\x0b\x32\x1f.sie.registry.v1.ResourceChange2\xd7\n\n\x14RegistryAdminService\x12\xac\x01\n\nApplyModel\x12\".sie.registry.v1.ApplyModelRequest\x1a#.sie.registry.v1.ApplyModelResponse\"U\x90\x02\x02\x82\xd3\xe4\x93\x02L\"\x12/v1/configs/models:\x05modelZ/\x1a&/v1/configs/models/{model.model_id=**}:\x05model\x12\x82\x01\n\x0b\x44\x65leteModel\x12#.sie.registry.v1.DeleteModelRequest\x1a$.sie.registry.v1.DeleteModelResponse\"(\x82\xd3\xe4\x93\x02\"* /v1/configs/models/{model_id=**}\x12\xb2\x01\n\x0b\x41pplyBundle\x12#.sie.registry.v1.ApplyBundleRequest\x1a$.sie.registry.v1.ApplyBundleResponse\"X\x90\x02\x02\x82\xd3\xe4\x93\x02O\"\x13/v1/configs/bundles:\x06\x62undleZ0\x1a&/v1/configs/bundles/{bundle.bundle_id}:\x06\x62undle\x12\x84\x01\n\x0c\x44\x65leteBundle\x12$.sie.registry.v1.DeleteBundleRequest\x1a%.sie.registry.v1.DeleteBundleResponse\"\'\x82\xd3\xe4\x93\x02!*\x1f/v1/configs/bundles/{bundle_id}\x12\x82\x02\n\x13\x41pplyMachineProfile\x12+.sie.registry.v1.ApplyMachineProfileRequest\x1a,.sie.registry.v1.ApplyMachineProfileResponse\"\x8f\x01\x90\x02\x02\x82\xd3\xe4\x93\x02\x85\x01\"\x1c/v1/configs/machine_profiles:\x0fmachine_profileZT\x1a\x41/v1/configs/machine_profiles/{machine_profile.machine_profile_id}:\x0fmachine_profile\x12\xae\x01\n\x14\x44\x65leteMachineProfile\x12,.sie.registry.v1.DeleteMachineProfileRequest\x1a-.sie.registry.v1.DeleteMachineProfileResponse\"9\x82\xd3\xe4\x93\x02\x33*1/v1/configs/machine_profiles/{machine_profile_id}\x12\x8a\x01\n\x0eImportRegistry\x12&.sie.registry.v1.ImportRegistryRequest\x1a\'.sie.registry.v1.ImportRegistryResponse\"\'\x90\x02\x02\x82\xd3\xe4\x93\x02\x1e\"\x12/v1/configs/import:\x08registry\x12\x8b\x01\n\x10RollbackRegistry\x12(.sie.registry.v1.RollbackRegistryRequest\x1a).sie.registry.v1.RollbackRegistryResponse\"\"\x90\x02\x02\x82\xd3\xe4\x93\x02\x19\"\x14/v1/configs/rollback:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,24 +43,64 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DELETEMODELREQUEST'].fields_by_name['model_id']._serialized_options = b'\342A\001\002'
   _globals['_APPLYBUNDLEREQUEST'].fields_by_name['bundle']._loaded_options = None
   _globals['_APPLYBUNDLEREQUEST'].fields_by_name['bundle']._serialized_options = b'\342A\001\002'
+  _globals['_DELETEBUNDLEREQUEST'].fields_by_name['bundle_id']._loaded_options = None
+  _globals['_DELETEBUNDLEREQUEST'].fields_by_name['bundle_id']._serialized_options = b'\342A\001\002'
+  _globals['_APPLYMACHINEPROFILEREQUEST'].fields_by_name['machine_profile']._loaded_options = None
+  _globals['_APPLYMACHINEPROFILEREQUEST'].fields_by_name['machine_profile']._serialized_options = b'\342A\001\002'
+  _globals['_DELETEMACHINEPROFILEREQUEST'].fields_by_name['machine_profile_id']._loaded_options = None
+  _globals['_DELETEMACHINEPROFILEREQUEST'].fields_by_name['machine_profile_id']._serialized_options = b'\342A\001\002'
+  _globals['_IMPORTREGISTRYREQUEST'].fields_by_name['registry']._loaded_options = None
+  _globals['_IMPORTREGISTRYREQUEST'].fields_by_name['registry']._serialized_options = b'\342A\001\002'
+  _globals['_ROLLBACKREGISTRYREQUEST'].fields_by_name['to_revision']._loaded_options = None
+  _globals['_ROLLBACKREGISTRYREQUEST'].fields_by_name['to_revision']._serialized_options = b'\342A\001\002'
   _globals['_REGISTRYADMINSERVICE'].methods_by_name['ApplyModel']._loaded_options = None
-  _globals['_REGISTRYADMINSERVICE'].methods_by_name['ApplyModel']._serialized_options = b'\220\002\002\202\323\344\223\002\027\"\022/v1/configs/models:\001*'
+  _globals['_REGISTRYADMINSERVICE'].methods_by_name['ApplyModel']._serialized_options = b'\220\002\002\202\323\344\223\002L\"\022/v1/configs/models:\005modelZ/\032&/v1/configs/models/{model.model_id=**}:\005model'
   _globals['_REGISTRYADMINSERVICE'].methods_by_name['DeleteModel']._loaded_options = None
   _globals['_REGISTRYADMINSERVICE'].methods_by_name['DeleteModel']._serialized_options = b'\202\323\344\223\002\"* /v1/configs/models/{model_id=**}'
   _globals['_REGISTRYADMINSERVICE'].methods_by_name['ApplyBundle']._loaded_options = None
-  _globals['_REGISTRYADMINSERVICE'].methods_by_name['ApplyBundle']._serialized_options = b'\220\002\002\202\323\344\223\002\030\"\023/v1/configs/bundles:\001*'
-  _globals['_APPLYMODELREQUEST']._serialized_start=187
-  _globals['_APPLYMODELREQUEST']._serialized_end=295
-  _globals['_APPLYMODELRESPONSE']._serialized_start=297
-  _globals['_APPLYMODELRESPONSE']._serialized_end=391
-  _globals['_DELETEMODELREQUEST']._serialized_start=393
-  _globals['_DELETEMODELREQUEST']._serialized_end=464
-  _globals['_DELETEMODELRESPONSE']._serialized_start=466
-  _globals['_DELETEMODELRESPONSE']._serialized_end=505
-  _globals['_APPLYBUNDLEREQUEST']._serialized_start=507
-  _globals['_APPLYBUNDLEREQUEST']._serialized_end=618
-  _globals['_APPLYBUNDLERESPONSE']._serialized_start=620
-  _globals['_APPLYBUNDLERESPONSE']._serialized_end=717
-  _globals['_REGISTRYADMINSERVICE']._serialized_start=720
-  _globals['_REGISTRYADMINSERVICE']._serialized_end=1121
+  _globals['_REGISTRYADMINSERVICE'].methods_by_name['ApplyBundle']._serialized_options = b'\220\002\002\202\323\344\223\002O\"\023/v1/configs/bundles:\006bundleZ0\032&/v1/configs/bundles/{bundle.bundle_id}:\006bundle'
+  _globals['_REGISTRYADMINSERVICE'].methods_by_name['DeleteBundle']._loaded_options = None
+  _globals['_REGISTRYADMINSERVICE'].methods_by_name['DeleteBundle']._serialized_options = b'\202\323\344\223\002!*\037/v1/configs/bundles/{bundle_id}'
+  _globals['_REGISTRYADMINSERVICE'].methods_by_name['ApplyMachineProfile']._loaded_options = None
+  _globals['_REGISTRYADMINSERVICE'].methods_by_name['ApplyMachineProfile']._serialized_options = b'\220\002\002\202\323\344\223\002\205\001\"\034/v1/configs/machine_profiles:\017machine_profileZT\032A/v1/configs/machine_profiles/{machine_profile.machine_profile_id}:\017machine_profile'
+  _globals['_REGISTRYADMINSERVICE'].methods_by_name['DeleteMachineProfile']._loaded_options = None
+  _globals['_REGISTRYADMINSERVICE'].methods_by_name['DeleteMachineProfile']._serialized_options = b'\202\323\344\223\0023*1/v1/configs/machine_profiles/{machine_profile_id}'
+  _globals['_REGISTRYADMINSERVICE'].methods_by_name['ImportRegistry']._loaded_options = None
+  _globals['_REGISTRYADMINSERVICE'].methods_by_name['ImportRegistry']._serialized_options = b'\220\002\002\202\323\344\223\002\036\"\022/v1/configs/import:\010registry'
+  _globals['_REGISTRYADMINSERVICE'].methods_by_name['RollbackRegistry']._loaded_options = None
+  _globals['_REGISTRYADMINSERVICE'].methods_by_name['RollbackRegistry']._serialized_options = b'\220\002\002\202\323\344\223\002\031\"\024/v1/configs/rollback:\001*'
+  _globals['_APPLYMODELREQUEST']._serialized_start=267
+  _globals['_APPLYMODELREQUEST']._serialized_end=375
+  _globals['_APPLYMODELRESPONSE']._serialized_start=377
+  _globals['_APPLYMODELRESPONSE']._serialized_end=471
+  _globals['_DELETEMODELREQUEST']._serialized_start=473
+  _globals['_DELETEMODELREQUEST']._serialized_end=584
+  _globals['_DELETEMODELRESPONSE']._serialized_start=586
+  _globals['_DELETEMODELRESPONSE']._serialized_end=625
+  _globals['_APPLYBUNDLEREQUEST']._serialized_start=627
+  _globals['_APPLYBUNDLEREQUEST']._serialized_end=738
+  _globals['_APPLYBUNDLERESPONSE']._serialized_start=740
+  _globals['_APPLYBUNDLERESPONSE']._serialized_end=837
+  _globals['_DELETEBUNDLEREQUEST']._serialized_start=839
+  _globals['_DELETEBUNDLEREQUEST']._serialized_end=952
+  _globals['_DELETEBUNDLERESPONSE']._serialized_start=954
+  _globals['_DELETEBUNDLERESPONSE']._serialized_end=994
+  _globals['_APPLYMACHINEPROFILEREQUEST']._serialized_start=997
+  _globals['_APPLYMACHINEPROFILEREQUEST']._serialized_end=1133
+  _globals['_APPLYMACHINEPROFILERESPONSE']._serialized_start=1135
+  _globals['_APPLYMACHINEPROFILERESPONSE']._serialized_end=1257
+  _globals['_DELETEMACHINEPROFILEREQUEST']._serialized_start=1260
+  _globals['_DELETEMACHINEPROFILEREQUEST']._serialized_end=1390
+  _globals['_DELETEMACHINEPROFILERESPONSE']._serialized_start=1392
+  _globals['_DELETEMACHINEPROFILERESPONSE']._serialized_end=1440
+  _globals['_IMPORTREGISTRYREQUEST']._serialized_start=1443
+  _globals['_IMPORTREGISTRYREQUEST']._serialized_end=1615
+  _globals['_IMPORTREGISTRYRESPONSE']._serialized_start=1617
+  _globals['_IMPORTREGISTRYRESPONSE']._serialized_end=1709
+  _globals['_ROLLBACKREGISTRYREQUEST']._serialized_start=1712
+  _globals['_ROLLBACKREGISTRYREQUEST']._serialized_end=1874
+  _globals['_ROLLBACKREGISTRYRESPONSE']._serialized_start=1876
+  _globals['_ROLLBACKREGISTRYRESPONSE']._serialized_end=1970
+  _globals['_REGISTRYADMINSERVICE']._serialized_start=1973
+  _globals['_REGISTRYADMINSERVICE']._serialized_end=3340
 # @@protoc_insertion_point(module_scope)

@@ -28,6 +28,10 @@ if _version_not_supported:
 class RegistryAdminServiceStub:
     """Writes to the registry. A write is validated, committed to the store with
     compare-and-set, and only then visible; the reply carries its revision.
+
+    Every write takes an idempotency key, as gRPC metadata or HTTP header `idempotency-key`: 1 to 128
+    visible ASCII characters. The same key with the same request is answered as the first time and
+    does nothing; with another request it is refused. The newest 10,000 keys are kept.
     """
 
     def __init__(self, channel):
@@ -51,11 +55,40 @@ class RegistryAdminServiceStub:
                 request_serializer=sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.ApplyBundleRequest.SerializeToString,
                 response_deserializer=sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.ApplyBundleResponse.FromString,
                 _registered_method=True)
+        self.DeleteBundle = channel.unary_unary(
+                '/sie.registry.v1.RegistryAdminService/DeleteBundle',
+                request_serializer=sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.DeleteBundleRequest.SerializeToString,
+                response_deserializer=sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.DeleteBundleResponse.FromString,
+                _registered_method=True)
+        self.ApplyMachineProfile = channel.unary_unary(
+                '/sie.registry.v1.RegistryAdminService/ApplyMachineProfile',
+                request_serializer=sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.ApplyMachineProfileRequest.SerializeToString,
+                response_deserializer=sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.ApplyMachineProfileResponse.FromString,
+                _registered_method=True)
+        self.DeleteMachineProfile = channel.unary_unary(
+                '/sie.registry.v1.RegistryAdminService/DeleteMachineProfile',
+                request_serializer=sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.DeleteMachineProfileRequest.SerializeToString,
+                response_deserializer=sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.DeleteMachineProfileResponse.FromString,
+                _registered_method=True)
+        self.ImportRegistry = channel.unary_unary(
+                '/sie.registry.v1.RegistryAdminService/ImportRegistry',
+                request_serializer=sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.ImportRegistryRequest.SerializeToString,
+                response_deserializer=sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.ImportRegistryResponse.FromString,
+                _registered_method=True)
+        self.RollbackRegistry = channel.unary_unary(
+                '/sie.registry.v1.RegistryAdminService/RollbackRegistry',
+                request_serializer=sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.RollbackRegistryRequest.SerializeToString,
+                response_deserializer=sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.RollbackRegistryResponse.FromString,
+                _registered_method=True)
 
 
 class RegistryAdminServiceServicer:
     """Writes to the registry. A write is validated, committed to the store with
     compare-and-set, and only then visible; the reply carries its revision.
+
+    Every write takes an idempotency key, as gRPC metadata or HTTP header `idempotency-key`: 1 to 128
+    visible ASCII characters. The same key with the same request is answered as the first time and
+    does nothing; with another request it is refused. The newest 10,000 keys are kept.
     """
 
     def ApplyModel(self, request, context):
@@ -79,6 +112,43 @@ class RegistryAdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteBundle(self, request, context):
+        """Removes a bundle, unless a model or pool refers to it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApplyMachineProfile(self, request, context):
+        """Creates or replaces a machine profile. The same definition again changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteMachineProfile(self, request, context):
+        """Removes a machine profile, unless a pool refers to it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ImportRegistry(self, request, context):
+        """Applies every definition of a document, and may delete what it does not hold. All of it is
+        validated before any of it is committed, in an order in which each step is valid; cut off in
+        the middle, the same call again does what is missing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RollbackRegistry(self, request, context):
+        """Brings one definition, or all of them, back to what they were, in new commits.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_RegistryAdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -97,6 +167,31 @@ def add_RegistryAdminServiceServicer_to_server(servicer, server):
                     request_deserializer=sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.ApplyBundleRequest.FromString,
                     response_serializer=sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.ApplyBundleResponse.SerializeToString,
             ),
+            'DeleteBundle': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteBundle,
+                    request_deserializer=sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.DeleteBundleRequest.FromString,
+                    response_serializer=sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.DeleteBundleResponse.SerializeToString,
+            ),
+            'ApplyMachineProfile': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApplyMachineProfile,
+                    request_deserializer=sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.ApplyMachineProfileRequest.FromString,
+                    response_serializer=sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.ApplyMachineProfileResponse.SerializeToString,
+            ),
+            'DeleteMachineProfile': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteMachineProfile,
+                    request_deserializer=sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.DeleteMachineProfileRequest.FromString,
+                    response_serializer=sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.DeleteMachineProfileResponse.SerializeToString,
+            ),
+            'ImportRegistry': grpc.unary_unary_rpc_method_handler(
+                    servicer.ImportRegistry,
+                    request_deserializer=sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.ImportRegistryRequest.FromString,
+                    response_serializer=sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.ImportRegistryResponse.SerializeToString,
+            ),
+            'RollbackRegistry': grpc.unary_unary_rpc_method_handler(
+                    servicer.RollbackRegistry,
+                    request_deserializer=sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.RollbackRegistryRequest.FromString,
+                    response_serializer=sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.RollbackRegistryResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'sie.registry.v1.RegistryAdminService', rpc_method_handlers)
@@ -108,6 +203,10 @@ def add_RegistryAdminServiceServicer_to_server(servicer, server):
 class RegistryAdminService:
     """Writes to the registry. A write is validated, committed to the store with
     compare-and-set, and only then visible; the reply carries its revision.
+
+    Every write takes an idempotency key, as gRPC metadata or HTTP header `idempotency-key`: 1 to 128
+    visible ASCII characters. The same key with the same request is answered as the first time and
+    does nothing; with another request it is refused. The newest 10,000 keys are kept.
     """
 
     @staticmethod
@@ -181,6 +280,141 @@ class RegistryAdminService:
             '/sie.registry.v1.RegistryAdminService/ApplyBundle',
             sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.ApplyBundleRequest.SerializeToString,
             sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.ApplyBundleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteBundle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sie.registry.v1.RegistryAdminService/DeleteBundle',
+            sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.DeleteBundleRequest.SerializeToString,
+            sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.DeleteBundleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApplyMachineProfile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sie.registry.v1.RegistryAdminService/ApplyMachineProfile',
+            sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.ApplyMachineProfileRequest.SerializeToString,
+            sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.ApplyMachineProfileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteMachineProfile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sie.registry.v1.RegistryAdminService/DeleteMachineProfile',
+            sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.DeleteMachineProfileRequest.SerializeToString,
+            sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.DeleteMachineProfileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ImportRegistry(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sie.registry.v1.RegistryAdminService/ImportRegistry',
+            sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.ImportRegistryRequest.SerializeToString,
+            sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.ImportRegistryResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RollbackRegistry(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sie.registry.v1.RegistryAdminService/RollbackRegistry',
+            sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.RollbackRegistryRequest.SerializeToString,
+            sie_dot_registry_dot_v1_dot_registry__admin__service__pb2.RollbackRegistryResponse.FromString,
             options,
             channel_credentials,
             insecure,

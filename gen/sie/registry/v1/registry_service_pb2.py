@@ -31,7 +31,7 @@ from sie.registry.v1 import machine_profile_pb2 as sie_dot_registry_dot_v1_dot_m
 from sie.registry.v1 import model_pb2 as sie_dot_registry_dot_v1_dot_model__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&sie/registry/v1/registry_service.proto\x12\x0fsie.registry.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16sie/pool/v1/pool.proto\x1a\x1csie/registry/v1/bundle.proto\x1a%sie/registry/v1/machine_profile.proto\x1a\x1bsie/registry/v1/model.proto\")\n\x0fGetModelRequest\x12\x16\n\x08model_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"K\n\x10GetModelResponse\x12%\n\x05model\x18\x01 \x01(\x0b\x32\x16.sie.registry.v1.Model\x12\x10\n\x08revision\x18\x02 \x01(\x04\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"g\n\x12ListModelsResponse\x12&\n\x06models\x18\x01 \x03(\x0b\x32\x16.sie.registry.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\"\x14\n\x12ListBundlesRequest\"Q\n\x13ListBundlesResponse\x12(\n\x07\x62undles\x18\x01 \x03(\x0b\x32\x17.sie.registry.v1.Bundle\x12\x10\n\x08revision\x18\x02 \x01(\x04\"A\n\x14WatchRegistryRequest\x12\x15\n\rfrom_revision\x18\x01 \x01(\x04\x12\x12\n\nwatcher_id\x18\x02 \x01(\t\"\xd9\x01\n\x15WatchRegistryResponse\x12-\n\x08snapshot\x18\x01 \x01(\x0b\x32\x19.sie.registry.v1.SnapshotH\x00\x12\'\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x16.sie.registry.v1.EventH\x00\x12-\n\x08progress\x18\x03 \x01(\x0b\x32\x19.sie.registry.v1.ProgressH\x00\x12/\n\tcompacted\x18\x04 \x01(\x0b\x32\x1a.sie.registry.v1.CompactedH\x00\x42\x08\n\x06update\"\xcb\x01\n\x08Snapshot\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12&\n\x06models\x18\x02 \x03(\x0b\x32\x16.sie.registry.v1.Model\x12(\n\x07\x62undles\x18\x03 \x03(\x0b\x32\x17.sie.registry.v1.Bundle\x12\x39\n\x10machine_profiles\x18\x04 \x03(\x0b\x32\x1f.sie.registry.v1.MachineProfile\x12 \n\x05pools\x18\x05 \x03(\x0b\x32\x11.sie.pool.v1.Pool\"\x95\x03\n\x05\x45vent\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12/\n\x0b\x63ommit_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\rmodel_applied\x18\x03 \x01(\x0b\x32\x16.sie.registry.v1.ModelH\x00\x12\x17\n\rmodel_deleted\x18\x04 \x01(\tH\x00\x12\x31\n\x0e\x62undle_applied\x18\x05 \x01(\x0b\x32\x17.sie.registry.v1.BundleH\x00\x12\x18\n\x0e\x62undle_deleted\x18\x06 \x01(\tH\x00\x12\x42\n\x17machine_profile_applied\x18\x07 \x01(\x0b\x32\x1f.sie.registry.v1.MachineProfileH\x00\x12!\n\x17machine_profile_deleted\x18\x08 \x01(\tH\x00\x12)\n\x0cpool_applied\x18\t \x01(\x0b\x32\x11.sie.pool.v1.PoolH\x00\x12\x16\n\x0cpool_deleted\x18\n \x01(\tH\x00\x42\x08\n\x06\x63hange\"\x1c\n\x08Progress\x12\x10\n\x08revision\x18\x01 \x01(\x04\"$\n\tCompacted\x12\x17\n\x0foldest_revision\x18\x01 \x01(\x04\x32\xe6\x03\n\x0fRegistryService\x12|\n\x08GetModel\x12 .sie.registry.v1.GetModelRequest\x1a!.sie.registry.v1.GetModelResponse\"+\x90\x02\x01\x82\xd3\xe4\x93\x02\"\x12 /v1/configs/models/{model_id=**}\x12t\n\nListModels\x12\".sie.registry.v1.ListModelsRequest\x1a#.sie.registry.v1.ListModelsResponse\"\x1d\x90\x02\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/configs/models\x12x\n\x0bListBundles\x12#.sie.registry.v1.ListBundlesRequest\x1a$.sie.registry.v1.ListBundlesResponse\"\x1e\x90\x02\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/configs/bundles\x12\x65\n\rWatchRegistry\x12%.sie.registry.v1.WatchRegistryRequest\x1a&.sie.registry.v1.WatchRegistryResponse\"\x03\x90\x02\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&sie/registry/v1/registry_service.proto\x12\x0fsie.registry.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16sie/pool/v1/pool.proto\x1a\x1csie/registry/v1/bundle.proto\x1a%sie/registry/v1/machine_profile.proto\x1a\x1bsie/registry/v1/model.proto\")\n\x0fGetModelRequest\x12\x16\n\x08model_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"K\n\x10GetModelResponse\x12%\n\x05model\x18\x01 \x01(\x0b\x32\x16.sie.registry.v1.Model\x12\x10\n\x08revision\x18\x02 \x01(\x04\":\n\x11ListModelsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x12\n\npage_token\x18\x02 \x01(\t\"g\n\x12ListModelsResponse\x12&\n\x06models\x18\x01 \x03(\x0b\x32\x16.sie.registry.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\"\x14\n\x12ListBundlesRequest\"Q\n\x13ListBundlesResponse\x12(\n\x07\x62undles\x18\x01 \x03(\x0b\x32\x17.sie.registry.v1.Bundle\x12\x10\n\x08revision\x18\x02 \x01(\x04\"+\n\x10GetBundleRequest\x12\x17\n\tbundle_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"N\n\x11GetBundleResponse\x12\'\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x17.sie.registry.v1.Bundle\x12\x10\n\x08revision\x18\x02 \x01(\x04\"<\n\x18GetMachineProfileRequest\x12 \n\x12machine_profile_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"g\n\x19GetMachineProfileResponse\x12\x38\n\x0fmachine_profile\x18\x01 \x01(\x0b\x32\x1f.sie.registry.v1.MachineProfile\x12\x10\n\x08revision\x18\x02 \x01(\x04\"\x1c\n\x1aListMachineProfilesRequest\"j\n\x1bListMachineProfilesResponse\x12\x39\n\x10machine_profiles\x18\x01 \x03(\x0b\x32\x1f.sie.registry.v1.MachineProfile\x12\x10\n\x08revision\x18\x02 \x01(\x04\":\n\x13ResolveModelRequest\x12\x13\n\x05model\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06\x62undle\x18\x02 \x01(\t\"\xfe\x01\n\x14ResolveModelResponse\x12\r\n\x05model\x18\x01 \x01(\t\x12\x17\n\x0fresolved_bundle\x18\x02 \x01(\t\x12\x1a\n\x12\x63ompatible_bundles\x18\x03 \x03(\t\x12\x45\n\x08profiles\x18\x04 \x03(\x0b\x32\x33.sie.registry.v1.ResolveModelResponse.ProfilesEntry\x12\x10\n\x08revision\x18\x05 \x01(\x04\x1aI\n\rProfilesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\'\n\x05value\x18\x02 \x01(\x0b\x32\x18.sie.registry.v1.Profile:\x02\x38\x01\"\x14\n\x12GetRevisionRequest\"\'\n\x13GetRevisionResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\"A\n\x14WatchRegistryRequest\x12\x15\n\rfrom_revision\x18\x01 \x01(\x04\x12\x12\n\nwatcher_id\x18\x02 \x01(\t\"\x84\x02\n\x15WatchRegistryResponse\x12-\n\x08snapshot\x18\x01 \x01(\x0b\x32\x19.sie.registry.v1.SnapshotH\x00\x12\'\n\x05\x65vent\x18\x02 \x01(\x0b\x32\x16.sie.registry.v1.EventH\x00\x12-\n\x08progress\x18\x03 \x01(\x0b\x32\x19.sie.registry.v1.ProgressH\x00\x12/\n\tcompacted\x18\x04 \x01(\x0b\x32\x1a.sie.registry.v1.CompactedH\x00\x12)\n\x06\x65vents\x18\x05 \x01(\x0b\x32\x17.sie.registry.v1.EventsH\x00\x42\x08\n\x06update\"\xb9\x02\n\x08Snapshot\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12&\n\x06models\x18\x02 \x03(\x0b\x32\x16.sie.registry.v1.Model\x12(\n\x07\x62undles\x18\x03 \x03(\x0b\x32\x17.sie.registry.v1.Bundle\x12\x39\n\x10machine_profiles\x18\x04 \x03(\x0b\x32\x1f.sie.registry.v1.MachineProfile\x12 \n\x05pools\x18\x05 \x03(\x0b\x32\x11.sie.pool.v1.Pool\x12\x17\n\x0fmodel_revisions\x18\x06 \x03(\x04\x12\x18\n\x10\x62undle_revisions\x18\x07 \x03(\x04\x12!\n\x19machine_profile_revisions\x18\x08 \x03(\x04\x12\x16\n\x0epool_revisions\x18\t \x03(\x04\"0\n\x06\x45vents\x12&\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x16.sie.registry.v1.Event\"\xc0\x03\n\x05\x45vent\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12/\n\x0b\x63ommit_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\rmodel_applied\x18\x03 \x01(\x0b\x32\x16.sie.registry.v1.ModelH\x00\x12\x17\n\rmodel_deleted\x18\x04 \x01(\tH\x00\x12\x31\n\x0e\x62undle_applied\x18\x05 \x01(\x0b\x32\x17.sie.registry.v1.BundleH\x00\x12\x18\n\x0e\x62undle_deleted\x18\x06 \x01(\tH\x00\x12\x42\n\x17machine_profile_applied\x18\x07 \x01(\x0b\x32\x1f.sie.registry.v1.MachineProfileH\x00\x12!\n\x17machine_profile_deleted\x18\x08 \x01(\tH\x00\x12)\n\x0cpool_applied\x18\t \x01(\x0b\x32\x11.sie.pool.v1.PoolH\x00\x12\x16\n\x0cpool_deleted\x18\n \x01(\tH\x00\x12)\n\x07receipt\x18\x0b \x01(\x0b\x32\x18.sie.registry.v1.ReceiptB\x08\n\x06\x63hange\"_\n\x07Receipt\x12\x12\n\nkey_sha256\x18\x01 \x01(\x0c\x12\x16\n\x0erequest_sha256\x18\x02 \x01(\x0c\x12\x16\n\x0e\x66irst_revision\x18\x03 \x01(\x04\x12\x10\n\x08revision\x18\x04 \x01(\x04\"\x1c\n\x08Progress\x12\x10\n\x08revision\x18\x01 \x01(\x04\"$\n\tCompacted\x12\x17\n\x0foldest_revision\x18\x01 \x01(\x04\x32\xca\t\n\x0fRegistryService\x12\x83\x01\n\x08GetModel\x12 .sie.registry.v1.GetModelRequest\x1a!.sie.registry.v1.GetModelResponse\"2\x90\x02\x01\x82\xd3\xe4\x93\x02)\x12 /v1/configs/models/{model_id=**}b\x05model\x12t\n\nListModels\x12\".sie.registry.v1.ListModelsRequest\x1a#.sie.registry.v1.ListModelsResponse\"\x1d\x90\x02\x01\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/configs/models\x12\x86\x01\n\tGetBundle\x12!.sie.registry.v1.GetBundleRequest\x1a\".sie.registry.v1.GetBundleResponse\"2\x90\x02\x01\x82\xd3\xe4\x93\x02)\x12\x1f/v1/configs/bundles/{bundle_id}b\x06\x62undle\x12x\n\x0bListBundles\x12#.sie.registry.v1.ListBundlesRequest\x1a$.sie.registry.v1.ListBundlesResponse\"\x1e\x90\x02\x01\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/configs/bundles\x12\xb9\x01\n\x11GetMachineProfile\x12).sie.registry.v1.GetMachineProfileRequest\x1a*.sie.registry.v1.GetMachineProfileResponse\"M\x90\x02\x01\x82\xd3\xe4\x93\x02\x44\x12\x31/v1/configs/machine_profiles/{machine_profile_id}b\x0fmachine_profile\x12\x99\x01\n\x13ListMachineProfiles\x12+.sie.registry.v1.ListMachineProfilesRequest\x1a,.sie.registry.v1.ListMachineProfilesResponse\"\'\x90\x02\x01\x82\xd3\xe4\x93\x02\x1e\x12\x1c/v1/configs/machine_profiles\x12~\n\x0cResolveModel\x12$.sie.registry.v1.ResolveModelRequest\x1a%.sie.registry.v1.ResolveModelResponse\"!\x90\x02\x01\x82\xd3\xe4\x93\x02\x18\"\x13/v1/configs/resolve:\x01*\x12y\n\x0bGetRevision\x12#.sie.registry.v1.GetRevisionRequest\x1a$.sie.registry.v1.GetRevisionResponse\"\x1f\x90\x02\x01\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/configs/revision\x12\x65\n\rWatchRegistry\x12%.sie.registry.v1.WatchRegistryRequest\x1a&.sie.registry.v1.WatchRegistryResponse\"\x03\x90\x02\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,12 +40,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_GETMODELREQUEST'].fields_by_name['model_id']._loaded_options = None
   _globals['_GETMODELREQUEST'].fields_by_name['model_id']._serialized_options = b'\342A\001\002'
+  _globals['_GETBUNDLEREQUEST'].fields_by_name['bundle_id']._loaded_options = None
+  _globals['_GETBUNDLEREQUEST'].fields_by_name['bundle_id']._serialized_options = b'\342A\001\002'
+  _globals['_GETMACHINEPROFILEREQUEST'].fields_by_name['machine_profile_id']._loaded_options = None
+  _globals['_GETMACHINEPROFILEREQUEST'].fields_by_name['machine_profile_id']._serialized_options = b'\342A\001\002'
+  _globals['_RESOLVEMODELREQUEST'].fields_by_name['model']._loaded_options = None
+  _globals['_RESOLVEMODELREQUEST'].fields_by_name['model']._serialized_options = b'\342A\001\002'
+  _globals['_RESOLVEMODELRESPONSE_PROFILESENTRY']._loaded_options = None
+  _globals['_RESOLVEMODELRESPONSE_PROFILESENTRY']._serialized_options = b'8\001'
   _globals['_REGISTRYSERVICE'].methods_by_name['GetModel']._loaded_options = None
-  _globals['_REGISTRYSERVICE'].methods_by_name['GetModel']._serialized_options = b'\220\002\001\202\323\344\223\002\"\022 /v1/configs/models/{model_id=**}'
+  _globals['_REGISTRYSERVICE'].methods_by_name['GetModel']._serialized_options = b'\220\002\001\202\323\344\223\002)\022 /v1/configs/models/{model_id=**}b\005model'
   _globals['_REGISTRYSERVICE'].methods_by_name['ListModels']._loaded_options = None
   _globals['_REGISTRYSERVICE'].methods_by_name['ListModels']._serialized_options = b'\220\002\001\202\323\344\223\002\024\022\022/v1/configs/models'
+  _globals['_REGISTRYSERVICE'].methods_by_name['GetBundle']._loaded_options = None
+  _globals['_REGISTRYSERVICE'].methods_by_name['GetBundle']._serialized_options = b'\220\002\001\202\323\344\223\002)\022\037/v1/configs/bundles/{bundle_id}b\006bundle'
   _globals['_REGISTRYSERVICE'].methods_by_name['ListBundles']._loaded_options = None
   _globals['_REGISTRYSERVICE'].methods_by_name['ListBundles']._serialized_options = b'\220\002\001\202\323\344\223\002\025\022\023/v1/configs/bundles'
+  _globals['_REGISTRYSERVICE'].methods_by_name['GetMachineProfile']._loaded_options = None
+  _globals['_REGISTRYSERVICE'].methods_by_name['GetMachineProfile']._serialized_options = b'\220\002\001\202\323\344\223\002D\0221/v1/configs/machine_profiles/{machine_profile_id}b\017machine_profile'
+  _globals['_REGISTRYSERVICE'].methods_by_name['ListMachineProfiles']._loaded_options = None
+  _globals['_REGISTRYSERVICE'].methods_by_name['ListMachineProfiles']._serialized_options = b'\220\002\001\202\323\344\223\002\036\022\034/v1/configs/machine_profiles'
+  _globals['_REGISTRYSERVICE'].methods_by_name['ResolveModel']._loaded_options = None
+  _globals['_REGISTRYSERVICE'].methods_by_name['ResolveModel']._serialized_options = b'\220\002\001\202\323\344\223\002\030\"\023/v1/configs/resolve:\001*'
+  _globals['_REGISTRYSERVICE'].methods_by_name['GetRevision']._loaded_options = None
+  _globals['_REGISTRYSERVICE'].methods_by_name['GetRevision']._serialized_options = b'\220\002\001\202\323\344\223\002\026\022\024/v1/configs/revision'
   _globals['_REGISTRYSERVICE'].methods_by_name['WatchRegistry']._loaded_options = None
   _globals['_REGISTRYSERVICE'].methods_by_name['WatchRegistry']._serialized_options = b'\220\002\001'
   _globals['_GETMODELREQUEST']._serialized_start=277
@@ -60,18 +78,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTBUNDLESREQUEST']._serialized_end=582
   _globals['_LISTBUNDLESRESPONSE']._serialized_start=584
   _globals['_LISTBUNDLESRESPONSE']._serialized_end=665
-  _globals['_WATCHREGISTRYREQUEST']._serialized_start=667
-  _globals['_WATCHREGISTRYREQUEST']._serialized_end=732
-  _globals['_WATCHREGISTRYRESPONSE']._serialized_start=735
-  _globals['_WATCHREGISTRYRESPONSE']._serialized_end=952
-  _globals['_SNAPSHOT']._serialized_start=955
-  _globals['_SNAPSHOT']._serialized_end=1158
-  _globals['_EVENT']._serialized_start=1161
-  _globals['_EVENT']._serialized_end=1566
-  _globals['_PROGRESS']._serialized_start=1568
-  _globals['_PROGRESS']._serialized_end=1596
-  _globals['_COMPACTED']._serialized_start=1598
-  _globals['_COMPACTED']._serialized_end=1634
-  _globals['_REGISTRYSERVICE']._serialized_start=1637
-  _globals['_REGISTRYSERVICE']._serialized_end=2123
+  _globals['_GETBUNDLEREQUEST']._serialized_start=667
+  _globals['_GETBUNDLEREQUEST']._serialized_end=710
+  _globals['_GETBUNDLERESPONSE']._serialized_start=712
+  _globals['_GETBUNDLERESPONSE']._serialized_end=790
+  _globals['_GETMACHINEPROFILEREQUEST']._serialized_start=792
+  _globals['_GETMACHINEPROFILEREQUEST']._serialized_end=852
+  _globals['_GETMACHINEPROFILERESPONSE']._serialized_start=854
+  _globals['_GETMACHINEPROFILERESPONSE']._serialized_end=957
+  _globals['_LISTMACHINEPROFILESREQUEST']._serialized_start=959
+  _globals['_LISTMACHINEPROFILESREQUEST']._serialized_end=987
+  _globals['_LISTMACHINEPROFILESRESPONSE']._serialized_start=989
+  _globals['_LISTMACHINEPROFILESRESPONSE']._serialized_end=1095
+  _globals['_RESOLVEMODELREQUEST']._serialized_start=1097
+  _globals['_RESOLVEMODELREQUEST']._serialized_end=1155
+  _globals['_RESOLVEMODELRESPONSE']._serialized_start=1158
+  _globals['_RESOLVEMODELRESPONSE']._serialized_end=1412
+  _globals['_RESOLVEMODELRESPONSE_PROFILESENTRY']._serialized_start=1339
+  _globals['_RESOLVEMODELRESPONSE_PROFILESENTRY']._serialized_end=1412
+  _globals['_GETREVISIONREQUEST']._serialized_start=1414
+  _globals['_GETREVISIONREQUEST']._serialized_end=1434
+  _globals['_GETREVISIONRESPONSE']._serialized_start=1436
+  _globals['_GETREVISIONRESPONSE']._serialized_end=1475
+  _globals['_WATCHREGISTRYREQUEST']._serialized_start=1477
+  _globals['_WATCHREGISTRYREQUEST']._serialized_end=1542
+  _globals['_WATCHREGISTRYRESPONSE']._serialized_start=1545
+  _globals['_WATCHREGISTRYRESPONSE']._serialized_end=1805
+  _globals['_SNAPSHOT']._serialized_start=1808
+  _globals['_SNAPSHOT']._serialized_end=2121
+  _globals['_EVENTS']._serialized_start=2123
+  _globals['_EVENTS']._serialized_end=2171
+  _globals['_EVENT']._serialized_start=2174
+  _globals['_EVENT']._serialized_end=2622
+  _globals['_RECEIPT']._serialized_start=2624
+  _globals['_RECEIPT']._serialized_end=2719
+  _globals['_PROGRESS']._serialized_start=2721
+  _globals['_PROGRESS']._serialized_end=2749
+  _globals['_COMPACTED']._serialized_start=2751
+  _globals['_COMPACTED']._serialized_end=2787
+  _globals['_REGISTRYSERVICE']._serialized_start=2790
+  _globals['_REGISTRYSERVICE']._serialized_end=4016
 # @@protoc_insertion_point(module_scope)

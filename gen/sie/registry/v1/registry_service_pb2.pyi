@@ -59,6 +59,85 @@ class ListBundlesResponse(_message.Message):
     revision: int
     def __init__(self, bundles: _Optional[_Iterable[_Union[_bundle_pb2.Bundle, _Mapping]]] = ..., revision: _Optional[int] = ...) -> None: ...
 
+class GetBundleRequest(_message.Message):
+    __slots__ = ("bundle_id",)
+    BUNDLE_ID_FIELD_NUMBER: _ClassVar[int]
+    bundle_id: str
+    def __init__(self, bundle_id: _Optional[str] = ...) -> None: ...
+
+class GetBundleResponse(_message.Message):
+    __slots__ = ("bundle", "revision")
+    BUNDLE_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    bundle: _bundle_pb2.Bundle
+    revision: int
+    def __init__(self, bundle: _Optional[_Union[_bundle_pb2.Bundle, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class GetMachineProfileRequest(_message.Message):
+    __slots__ = ("machine_profile_id",)
+    MACHINE_PROFILE_ID_FIELD_NUMBER: _ClassVar[int]
+    machine_profile_id: str
+    def __init__(self, machine_profile_id: _Optional[str] = ...) -> None: ...
+
+class GetMachineProfileResponse(_message.Message):
+    __slots__ = ("machine_profile", "revision")
+    MACHINE_PROFILE_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    machine_profile: _machine_profile_pb2.MachineProfile
+    revision: int
+    def __init__(self, machine_profile: _Optional[_Union[_machine_profile_pb2.MachineProfile, _Mapping]] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class ListMachineProfilesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListMachineProfilesResponse(_message.Message):
+    __slots__ = ("machine_profiles", "revision")
+    MACHINE_PROFILES_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    machine_profiles: _containers.RepeatedCompositeFieldContainer[_machine_profile_pb2.MachineProfile]
+    revision: int
+    def __init__(self, machine_profiles: _Optional[_Iterable[_Union[_machine_profile_pb2.MachineProfile, _Mapping]]] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class ResolveModelRequest(_message.Message):
+    __slots__ = ("model", "bundle")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    BUNDLE_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    bundle: str
+    def __init__(self, model: _Optional[str] = ..., bundle: _Optional[str] = ...) -> None: ...
+
+class ResolveModelResponse(_message.Message):
+    __slots__ = ("model", "resolved_bundle", "compatible_bundles", "profiles", "revision")
+    class ProfilesEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: _model_pb2.Profile
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[_Union[_model_pb2.Profile, _Mapping]] = ...) -> None: ...
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    RESOLVED_BUNDLE_FIELD_NUMBER: _ClassVar[int]
+    COMPATIBLE_BUNDLES_FIELD_NUMBER: _ClassVar[int]
+    PROFILES_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    resolved_bundle: str
+    compatible_bundles: _containers.RepeatedScalarFieldContainer[str]
+    profiles: _containers.MessageMap[str, _model_pb2.Profile]
+    revision: int
+    def __init__(self, model: _Optional[str] = ..., resolved_bundle: _Optional[str] = ..., compatible_bundles: _Optional[_Iterable[str]] = ..., profiles: _Optional[_Mapping[str, _model_pb2.Profile]] = ..., revision: _Optional[int] = ...) -> None: ...
+
+class GetRevisionRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetRevisionResponse(_message.Message):
+    __slots__ = ("revision",)
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    def __init__(self, revision: _Optional[int] = ...) -> None: ...
+
 class WatchRegistryRequest(_message.Message):
     __slots__ = ("from_revision", "watcher_id")
     FROM_REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -68,33 +147,49 @@ class WatchRegistryRequest(_message.Message):
     def __init__(self, from_revision: _Optional[int] = ..., watcher_id: _Optional[str] = ...) -> None: ...
 
 class WatchRegistryResponse(_message.Message):
-    __slots__ = ("snapshot", "event", "progress", "compacted")
+    __slots__ = ("snapshot", "event", "progress", "compacted", "events")
     SNAPSHOT_FIELD_NUMBER: _ClassVar[int]
     EVENT_FIELD_NUMBER: _ClassVar[int]
     PROGRESS_FIELD_NUMBER: _ClassVar[int]
     COMPACTED_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
     snapshot: Snapshot
     event: Event
     progress: Progress
     compacted: Compacted
-    def __init__(self, snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., event: _Optional[_Union[Event, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., compacted: _Optional[_Union[Compacted, _Mapping]] = ...) -> None: ...
+    events: Events
+    def __init__(self, snapshot: _Optional[_Union[Snapshot, _Mapping]] = ..., event: _Optional[_Union[Event, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., compacted: _Optional[_Union[Compacted, _Mapping]] = ..., events: _Optional[_Union[Events, _Mapping]] = ...) -> None: ...
 
 class Snapshot(_message.Message):
-    __slots__ = ("revision", "models", "bundles", "machine_profiles", "pools")
+    __slots__ = ("revision", "models", "bundles", "machine_profiles", "pools", "model_revisions", "bundle_revisions", "machine_profile_revisions", "pool_revisions")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     MODELS_FIELD_NUMBER: _ClassVar[int]
     BUNDLES_FIELD_NUMBER: _ClassVar[int]
     MACHINE_PROFILES_FIELD_NUMBER: _ClassVar[int]
     POOLS_FIELD_NUMBER: _ClassVar[int]
+    MODEL_REVISIONS_FIELD_NUMBER: _ClassVar[int]
+    BUNDLE_REVISIONS_FIELD_NUMBER: _ClassVar[int]
+    MACHINE_PROFILE_REVISIONS_FIELD_NUMBER: _ClassVar[int]
+    POOL_REVISIONS_FIELD_NUMBER: _ClassVar[int]
     revision: int
     models: _containers.RepeatedCompositeFieldContainer[_model_pb2.Model]
     bundles: _containers.RepeatedCompositeFieldContainer[_bundle_pb2.Bundle]
     machine_profiles: _containers.RepeatedCompositeFieldContainer[_machine_profile_pb2.MachineProfile]
     pools: _containers.RepeatedCompositeFieldContainer[_pool_pb2.Pool]
-    def __init__(self, revision: _Optional[int] = ..., models: _Optional[_Iterable[_Union[_model_pb2.Model, _Mapping]]] = ..., bundles: _Optional[_Iterable[_Union[_bundle_pb2.Bundle, _Mapping]]] = ..., machine_profiles: _Optional[_Iterable[_Union[_machine_profile_pb2.MachineProfile, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[_pool_pb2.Pool, _Mapping]]] = ...) -> None: ...
+    model_revisions: _containers.RepeatedScalarFieldContainer[int]
+    bundle_revisions: _containers.RepeatedScalarFieldContainer[int]
+    machine_profile_revisions: _containers.RepeatedScalarFieldContainer[int]
+    pool_revisions: _containers.RepeatedScalarFieldContainer[int]
+    def __init__(self, revision: _Optional[int] = ..., models: _Optional[_Iterable[_Union[_model_pb2.Model, _Mapping]]] = ..., bundles: _Optional[_Iterable[_Union[_bundle_pb2.Bundle, _Mapping]]] = ..., machine_profiles: _Optional[_Iterable[_Union[_machine_profile_pb2.MachineProfile, _Mapping]]] = ..., pools: _Optional[_Iterable[_Union[_pool_pb2.Pool, _Mapping]]] = ..., model_revisions: _Optional[_Iterable[int]] = ..., bundle_revisions: _Optional[_Iterable[int]] = ..., machine_profile_revisions: _Optional[_Iterable[int]] = ..., pool_revisions: _Optional[_Iterable[int]] = ...) -> None: ...
+
+class Events(_message.Message):
+    __slots__ = ("events",)
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    events: _containers.RepeatedCompositeFieldContainer[Event]
+    def __init__(self, events: _Optional[_Iterable[_Union[Event, _Mapping]]] = ...) -> None: ...
 
 class Event(_message.Message):
-    __slots__ = ("revision", "commit_time", "model_applied", "model_deleted", "bundle_applied", "bundle_deleted", "machine_profile_applied", "machine_profile_deleted", "pool_applied", "pool_deleted")
+    __slots__ = ("revision", "commit_time", "model_applied", "model_deleted", "bundle_applied", "bundle_deleted", "machine_profile_applied", "machine_profile_deleted", "pool_applied", "pool_deleted", "receipt")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     COMMIT_TIME_FIELD_NUMBER: _ClassVar[int]
     MODEL_APPLIED_FIELD_NUMBER: _ClassVar[int]
@@ -105,6 +200,7 @@ class Event(_message.Message):
     MACHINE_PROFILE_DELETED_FIELD_NUMBER: _ClassVar[int]
     POOL_APPLIED_FIELD_NUMBER: _ClassVar[int]
     POOL_DELETED_FIELD_NUMBER: _ClassVar[int]
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
     revision: int
     commit_time: _timestamp_pb2.Timestamp
     model_applied: _model_pb2.Model
@@ -115,7 +211,20 @@ class Event(_message.Message):
     machine_profile_deleted: str
     pool_applied: _pool_pb2.Pool
     pool_deleted: str
-    def __init__(self, revision: _Optional[int] = ..., commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., model_applied: _Optional[_Union[_model_pb2.Model, _Mapping]] = ..., model_deleted: _Optional[str] = ..., bundle_applied: _Optional[_Union[_bundle_pb2.Bundle, _Mapping]] = ..., bundle_deleted: _Optional[str] = ..., machine_profile_applied: _Optional[_Union[_machine_profile_pb2.MachineProfile, _Mapping]] = ..., machine_profile_deleted: _Optional[str] = ..., pool_applied: _Optional[_Union[_pool_pb2.Pool, _Mapping]] = ..., pool_deleted: _Optional[str] = ...) -> None: ...
+    receipt: Receipt
+    def __init__(self, revision: _Optional[int] = ..., commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., model_applied: _Optional[_Union[_model_pb2.Model, _Mapping]] = ..., model_deleted: _Optional[str] = ..., bundle_applied: _Optional[_Union[_bundle_pb2.Bundle, _Mapping]] = ..., bundle_deleted: _Optional[str] = ..., machine_profile_applied: _Optional[_Union[_machine_profile_pb2.MachineProfile, _Mapping]] = ..., machine_profile_deleted: _Optional[str] = ..., pool_applied: _Optional[_Union[_pool_pb2.Pool, _Mapping]] = ..., pool_deleted: _Optional[str] = ..., receipt: _Optional[_Union[Receipt, _Mapping]] = ...) -> None: ...
+
+class Receipt(_message.Message):
+    __slots__ = ("key_sha256", "request_sha256", "first_revision", "revision")
+    KEY_SHA256_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_SHA256_FIELD_NUMBER: _ClassVar[int]
+    FIRST_REVISION_FIELD_NUMBER: _ClassVar[int]
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    key_sha256: bytes
+    request_sha256: bytes
+    first_revision: int
+    revision: int
+    def __init__(self, key_sha256: _Optional[bytes] = ..., request_sha256: _Optional[bytes] = ..., first_revision: _Optional[int] = ..., revision: _Optional[int] = ...) -> None: ...
 
 class Progress(_message.Message):
     __slots__ = ("revision",)

@@ -45,10 +45,35 @@ class RegistryServiceStub:
                 request_serializer=sie_dot_registry_dot_v1_dot_registry__service__pb2.ListModelsRequest.SerializeToString,
                 response_deserializer=sie_dot_registry_dot_v1_dot_registry__service__pb2.ListModelsResponse.FromString,
                 _registered_method=True)
+        self.GetBundle = channel.unary_unary(
+                '/sie.registry.v1.RegistryService/GetBundle',
+                request_serializer=sie_dot_registry_dot_v1_dot_registry__service__pb2.GetBundleRequest.SerializeToString,
+                response_deserializer=sie_dot_registry_dot_v1_dot_registry__service__pb2.GetBundleResponse.FromString,
+                _registered_method=True)
         self.ListBundles = channel.unary_unary(
                 '/sie.registry.v1.RegistryService/ListBundles',
                 request_serializer=sie_dot_registry_dot_v1_dot_registry__service__pb2.ListBundlesRequest.SerializeToString,
                 response_deserializer=sie_dot_registry_dot_v1_dot_registry__service__pb2.ListBundlesResponse.FromString,
+                _registered_method=True)
+        self.GetMachineProfile = channel.unary_unary(
+                '/sie.registry.v1.RegistryService/GetMachineProfile',
+                request_serializer=sie_dot_registry_dot_v1_dot_registry__service__pb2.GetMachineProfileRequest.SerializeToString,
+                response_deserializer=sie_dot_registry_dot_v1_dot_registry__service__pb2.GetMachineProfileResponse.FromString,
+                _registered_method=True)
+        self.ListMachineProfiles = channel.unary_unary(
+                '/sie.registry.v1.RegistryService/ListMachineProfiles',
+                request_serializer=sie_dot_registry_dot_v1_dot_registry__service__pb2.ListMachineProfilesRequest.SerializeToString,
+                response_deserializer=sie_dot_registry_dot_v1_dot_registry__service__pb2.ListMachineProfilesResponse.FromString,
+                _registered_method=True)
+        self.ResolveModel = channel.unary_unary(
+                '/sie.registry.v1.RegistryService/ResolveModel',
+                request_serializer=sie_dot_registry_dot_v1_dot_registry__service__pb2.ResolveModelRequest.SerializeToString,
+                response_deserializer=sie_dot_registry_dot_v1_dot_registry__service__pb2.ResolveModelResponse.FromString,
+                _registered_method=True)
+        self.GetRevision = channel.unary_unary(
+                '/sie.registry.v1.RegistryService/GetRevision',
+                request_serializer=sie_dot_registry_dot_v1_dot_registry__service__pb2.GetRevisionRequest.SerializeToString,
+                response_deserializer=sie_dot_registry_dot_v1_dot_registry__service__pb2.GetRevisionResponse.FromString,
                 _registered_method=True)
         self.WatchRegistry = channel.unary_stream(
                 '/sie.registry.v1.RegistryService/WatchRegistry',
@@ -75,8 +100,43 @@ class RegistryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetBundle(self, request, context):
+        """One bundle.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListBundles(self, request, context):
         """Every bundle, ordered by priority, then id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetMachineProfile(self, request, context):
+        """One machine profile.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMachineProfiles(self, request, context):
+        """Every machine profile, ordered by id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResolveModel(self, request, context):
+        """Which bundle serves a model, and what its profiles come to.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetRevision(self, request, context):
+        """The revision that the server which answers has applied.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -102,10 +162,35 @@ def add_RegistryServiceServicer_to_server(servicer, server):
                     request_deserializer=sie_dot_registry_dot_v1_dot_registry__service__pb2.ListModelsRequest.FromString,
                     response_serializer=sie_dot_registry_dot_v1_dot_registry__service__pb2.ListModelsResponse.SerializeToString,
             ),
+            'GetBundle': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetBundle,
+                    request_deserializer=sie_dot_registry_dot_v1_dot_registry__service__pb2.GetBundleRequest.FromString,
+                    response_serializer=sie_dot_registry_dot_v1_dot_registry__service__pb2.GetBundleResponse.SerializeToString,
+            ),
             'ListBundles': grpc.unary_unary_rpc_method_handler(
                     servicer.ListBundles,
                     request_deserializer=sie_dot_registry_dot_v1_dot_registry__service__pb2.ListBundlesRequest.FromString,
                     response_serializer=sie_dot_registry_dot_v1_dot_registry__service__pb2.ListBundlesResponse.SerializeToString,
+            ),
+            'GetMachineProfile': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMachineProfile,
+                    request_deserializer=sie_dot_registry_dot_v1_dot_registry__service__pb2.GetMachineProfileRequest.FromString,
+                    response_serializer=sie_dot_registry_dot_v1_dot_registry__service__pb2.GetMachineProfileResponse.SerializeToString,
+            ),
+            'ListMachineProfiles': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMachineProfiles,
+                    request_deserializer=sie_dot_registry_dot_v1_dot_registry__service__pb2.ListMachineProfilesRequest.FromString,
+                    response_serializer=sie_dot_registry_dot_v1_dot_registry__service__pb2.ListMachineProfilesResponse.SerializeToString,
+            ),
+            'ResolveModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResolveModel,
+                    request_deserializer=sie_dot_registry_dot_v1_dot_registry__service__pb2.ResolveModelRequest.FromString,
+                    response_serializer=sie_dot_registry_dot_v1_dot_registry__service__pb2.ResolveModelResponse.SerializeToString,
+            ),
+            'GetRevision': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetRevision,
+                    request_deserializer=sie_dot_registry_dot_v1_dot_registry__service__pb2.GetRevisionRequest.FromString,
+                    response_serializer=sie_dot_registry_dot_v1_dot_registry__service__pb2.GetRevisionResponse.SerializeToString,
             ),
             'WatchRegistry': grpc.unary_stream_rpc_method_handler(
                     servicer.WatchRegistry,
@@ -179,6 +264,33 @@ class RegistryService:
             _registered_method=True)
 
     @staticmethod
+    def GetBundle(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sie.registry.v1.RegistryService/GetBundle',
+            sie_dot_registry_dot_v1_dot_registry__service__pb2.GetBundleRequest.SerializeToString,
+            sie_dot_registry_dot_v1_dot_registry__service__pb2.GetBundleResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListBundles(request,
             target,
             options=(),
@@ -195,6 +307,114 @@ class RegistryService:
             '/sie.registry.v1.RegistryService/ListBundles',
             sie_dot_registry_dot_v1_dot_registry__service__pb2.ListBundlesRequest.SerializeToString,
             sie_dot_registry_dot_v1_dot_registry__service__pb2.ListBundlesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMachineProfile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sie.registry.v1.RegistryService/GetMachineProfile',
+            sie_dot_registry_dot_v1_dot_registry__service__pb2.GetMachineProfileRequest.SerializeToString,
+            sie_dot_registry_dot_v1_dot_registry__service__pb2.GetMachineProfileResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMachineProfiles(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sie.registry.v1.RegistryService/ListMachineProfiles',
+            sie_dot_registry_dot_v1_dot_registry__service__pb2.ListMachineProfilesRequest.SerializeToString,
+            sie_dot_registry_dot_v1_dot_registry__service__pb2.ListMachineProfilesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResolveModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sie.registry.v1.RegistryService/ResolveModel',
+            sie_dot_registry_dot_v1_dot_registry__service__pb2.ResolveModelRequest.SerializeToString,
+            sie_dot_registry_dot_v1_dot_registry__service__pb2.ResolveModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetRevision(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sie.registry.v1.RegistryService/GetRevision',
+            sie_dot_registry_dot_v1_dot_registry__service__pb2.GetRevisionRequest.SerializeToString,
+            sie_dot_registry_dot_v1_dot_registry__service__pb2.GetRevisionResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,18 +5,19 @@ are; enum values are written in lower case without their prefix (`pooling: mean`
 unknown key, wrong type or repeat is an error that names the file, the line and the field.
 """
 
+import functools
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import yaml
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.struct_pb2 import Struct
 
-from config_service.yaml_nodes import DefinitionError, Place, entries, read_mapping
+from servicekit.yaml_nodes import DefinitionError, Place, entries, read_mapping, shown
 
 M = TypeVar("M", bound=Message)
 # Descriptors have one type in Python and another in C.
@@ -26,15 +27,45 @@ _INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 _TAG = "tag:yaml.org,2002:"
 
 
+class Source(NamedTuple):
+    """A definition and where it was read.
+
+    Args:
+        message: the definition.
+        file: its file.
+        lines: line of each field by its path, counted from 1.
+    """
+
+    message: Any
+    file: Path
+    lines: Mapping[str, int]
+
+    def error(self, field: str, problem: str) -> DefinitionError:
+        """What is wrong with a field, at the line of it, or of the nearest one around it."""
+        place = field
+        while place and place not in self.lines:
+            place = place[: max(place.rfind("."), place.rfind("["), 0)]
+        return DefinitionError(self.file, self.lines.get(place, 1), field, problem)
+
+
 def read_directory(directory: Path, message: type[M]) -> dict[Path, M]:
     """Every `*.yaml` of a directory as a message, in order of file name.
 
     Raises:
         DefinitionError: the directory is missing, or one of its files cannot be taken.
     """
+    return {file: read_file(file, message) for file in files_of(directory)}
+
+
+def files_of(directory: Path) -> list[Path]:
+    """Every `*.yaml` of a directory, ordered.
+
+    Raises:
+        DefinitionError: the directory is missing.
+    """
     if not directory.is_dir():
         raise DefinitionError(directory, 0, "", "is no directory")
-    return {file: read_file(file, message) for file in sorted(directory.glob("*.yaml"))}
+    return sorted(directory.glob("*.yaml"))
 
 
 def read_file(file: Path, message: type[M]) -> M:
@@ -44,21 +75,35 @@ def read_file(file: Path, message: type[M]) -> M:
         DefinitionError: the file cannot be taken.
     """
     definition = message()
-    _fill(definition, read_mapping(file), Place(file))
+    fill(definition, read_mapping(file), Place(file))
     return definition
 
 
-def _fill(message: Message, node: yaml.Node, place: Place) -> None:
+def read_source(file: Path, message: type[Message]) -> Source:
+    """One definition with its lines; raises DefinitionError."""
+    return source_of(read_mapping(file), file, message)
+
+
+def source_of(node: yaml.MappingNode, file: Path, message: type[Message]) -> Source:
+    """The definition that a mapping of a file holds; raises DefinitionError."""
+    definition, lines = message(), dict[str, int]()
+    fill(definition, node, Place(file, lines=lines))
+    return Source(definition, file, lines)
+
+
+def fill(message: Message, node: yaml.Node, place: Place) -> None:
+    """Puts a mapping into a message; raises DefinitionError."""
+    # An empty mapping still makes the message present.
+    message.SetInParent()
     if isinstance(message, Struct):
         message.update(_plain_mapping(node, place))
         return
-    # An empty mapping still makes the message present.
-    message.SetInParent()
     for name, key, value in entries(node, place):
         field = message.DESCRIPTOR.fields_by_name.get(name)
         below = place.below(name)
         if field is None:
             raise below.error(key, "is no field of " + message.DESCRIPTOR.name)
+        below.passed(key)
         _refuse_second_choice(message, field, key, below)
         _set(message, field, value, below)
 
@@ -77,28 +122,32 @@ def _set(message: Message, field: Field, node: yaml.Node, place: Place) -> None:
     elif field.is_repeated:
         _fill_list(target, field, node, place)
     elif field.message_type is not None:
-        _fill(target, node, place)
+        fill(target, node, place)
     else:
         setattr(message, field.name, _scalar(field, node, place))
 
 
 def _fill_map(target: Any, field: Field, node: yaml.Node, place: Place) -> None:
     value_field = field.message_type.fields_by_name["value"]
-    for name, _, value in entries(node, place):
+    for name, key, value in entries(node, place):
+        below = place.at(name)
+        below.passed(key)
         if value_field.message_type is not None:
-            _fill(target[name], value, place.at(name))
+            fill(target[name], value, below)
         else:
-            target[name] = _scalar(value_field, value, place.at(name))
+            target[name] = _scalar(value_field, value, below)
 
 
 def _fill_list(target: Any, field: Field, node: yaml.Node, place: Place) -> None:
     if not isinstance(node, yaml.SequenceNode):
         raise place.error(node, "must be a list")
     for index, item in enumerate(node.value):
+        below = place.at(index)
+        below.passed(item)
         if field.message_type is not None:
-            _fill(target.add(), item, place.at(index))
+            fill(target.add(), item, below)
         else:
-            target.append(_scalar(field, item, place.at(index)))
+            target.append(_scalar(field, item, below))
 
 
 def _scalar(field: Field, node: yaml.Node, place: Place) -> Any:
@@ -109,19 +158,25 @@ def _scalar(field: Field, node: yaml.Node, place: Place) -> Any:
     try:
         return _READERS[field.cpp_type](node)
     except (KeyError, ValueError):
-        raise place.error(node, f"must be {_expected(field)}, not {node.value!r}") from None
+        raise place.error(node, f"must be {_expected(field)}, not {shown(node.value)}") from None
 
 
 def _enum(enum: Any, node: yaml.ScalarNode, place: Place) -> int:
+    words = enum_words(enum)
+    if node.value not in words:
+        raise place.error(node, f"must be one of {', '.join(words)}, not {shown(node.value)}")
+    return words[node.value]
+
+
+@functools.cache
+def enum_words(enum: Any) -> dict[str, int]:
+    """Numbers by the word that stands for each: `mean` for POOLING_MEAN."""
     prefix = re.sub(r"(?<!^)(?=[A-Z])", "_", enum.name).upper() + "_"
-    words: dict[str, int] = {
+    return {
         value.name.removeprefix(prefix).lower(): value.number
         for value in enum.values
         if value.number != 0
     }
-    if node.value not in words:
-        raise place.error(node, f"must be one of {', '.join(words)}, not {node.value!r}")
-    return words[node.value]
 
 
 def _string(node: yaml.ScalarNode) -> str:
@@ -196,7 +251,7 @@ def _plain(node: yaml.Node, place: Place) -> Any:
     try:
         return _PLAIN[node.tag](node)
     except (KeyError, ValueError):
-        raise place.error(node, f"is nothing that JSON can say: {node.value!r}") from None
+        raise place.error(node, f"is nothing that JSON can say: {shown(node.value)}") from None
 
 
 _PLAIN: dict[str, Callable[[yaml.ScalarNode], Any]] = {

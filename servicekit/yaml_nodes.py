@@ -6,11 +6,32 @@ nesting are refused before anything is built from them.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import yaml
 
 MAX_FILE_BYTES = 1024 * 1024
 MAX_DEPTH = 32
+# Mappings, lists and values of one text. A million take seconds to read.
+MAX_NODES = 30_000
+
+
+class Limits(NamedTuple):
+    """What a text may have."""
+
+    most_bytes: int
+    most_nodes: int
+
+
+ONE_DEFINITION = Limits(MAX_FILE_BYTES, MAX_NODES)
+# A file that its owner reads on his own machine: ten thousand models take 4 MB.
+WHOLE_REGISTRY = Limits(64 * MAX_FILE_BYTES, 100 * MAX_NODES)
+
+# What a file holds is shown to that length.
+_LONGEST_SHOWN = 80
+
+# The C library reads ten times faster, and is not in every build of PyYAML.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class DefinitionError(ValueError):
@@ -30,37 +51,67 @@ class DefinitionError(ValueError):
 
 @dataclass(frozen=True)
 class Place:
-    """Where in a file a value stands."""
+    """Where in a file a value stands.
+
+    Args:
+        file: which file.
+        field: path of the field.
+        lines: filled with the line of every field that is passed; None: not wanted.
+    """
 
     file: Path
     field: str = ""
+    lines: dict[str, int] | None = None
 
     def below(self, name: str) -> "Place":
-        return Place(self.file, f"{self.field}.{name}" if self.field else name)
+        name = name[:_LONGEST_SHOWN]
+        return Place(self.file, f"{self.field}.{name}" if self.field else name, self.lines)
 
     def at(self, index: object) -> "Place":
-        return Place(self.file, f"{self.field}[{index}]")
+        return Place(self.file, f"{self.field}[{str(index)[:_LONGEST_SHOWN]}]", self.lines)
+
+    def passed(self, node: yaml.Node) -> None:
+        """Remembers the line of this place."""
+        if self.lines is not None:
+            self.lines[self.field] = node.start_mark.line + 1
 
     def error(self, node: yaml.Node, problem: str) -> DefinitionError:
         return DefinitionError(self.file, node.start_mark.line + 1, self.field, problem)
 
 
-def read_mapping(file: Path) -> yaml.MappingNode:
+def shown(text: str) -> str:
+    """What a file holds, quoted, and cut to what a message can carry."""
+    return repr(text if len(text) <= _LONGEST_SHOWN else text[:_LONGEST_SHOWN] + "…")
+
+
+def read_mapping(file: Path, limits: Limits = ONE_DEFINITION) -> yaml.MappingNode:
     """The one mapping that the file holds.
 
     Raises:
         DefinitionError: it does not parse, or uses what is refused.
     """
-    text = _read(file)
+    return mapping_of(_read(file, limits.most_bytes), file, limits)
+
+
+def mapping_of(text: str, file: Path, limits: Limits = ONE_DEFINITION) -> yaml.MappingNode:
+    """The one mapping that a text holds; `file` is for messages.
+
+    Raises:
+        DefinitionError: it does not parse, or uses what is refused.
+    """
     try:
-        _refuse_tricks(file, text)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        _refuse_tricks(file, text, limits.most_nodes)
+        node = yaml.compose(text, Loader=_LOADER)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        line = mark.line + 1 if mark else 0
+        # The end of a text counts as its last line.
+        line = min(mark.line, text.rstrip().count("\n")) + 1 if mark else 0
         raise DefinitionError(file, line, "", error.problem or "is no YAML") from None
+    except yaml.reader.ReaderError as error:
+        line = text[: error.position].count("\n") + 1
+        raise DefinitionError(file, line, "", f"{error.reason}, code {error.character}") from None
     except yaml.YAMLError as error:
-        raise DefinitionError(file, 0, "", f"is no YAML: {error}") from None
+        raise DefinitionError(file, 0, "", f"is no YAML: {shown(str(error))}") from None
     if not isinstance(node, yaml.MappingNode):
         raise DefinitionError(file, 1, "", "must hold a mapping")
     return node
@@ -80,24 +131,24 @@ def entries(node: yaml.Node, place: Place) -> list[tuple[str, yaml.Node, yaml.No
     return list(found.values())
 
 
-def _read(file: Path) -> str:
+def _read(file: Path, max_bytes: int) -> str:
     try:
         with file.open("rb") as stream:
-            raw = stream.read(MAX_FILE_BYTES + 1)
+            raw = stream.read(max_bytes + 1)
     except OSError as error:
         raise DefinitionError(file, 0, "", f"cannot be read: {error.strerror}") from None
-    if len(raw) > MAX_FILE_BYTES:
-        raise DefinitionError(file, 0, "", f"is larger than {MAX_FILE_BYTES} bytes")
+    if len(raw) > max_bytes:
+        raise DefinitionError(file, 0, "", f"is larger than {max_bytes} bytes")
     try:
         return raw.decode()
     except UnicodeDecodeError:
         raise DefinitionError(file, 0, "", "is not UTF-8") from None
 
 
-def _refuse_tricks(file: Path, text: str) -> None:
+def _refuse_tricks(file: Path, text: str, most_nodes: int) -> None:
     # Events come from a parser that does not recurse, so depth can be bounded here.
-    depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+    depth = nodes = 0
+    for event in yaml.parse(text, Loader=_LOADER):
         assert event.start_mark is not None
         line = event.start_mark.line + 1
         if getattr(event, "anchor", None) is not None:
@@ -108,5 +159,8 @@ def _refuse_tricks(file: Path, text: str) -> None:
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
+        nodes += isinstance(event, yaml.NodeEvent)
+        if nodes > most_nodes:
+            raise DefinitionError(file, line, "", f"holds more than {most_nodes} values")
         if depth > MAX_DEPTH:
             raise DefinitionError(file, line, "", f"is nested deeper than {MAX_DEPTH} levels")

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 
 from config_service.commands import Apply
-from config_service.definitions import read_file
 from config_service.registry import Registry
 from config_service.seeds import read_seeds
-from config_service.yaml_nodes import MAX_FILE_BYTES, DefinitionError
+from servicekit.definitions import read_file
+from servicekit.yaml_nodes import MAX_FILE_BYTES, DefinitionError
 from sie.registry.v1.model_pb2 import Model
 
 ROOT = Path(__file__).parents[3]
@@ -25,8 +25,9 @@ def read(tmp_path):
 
 def test_every_definition_of_this_repository_is_valid():
     registry = Registry()
-    for _, definition in read_seeds(ROOT / "machine_profiles", ROOT / "bundles", ROOT / "models"):
-        registry.apply(registry.decide(Apply(definition), dt.datetime.now(dt.UTC)))
+    for seed in read_seeds(ROOT / "machine_profiles", ROOT / "bundles", ROOT / "models"):
+        (event,) = registry.decide(Apply(seed.message), dt.datetime.now(dt.UTC))
+        registry.apply(event)
     assert "sentence-transformers/all-MiniLM-L6-v2" in registry.state.models
 
 
@@ -83,7 +84,7 @@ profiles:
         ("", 1, ""),
         ("a: [", 1, ""),
         ("model_id: a\n---\nmodel_id: b", 2, ""),
-        ("model_id: '\x01'", 0, ""),
+        ("model_id: a\nmodel_id: '\x01'", 2, ""),
         (b"model_id: \xff", 0, ""),
         ("[" * 10_000, 1, ""),
         ("#" * (MAX_FILE_BYTES + 1), 0, ""),

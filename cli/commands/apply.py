@@ -1,0 +1,34 @@
+from pathlib import Path
+
+import click
+
+from cli import registry_format as fmt
+from cli import registry_options as options
+from cli.registry_client import RegistryClient
+
+
+@click.command()
+@options.filename
+@options.prune
+@options.dry_run
+@click.option(
+    "--expected-revision",
+    default=0,
+    help="Refuse unless the registry is at this revision.",
+)
+@options.address
+def command(path: Path, prune: bool, dry_run: bool, expected_revision: int, address: str) -> None:
+    """Make the registry hold what files define."""
+    definitions = options.read(path)
+    with RegistryClient(address) as registry:
+        response = options.apply(
+            registry,
+            definitions,
+            prune=definitions.kinds if prune else (),
+            dry_run=dry_run,
+            expected_revision=expected_revision,
+        )
+    for line in fmt.changes(response.changes):
+        click.echo(line)
+    did = fmt.summary(response.changes) or "nothing to change"
+    click.echo(f"{did}{' (dry run)' if dry_run else ''}; revision {response.revision}")

@@ -1,0 +1,24 @@
+from pathlib import Path
+
+import click
+
+from cli import registry_format as fmt
+from cli import registry_options as options
+from cli.registry_client import RegistryClient
+
+
+@click.command()
+@options.filename
+@options.prune
+@options.address
+def command(path: Path, prune: bool, address: str) -> None:
+    """Show what `apply` would change. Exits with 1 if anything."""
+    definitions = options.read(path)
+    with RegistryClient(address) as registry:
+        response = options.apply(
+            registry, definitions, prune=definitions.kinds if prune else (), dry_run=True
+        )
+    for line in fmt.changes(response.changes):
+        click.echo(line)
+    if response.changes:
+        raise click.exceptions.Exit(1)

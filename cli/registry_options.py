@@ -1,0 +1,60 @@
+"""Options that commands of the registry share."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from cli.client import CallError, default_address
+from cli.errors import CommandError
+from cli.registry_client import RegistryClient
+from cli.registry_files import Definitions, read_definitions
+from servicekit.yaml_nodes import DefinitionError
+from sie.registry.v1.registry_admin_service_pb2 import ImportRegistryResponse
+
+address = click.option(
+    "--address",
+    default=default_address,
+    show_default="127.0.0.1:$SIE_GRPC_PORT",
+    help="host:port of the gateway's gRPC face.",
+)
+filename = click.option(
+    "-f",
+    "--filename",
+    "path",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A file of definitions, or a directory of them.",
+)
+prune = click.option(
+    "--prune",
+    is_flag=True,
+    help="Delete definitions that are not in the files, of the kinds that are.",
+)
+dry_run = click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
+
+
+def read(path: Path) -> Definitions:
+    """The definitions at a path; raises CommandError naming file, line and field."""
+    try:
+        return read_definitions(path)
+    except DefinitionError as error:
+        raise CommandError(str(error)) from None
+
+
+def apply(
+    registry: RegistryClient,
+    definitions: Definitions,
+    *,
+    prune: Sequence[str],
+    dry_run: bool,
+    expected_revision: int = 0,
+) -> ImportRegistryResponse:
+    """Applies definitions; a refusal is told at the file and line that it is about."""
+    try:
+        return registry.apply(
+            definitions.document, prune, dry_run=dry_run, expected_revision=expected_revision
+        )
+    except CallError as failed:
+        problem = definitions.explain(failed.error) if failed.error else None
+        raise CommandError(problem) if problem else failed from None

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Gets what some checks need, into .sie/tools and .venv, without root. What cannot be had is named,
+# and the tests that need it are skipped with a message.
+#
+#   grpcurl, helm           built by Go
+#   promtool, prometheus    from Debian's package
+#   hadolint, kubernetes-validate, python-hcl2    from requirements/charts.txt
+set -euo pipefail
+cd "$(dirname "$0")/.."
+tools=$PWD/.sie/tools
+mkdir -p "$tools"
+
+missing() { echo "tools: no $1: $2" >&2; }
+
+# build NAME MODULE@VERSION
+build() {
+    if [ -x "$tools/$1" ]; then return; fi
+    if ! command -v go >/dev/null; then missing "$1" "it is built with Go"; return; fi
+    GOBIN=$tools go install "$2" || missing "$1" "go install $2 failed"
+}
+
+prometheus() {
+    if [ -x "$tools/promtool" ]; then return; fi
+    if ! command -v apt-get >/dev/null || ! command -v dpkg-deb >/dev/null; then
+        missing promtool "it is taken from Debian's package prometheus"
+        return
+    fi
+    local work
+    work=$(mktemp -d)
+    if (cd "$work" && { apt-get download -qq prometheus 2>/dev/null ||
+        { apt-get update -qq && apt-get download -qq prometheus; }; } >&2); then
+        dpkg-deb -x "$work"/prometheus_*.deb "$work/files"
+        cp "$work/files/usr/bin/promtool" "$work/files/usr/bin/prometheus" "$tools"
+    else
+        missing promtool "apt-get could not download prometheus"
+    fi
+    rm -rf "$work"
+}
+
+build grpcurl github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3
+build helm helm.sh/helm/v3/cmd/helm@v3.18.6
+prometheus
+.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+    -r requirements/charts.txt || missing "checks of objects" "requirements/charts.txt cannot be installed"

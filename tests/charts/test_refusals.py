@@ -1,0 +1,70 @@
+"""Bad values are refused, and the message says which and why."""
+
+import pytest
+
+from tests.charts.rendering import RefusedError, render_text
+
+_CASES = {
+    "unknown key": (["gateway.replica=3"], "'replica' not allowed"),
+    "unknown key of a pool": (["workers.pools.l4.gpuu=1"], "'gpuu' not allowed"),
+    "wrong type": (["gateway.replicas=three"], "got string, want integer"),
+    "too few": (["gateway.replicas=0"], "minimum"),
+    "unknown mode": (["gateway.auth.mode=tokn"], "one of 'none', 'static'"),
+    "auth without tokens": (["gateway.auth.mode=static"], "gateway.auth.tokenSecretName must name"),
+    "sign-in without issuer": (
+        ["auth.enabled=true", "ingress.enabled=true", "ingress.host=a.b"],
+        "oidcIssuerUrl must name the issuer",
+    ),
+    "sign-in without ingress": (
+        ["auth.enabled=true", "auth.oauth2Proxy.oidcIssuerUrl=https://a.b"],
+        "set ingress.enabled",
+    ),
+    "ingress without host": (["ingress.enabled=true"], "ingress.host must say"),
+    "empty token": (["hfToken.create=true", "hfToken.value="], "give the token, or leave both out"),
+    "chart that is not there": (["keda.install=true"], "scripts/package_chart.sh"),
+    "pool without profile": (["workers.pools.x.enabled=true"], "machineProfiles has no such entry"),
+    "two pools of a lane": (
+        [
+            "workers.pools.l4.enabled=true",
+            "workers.pools.l4-spot.enabled=true",
+            "workers.pools.l4-spot.machineProfile=l4",
+        ],
+        "both would be scaled by the same demand",
+    ),
+    "more at least than at most": (
+        ["workers.pools.l4.enabled=true", "workers.pools.l4.minReplicas=11"],
+        "above its maxReplicas of 10",
+    ),
+    "even broker": (["nats.replicas=2"], "one of 1, 3"),
+    "no broker": (["nats.install=false"], "nats.url must name the broker"),
+    "more copies than brokers": (["config.streams.replicas=3"], "more than the 1 replicas"),
+    "files without disk": (
+        ["config.streams.storage=file", "nats.jetstream.fileStorage.enabled=false"],
+        "gives the broker no disk",
+    ),
+    "streams that do not fit": (
+        ["nats.jetstream.fileStorage.size=2Gi"],
+        "three streams of 1073741824 bytes do not fit",
+    ),
+    "odd bucket": (
+        ["workers.common.clusterCache.enabled=true", "workers.common.clusterCache.url=my-bucket"],
+        "must be gs://bucket/path or s3://bucket/path",
+    ),
+    "requests without KEDA": (["gateway.autoscaling.mode=requests"], "needs autoscaling.enabled"),
+    "long name": (
+        [
+            f"fullnameOverride={'a' * 44}",
+            f"workers.pools.{'b' * 20}.enabled=true",
+            f"workers.pools.{'b' * 20}.machineProfile=l4",
+        ],
+        "52 characters",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", _CASES)
+def test_refused_with_a_sentence(name: str) -> None:
+    sets, sentence = _CASES[name]
+    with pytest.raises(RefusedError) as refused:
+        render_text("", tuple(sets))
+    assert sentence in str(refused.value)

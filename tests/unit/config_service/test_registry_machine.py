@@ -1,0 +1,251 @@
+"""Any sequence of commands, rollbacks and faults, by two writers, before watchers that come and go.
+
+Hypothesis prints the steps of a failure, and `@seed` or its example database replays them.
+"""
+
+import asyncio
+import contextlib
+import datetime as dt
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from config_service.commands import Apply, Delete, Import, Rollback
+from config_service.metrics import Metrics
+from config_service.receipts import Identity
+from config_service.registry import Registry
+from config_service.watch import WatchHub
+from config_service.writer import RegistryWriter
+from servicekit.errors import SieError
+from servicekit.registry_state import Key, RegistryState
+from sie.registry.v1.bundle_pb2 import Bundle
+from sie.registry.v1.machine_profile_pb2 import MachineProfile
+from sie.registry.v1.model_pb2 import Model
+from sie.registry.v1.registry_service_pb2 import WatchRegistryResponse
+from tests.unit.config_service.memory_store import Bucket, MemoryStore
+
+NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+RECENT = 12
+
+
+def _model(name, tokens, bundles):
+    definition = Model(model_id=name, max_sequence_length=tokens, bundles=bundles)
+    definition.sources.add(directory="/models/a")
+    definition.tasks.score.SetInParent()
+    return definition
+
+
+MODELS = st.builds(
+    _model,
+    st.sampled_from(["a", "b/c", "d__e"]),
+    st.integers(1, 3),
+    st.sampled_from([(), ("default",), ("fast",), ("fast", "default")]),
+)
+BUNDLES = st.builds(
+    lambda name, priority: Bundle(bundle_id=name, priority=priority),
+    st.sampled_from(["default", "fast"]),
+    st.integers(0, 2),
+)
+PROFILES = st.builds(lambda spot: MachineProfile(machine_profile_id="l4", spot=spot), st.booleans())
+KEYS = st.sampled_from(
+    [Key("model", "a"), Key("model", "b/c"), Key("bundle", "default"), Key("bundle", "fast")]
+)
+DEFINITIONS = st.one_of(MODELS, BUNDLES, PROFILES)
+COMMANDS = st.one_of(
+    st.builds(Apply, DEFINITIONS),
+    st.builds(Delete, KEYS, allow_missing=st.booleans()),
+    st.builds(
+        lambda found, prune: Import({f"d[{i}]": d for i, d in enumerate(found)}, frozenset(prune)),
+        st.lists(DEFINITIONS, max_size=4),
+        st.sets(st.sampled_from(["model", "bundle"])),
+    ),
+    st.builds(Rollback, st.integers(1, 40), st.one_of(st.none(), KEYS)),
+)
+WRITERS = st.integers(0, 1)
+
+
+def _import(document):
+    """Everything that a document holds, and nothing else."""
+    definitions = [*document.machine_profiles, *document.bundles, *document.models]
+    kinds = frozenset(["machine_profile", "bundle", "model"])
+    return Import({f"d[{i}]": found for i, found in enumerate(definitions)}, kinds)
+
+
+class Service:
+    """One config process as far as the registry goes."""
+
+    def __init__(self, bucket):
+        self.registry = Registry(max_recent=RECENT)
+        self.hub = WatchHub(self.registry, progress_interval_s=0)
+        self.store = MemoryStore(bucket)
+        self.writer = RegistryWriter(
+            self.registry, self.store, self.hub, Metrics(), clock=lambda: NOW
+        )
+
+    @property
+    def contents(self):
+        return self.registry.state.to_snapshot()
+
+
+class View:
+    """A watcher that keeps what it has seen when its connection breaks."""
+
+    def __init__(self, hub):
+        self.hub = hub
+        self.state = RegistryState()
+        self.watch = hub.watch(0)
+
+    async def catch_up(self):
+        async for body in self.watch:
+            response = WatchRegistryResponse.FromString(body)
+            match response.WhichOneof("update"):
+                case "snapshot":
+                    self.state.replace(response.snapshot)
+                case "event":
+                    self.apply(response.event)
+                case "events":
+                    for event in response.events.events:
+                        self.apply(event)
+                case "progress":
+                    return
+                case "compacted":
+                    self.watch = self.hub.watch(0)
+                    await self.catch_up()
+                    return
+
+    def apply(self, event):
+        # Nothing is lost and nothing is repeated.
+        assert event.revision == self.state.revision + 1
+        self.state.apply(event)
+
+    async def reconnect(self):
+        await self.watch.aclose()
+        self.watch = self.hub.watch(self.state.revision + 1 if self.state.revision else 0)
+
+
+class RegistryMachine(RuleBasedStateMachine):
+    """Two writers on one bucket."""
+
+    def __init__(self):
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.bucket = Bucket()
+        self.services = [Service(self.bucket), Service(self.bucket)]
+        self.views = [View(self.services[0].hub)]
+        # The documents that were there, by revision, since the bucket was last lost.
+        self.seen = {}
+
+    def teardown(self):
+        for view in self.views:
+            self.run(view.watch.aclose())
+        self.loop.run_until_complete(asyncio.sleep(0))
+        self.loop.close()
+
+    def run(self, work):
+        return self.loop.run_until_complete(work)
+
+    @initialize()
+    def start(self):
+        for service in self.services:
+            self.run(service.writer.catch_up())
+        self.run(self.services[0].writer.execute(Apply(Bundle(bundle_id="default"))))
+
+    @rule(number=WRITERS, command=COMMANDS)
+    def command(self, number, command):
+        service = self.services[number]
+        try:
+            outcome = self.run(service.writer.execute(command))
+        except SieError:
+            return
+        assert outcome.revision == service.registry.revision
+        revision = service.registry.revision
+        self.seen[revision] = service.registry.document(revision)
+
+    @rule(number=WRITERS, other=WRITERS, command=COMMANDS, key=st.sampled_from("kl"))
+    def command_repeated_under_its_key(self, number, other, command, key):
+        """A refused command may be accepted later; one that was answered is answered the same."""
+        identity = Identity(f"{key}{command}".encode(), b"request")
+        with contextlib.suppress(SieError):
+            first = self.run(self.services[number].writer.execute(command, identity))
+            before = self.services[number].contents
+            again = self.run(self.services[other].writer.execute(command, identity))
+            assert again == first
+            assert self.services[other].contents == before
+
+    @rule(number=WRITERS, which=st.integers(0, 1000), by_import=st.booleans())
+    def any_moment_comes_back(self, number, which, by_import):
+        if not self.seen:
+            return
+        revision, document = list(self.seen.items())[which % len(self.seen)]
+        service = self.services[number]
+        self.run(service.writer.catch_up())
+        command = _import(document) if by_import else Rollback(revision)
+        self.run(service.writer.execute(command))
+        found = service.registry.document(service.registry.revision)
+        found.revision = revision
+        assert found == document
+
+    @rule(number=WRITERS, command=COMMANDS, fault=st.sampled_from(["refused", "lost"]))
+    def command_that_breaks_off(self, number, command, fault):
+        self.services[number].store.fault = fault
+        with contextlib.suppress(SieError):
+            self.run(self.services[number].writer.execute(command))
+        self.services[number].store.fault = None
+
+    @rule(number=WRITERS)
+    def service_restarts(self, number):
+        self.services[number] = service = Service(self.bucket)
+        self.run(service.writer.catch_up())
+        if number == 0:
+            for view in self.views:
+                self.run(view.watch.aclose())
+                # As a real view does: a server with another history gives a snapshot.
+                view.hub, view.watch = service.hub, service.hub.watch(0)
+
+    @rule(number=WRITERS)
+    def broker_loses_its_memory(self, number):
+        self.bucket.lose()
+        self.seen = {}
+        self.run(self.services[number].writer.catch_up())
+
+    @rule()
+    def watcher_comes(self):
+        if len(self.views) < 4:
+            self.views.append(View(self.services[0].hub))
+
+    @rule(index=st.integers(0, 3))
+    def watcher_reads(self, index):
+        self.run(self.views[index % len(self.views)].catch_up())
+
+    @rule(index=st.integers(0, 3))
+    def watcher_reconnects(self, index):
+        view = self.views[index % len(self.views)]
+        self.run(view.catch_up())
+        self.run(view.reconnect())
+
+    @rule()
+    def all_agree(self):
+        for service in (*self.services, self.services[0]):
+            self.run(service.writer.catch_up())
+        one, other = self.services
+        assert one.contents == other.contents
+        replayed = Registry()
+        replayed.replace(self.run(MemoryStore(self.bucket).load()).events)
+        assert replayed.state.to_snapshot() == one.contents
+        for view in self.views:
+            self.run(view.catch_up())
+            assert view.state.to_snapshot() == one.contents
+        for revision, document in self.seen.items():
+            assert one.registry.document(revision) == document
+
+    @invariant()
+    def what_is_there_is_valid(self):
+        for service in self.services:
+            state = service.registry.state
+            for model in state.models.values():
+                assert all(bundle in state.bundles for bundle in model.bundles or ["default"])
+
+
+TestRegistryMachine = RegistryMachine.TestCase
+TestRegistryMachine.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
