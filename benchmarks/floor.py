@@ -1,40 +1,34 @@
-"""What a queue costs at least: one bare JetStream round trip right after an engine run.
+"""What a queue costs at least: a bare JetStream round trip.
 
-The engine leaves the caches full of weights and the other processes asleep, which makes the
-same round trip several times slower than in a tight loop. This is the part of the added
-latency that no gateway could avoid with the same broker.
+`round_trip_ms` makes it right after an engine run, which leaves the caches full of weights and
+the other processes asleep, and the same round trip several times slower than in a tight loop.
+This is the part of the added latency that no gateway could avoid with the same broker.
 """
 
 import asyncio
+import itertools
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 import nats
 from nats.aio.msg import Msg
 
 _STREAM, _SUBJECT, _REPLY = "SIE_BENCH", "sie.bench.work", "sie.bench.reply"
-_PULL = b'{"batch":100000,"expires":600000000000}'
+_PULL = b'{"batch":1000000,"expires":600000000000}'
 _WARM_UP = 20
 
 
 async def round_trip_ms(url: str, texts: Sequence[str], encode: Callable[[str], None]) -> float:
     """Median of publish to reply over a memory stream, each after one engine run."""
     publisher, worker = await nats.connect(url), await nats.connect(url)
-    await _echo_over_a_stream(worker)
-    replied = asyncio.Event()
-
-    async def on_reply(_: Msg) -> None:
-        replied.set()
-
-    await publisher.subscribe(_REPLY, cb=on_reply)
+    await echo(worker)
+    call = await echo_call(publisher)
     took = []
     for text in [texts[0]] * _WARM_UP + list(texts):
         encode(text)
-        replied.clear()
         started = time.perf_counter()
-        await publisher.publish(_SUBJECT, text.encode(), reply="sie.bench.ack")
-        await asyncio.wait_for(replied.wait(), 10)
+        await call(text)
         took.append((time.perf_counter() - started) * 1e3)
     await publisher.jetstream().delete_stream(_STREAM)
     await publisher.close()
@@ -42,10 +36,32 @@ async def round_trip_ms(url: str, texts: Sequence[str], encode: Callable[[str], 
     return statistics.median(took[_WARM_UP:])
 
 
-async def _echo_over_a_stream(worker: nats.NATS) -> None:
+async def echo_call(publisher: nats.NATS) -> Callable[[str], Awaitable[None]]:
+    """A call that sends a text through a work queue and returns when it is back."""
+    waiting: dict[bytes, asyncio.Future[None]] = {}
+    numbers = itertools.count()
+
+    async def on_reply(message: Msg) -> None:
+        waiting.pop(message.data.split(b" ", 1)[0]).set_result(None)
+
+    await publisher.subscribe(_REPLY, cb=on_reply)
+
+    async def call(text: str) -> None:
+        number = b"%d" % next(numbers)
+        waiting[number] = replied = asyncio.get_running_loop().create_future()
+        data = number + b" " + text.encode()
+        await publisher.publish(_SUBJECT, data, reply="sie.bench.ack")
+        await asyncio.wait_for(replied, 10)
+
+    return call
+
+
+async def echo(worker: nats.NATS) -> None:
     """A worker that answers each message of a work queue, then acknowledges it."""
     stream = worker.jetstream()
-    await stream.add_stream(name=_STREAM, subjects=[_SUBJECT], retention="workqueue")
+    await stream.add_stream(
+        name=_STREAM, subjects=[_SUBJECT], retention="workqueue", storage="memory"
+    )
     await stream.add_consumer(_STREAM, durable_name="bench", ack_policy="explicit")
 
     async def on_message(message: Msg) -> None:

@@ -17,6 +17,9 @@ from sie.inference.v1 import (
     model_service_pb2_grpc,
 )
 from sie.inference.v1 import model_service_pb2 as models
+from sie.operations.v1 import dead_letter_service_pb2 as letters
+from sie.operations.v1.dead_letter_pb2 import DeadLetter, ReplayOutcome
+from sie.operations.v1.dead_letter_service_pb2_grpc import DeadLetterServiceStub
 from sie.pool.v1 import pool_pb2, pool_service_pb2_grpc
 from sie.pool.v1 import pool_service_pb2 as pools
 
@@ -116,6 +119,42 @@ class GatewayClient:
             token = page.next_page_token
             if not token:
                 return found
+
+    def list_dead_letters(self, pool: str = "", model: str = "") -> list[DeadLetter]:
+        """Letters without their work items, over all pages."""
+        found: list[DeadLetter] = []
+        request = letters.ListDeadLettersRequest(pool=pool, model_id=model)
+        while True:
+            page = self._call(self._letters.ListDeadLetters, request)
+            found.extend(page.letters)
+            request.page_token = page.next_page_token
+            if not request.page_token:
+                return found
+
+    def get_dead_letter(self, letter_id: str) -> DeadLetter:
+        """One letter with its work item."""
+        request = letters.GetDeadLetterRequest(letter_id=letter_id)
+        letter: DeadLetter = self._call(self._letters.GetDeadLetter, request).letter
+        return letter
+
+    def replay_dead_letter(self, letter_id: str) -> ReplayOutcome:
+        """Waits for the outcome, at most for a minute."""
+        request = letters.ReplayDeadLetterRequest(letter_id=letter_id)
+        outcome: ReplayOutcome = self._call(self._letters.ReplayDeadLetter, request).outcome
+        return outcome
+
+    def purge_dead_letters(
+        self, letter_ids: Sequence[str], pool: str = "", model: str = "", *, every: bool = False
+    ) -> int:
+        """Removes letters; returns how many there were."""
+        request = letters.PurgeDeadLettersRequest(
+            letter_ids=letter_ids, pool=pool, model_id=model, all=every
+        )
+        return int(self._call(self._letters.PurgeDeadLetters, request).purged)
+
+    @property
+    def _letters(self) -> Any:
+        return DeadLetterServiceStub(self._channel)
 
     def list_pools(self) -> list[pool_pb2.Pool]:
         """Every pool, over all pages."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from config_service.dead_letter_service import DeadLetterService
 from config_service.dead_letters import DeadLetters
 from config_service.metrics import Metrics
 from config_service.pool_keeper import PoolKeeper
@@ -31,12 +32,15 @@ from config_service.upkeep import Upkeep
 from config_service.watch import WatchHub
 from config_service.writer import RegistryWriter
 from servicekit import broker, logs
+from servicekit.errors import SieError
 from servicekit.grpc_server import GrpcServer
 from servicekit.lifecycle import until_signal
+from servicekit.payloads import JETSTREAM, PayloadStore, open_payloads
 from servicekit.probes import Probes
 from servicekit.settings import SettingsError, describe, from_environment, setting
 from servicekit.workers import WorkerDirectory
 from servicekit.yaml_nodes import DefinitionError
+from sie.operations.v1 import dead_letter_service_pb2, dead_letter_service_pb2_grpc
 from sie.pool.v1 import pool_service_pb2, pool_service_pb2_grpc
 from sie.registry.v1 import (
     registry_admin_service_pb2,
@@ -48,12 +52,14 @@ from sie.registry.v1 import (
 log = logging.getLogger(__name__)
 
 STOP_GRACE_S = 5.0
+_SWEEP_EVERY_S = 300.0
 # A whole registry, to import it.
 _MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 _SERVICES = [
     REGISTRY_SERVICE,
     registry_history_service_pb2.DESCRIPTOR.services_by_name["RegistryHistoryService"].full_name,
     registry_admin_service_pb2.DESCRIPTOR.services_by_name["RegistryAdminService"].full_name,
+    dead_letter_service_pb2.DESCRIPTOR.services_by_name["DeadLetterService"].full_name,
     pool_service_pb2.DESCRIPTOR.services_by_name["PoolService"].full_name,
 ]
 
@@ -74,6 +80,8 @@ class Settings:
     stream_max_messages: int = setting("SIE_STREAM_MAX_MESSAGES", 100_000)
     # 0: 256 MiB in memory, 1 GiB in files.
     stream_max_bytes: int = setting("SIE_STREAM_MAX_BYTES", 0)
+    # Its old entries are removed here: jetstream, s3://, gs:// or file://.
+    payload_store: str = setting("SIE_PAYLOAD_STORE", JETSTREAM)
     log_level: str = setting("SIE_LOG_LEVEL", "info")
     log_json: bool = setting("SIE_LOG_JSON", False)
 
@@ -117,6 +125,7 @@ async def run(settings: Settings) -> None:
         store = RegistryStore(client, limits.storage, limits.replicas)
         writer = RegistryWriter(registry, store, watchers, metrics, _now)
         seed = partial(apply_seeds, seeds, registry, writer)
+        payloads = open_payloads(settings.payload_store, client)
         streams = Streams(client, limits)
         upkeep.keep(streams.ensure, writer.catch_up, seed)
         await upkeep.first_round()
@@ -133,6 +142,9 @@ async def run(settings: Settings) -> None:
         registry_admin_service_pb2_grpc.add_RegistryAdminServiceServicer_to_server(
             admin_service, server.server
         )
+        dead_letter_service_pb2_grpc.add_DeadLetterServiceServicer_to_server(
+            DeadLetterService(client), server.server
+        )
         pool_service_pb2_grpc.add_PoolServiceServicer_to_server(
             PoolService(registry, writer, keeper, pool_streams, metrics), server.server
         )
@@ -146,7 +158,17 @@ async def run(settings: Settings) -> None:
         dead_letters = DeadLetters(client, metrics.dead_letters)
         fields = {"grpc": f"{settings.host}:{port}", "revision": registry.revision}
         log.info("config service ready", extra={"fields": fields})
-        await _until_signal(upkeep.run(), keeper.run(), dead_letters.run())
+        await _until_signal(upkeep.run(), keeper.run(), dead_letters.run(), _sweep(payloads))
+
+
+async def _sweep(payloads: PayloadStore) -> None:
+    """Removes, for as long as it runs, what gateways that died have left in the payload store."""
+    while True:
+        try:
+            await payloads.sweep()
+        except SieError as error:
+            log.warning("payloads not swept: %s", error)
+        await asyncio.sleep(_SWEEP_EVERY_S)
 
 
 async def _until_signal(*jobs: Coroutine[None, None, None]) -> None:

@@ -2,6 +2,7 @@
 
     SIE_WORK_<pool>    sie.work.<pool>.>   work queue; refuses new work when full
     SIE_DEAD_LETTERS   sie.dead.>          work that was given up; the oldest goes when full
+    OBJ_SIE_PAYLOADS   requests too large for a message; the object store's own layout
     SIE_ADVISORIES     broker's advisories of exhausted deliveries, until they are handled
 
 A full work queue refuses (`discard: new`), and that refusal is the system's backpressure:
@@ -17,7 +18,14 @@ from nats.js import api
 from nats.js.errors import BadRequestError
 
 from servicekit.defaults import DEFAULT_POOL
-from servicekit.subjects import DEAD_LETTERS_STREAM, DEAD_PREFIX, work_stream, work_wildcard
+from servicekit.payloads import TTL_S as PAYLOAD_TTL_S
+from servicekit.subjects import (
+    DEAD_LETTERS_STREAM,
+    DEAD_PREFIX,
+    PAYLOADS_BUCKET,
+    work_stream,
+    work_wildcard,
+)
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +96,8 @@ class Streams:
         Raises:
             nats.errors.Error: the broker is away or refuses.
         """
-        for config in (self._work(DEFAULT_POOL), self._dead_letters(), self._advisories()):
+        shared = (self._dead_letters(), self._advisories(), self._payloads())
+        for config in (self._work(DEFAULT_POOL), *shared):
             await self._ensure(config)
 
     async def ensure_pool(self, pool: str) -> None:
@@ -135,6 +144,21 @@ class Streams:
             retention=api.RetentionPolicy.WORK_QUEUE,
             discard=api.DiscardPolicy.OLD,
             max_age=MAX_WORK_AGE_S,
+        )
+
+    def _payloads(self) -> api.StreamConfig:
+        """The object store's stream, as any of its clients would lay it out."""
+        prefix = f"$O.{PAYLOADS_BUCKET}"
+        return api.StreamConfig(
+            name=f"OBJ_{PAYLOADS_BUCKET}",
+            subjects=[f"{prefix}.C.>", f"{prefix}.M.>"],
+            discard=api.DiscardPolicy.NEW,
+            max_age=PAYLOAD_TTL_S,
+            max_bytes=self._limits.effective_max_bytes,
+            storage=api.StorageType(self._limits.storage),
+            num_replicas=self._limits.replicas,
+            allow_rollup_hdrs=True,
+            allow_direct=True,
         )
 
     def _bounded(

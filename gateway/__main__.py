@@ -27,6 +27,7 @@ from gateway.cluster import Cluster, fail_unloadable
 from gateway.cluster_status import ClusterStatus
 from gateway.compat.services import compat_services
 from gateway.configs import registry_services
+from gateway.dead_letters import dead_letter_service
 from gateway.demand import Demand, DemandGauge
 from gateway.dispatch import Dispatcher
 from gateway.http_face import HttpFace, Readiness
@@ -40,10 +41,12 @@ from gateway.oip.service import OpenInferenceService
 from gateway.peers import Peers
 from gateway.pools import PoolService
 from gateway.refusals import Refusals
+from gateway.work_metrics import WorkMetrics
 from servicekit import broker, logs
 from servicekit.grpc_client import channel
 from servicekit.grpc_server import GrpcServer
 from servicekit.lifecycle import until_signal
+from servicekit.payloads import JETSTREAM, open_payloads
 from servicekit.registry_view import RegistryView
 from servicekit.settings import describe, from_environment, setting
 from servicekit.tls import ServerTls
@@ -84,6 +87,8 @@ class Settings:
     tls_cert: Path | None = setting("SIE_TLS_CERT", None)
     tls_key: Path | None = setting("SIE_TLS_KEY", None)
     tls_client_ca: Path | None = setting("SIE_TLS_CLIENT_CA", None)
+    # Where requests are kept that are too large for the broker: jetstream, s3://, gs:// or file://.
+    payload_store: str = setting("SIE_PAYLOAD_STORE", JETSTREAM)
     drain_s: float = setting("SIE_DRAIN_S", 25.0)
     log_level: str = setting("SIE_LOG_LEVEL", "info")
     log_json: bool = setting("SIE_LOG_JSON", False)
@@ -107,7 +112,12 @@ async def run(settings: Settings) -> None:
         )
         workers = WorkerDirectory()
         demand = Demand()
-        dispatcher = Dispatcher(client, gateway_id)
+        dispatcher = Dispatcher(
+            client,
+            gateway_id,
+            payloads=open_payloads(settings.payload_store, client),
+            metrics=WorkMetrics(REGISTRY),
+        )
         refusals = Refusals(REGISTRY)
         cluster = Cluster(view, workers, demand, refusals, client, dispatcher.waiting_items)
         REGISTRY.register(DemandGauge(demand, cluster.lanes, dispatcher.lanes))
@@ -140,6 +150,7 @@ async def run(settings: Settings) -> None:
             (_service(model_service_pb2, "ModelService"), ModelService(cluster)),
             (_service(open_inference_pb2, "GRPCInferenceService"), tensors),
             (_service(pool_service_pb2, "PoolService"), pool_service),
+            dead_letter_service(config),
             *registry_services(view, workers, peers, config),
             *compat_services(
                 cluster, verbs, settings.default_model, settings.max_items, version("sie")

@@ -7,14 +7,17 @@
 One subscription carries all replies. The publish ack is not awaited before the result: it
 only matters when it is a refusal, and then it fails the request at once. When the broker
 comes back after a loss, chunks without a result are published again, under a new message
-id: computing one twice is harmless, forgetting one is not.
+id: computing one twice is harmless, forgetting one is not. When a caller goes away, or a
+request fails while parts of it wait, workers are told not to compute the rest.
 """
 
 import asyncio
 import itertools
 import logging
+import secrets
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -22,13 +25,19 @@ import orjson
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
+from prometheus_client import CollectorRegistry
 
+from gateway.drain_rate import DrainRate
+from gateway.reassembly import Reassembly
+from gateway.work_metrics import WorkMetrics
 from servicekit import subjects
+from servicekit.defaults import DEFAULT_TENANT
 from servicekit.errors import SieError
 from servicekit.packed import packed_twin
-from servicekit.subjects import Lane
+from servicekit.payloads import JetStreamPayloads, PayloadStore
+from servicekit.subjects import Lane, Queue
 from sie.errors.v1.error_reason_pb2 import ErrorReason
-from sie.work.v1.work_item_pb2 import WorkItem
+from sie.work.v1.work_item_pb2 import CancelNotice, WorkClass, WorkItem
 from sie.work.v1.work_result_pb2 import WorkResult
 
 log = logging.getLogger(__name__)
@@ -45,6 +54,9 @@ _REPUBLISH_FOR_S = 5.0
 # Room for a message's headers beside its payload.
 _HEADER_BYTES = 1024
 
+# Pieces of one result come one after the other; when the rest stays away so long it is lost.
+_PIECES_WITHIN_S = 5.0
+
 # Left of the deadline for the reply itself.
 _REPLY_MARGIN_S = 0.002
 
@@ -57,18 +69,56 @@ class Chunk(NamedTuple):
     request: bytes
 
 
+class Work(NamedTuple):
+    """What holds for all chunks of a request.
+
+    Args:
+        verb: `encode`, `score` or `extract`.
+        lane: whose workers compute it.
+        model_id: the model.
+        revision: of the registry, at which the model was looked up.
+        request_id: the request's id.
+        deadline: seconds since 1970 UTC; nothing is published past it.
+        tenant: whose work it is.
+        work_class: whether it goes before or behind other work of the lane.
+    """
+
+    verb: str
+    lane: Lane
+    model_id: str
+    revision: int
+    request_id: str
+    deadline: float
+    tenant: str = DEFAULT_TENANT
+    work_class: WorkClass = WorkClass.WORK_CLASS_INTERACTIVE
+
+    @property
+    def queue(self) -> Queue:
+        is_bulk = self.work_class == WorkClass.WORK_CLASS_BULK
+        return Queue.BULK if is_bulk else Queue.INTERACTIVE
+
+
 @dataclass(slots=True)
 class _Pending:
     """A request that waits for its results."""
 
-    lane: Lane
-    model_id: str
+    work: Work
+    reply_subject: str
     items: dict[int, Any]  # WorkItem by first item, while unanswered
     remaining: int
     done: asyncio.Future[None]
     results: dict[int, Any] = field(default_factory=dict)  # WorkResult by first item
     attempt: int = 0
     unroutable_since: float = 0.0
+    pieces: Reassembly = field(default_factory=Reassembly)
+
+    @property
+    def lane(self) -> Lane:
+        return self.work.lane
+
+    @property
+    def model_id(self) -> str:
+        return self.work.model_id
 
     def add(self, result: Any) -> None:
         """Takes a result in. A redelivered chunk may be answered again, in other pieces."""
@@ -107,10 +157,17 @@ class Dispatcher:
         nats: connection to the broker.
         gateway_id: names this gateway's reply subjects; unique among gateways.
         clock: seconds since 1970 UTC.
+        payloads: keeps requests that are too large for the broker; its own store by default.
+        metrics: counts items; into a registry of its own by default.
     """
 
     def __init__(
-        self, nats: Client, gateway_id: str, clock: Callable[[], float] = time.time
+        self,
+        nats: Client,
+        gateway_id: str,
+        clock: Callable[[], float] = time.time,
+        payloads: PayloadStore | None = None,
+        metrics: WorkMetrics | None = None,
     ) -> None:
         self._nats = nats
         self._clock = clock
@@ -120,6 +177,9 @@ class Dispatcher:
         self._result_prefix = f"{prefix}.result."
         self._tokens = (f"{number:x}" for number in itertools.count(1))
         self._pending: dict[str, _Pending] = {}
+        self._payloads = payloads or JetStreamPayloads(nats)
+        self._metrics = metrics or WorkMetrics(CollectorRegistry())
+        self._drain_rates: defaultdict[str, DrainRate] = defaultdict(DrainRate)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -129,64 +189,91 @@ class Dispatcher:
         """Requests that wait."""
         return len(self._pending)
 
-    async def run(
-        self,
-        verb: str,
-        lane: Lane,
-        model_id: str,
-        revision: int,
-        chunks: Sequence[Chunk],
-        request_id: str,
-        deadline: float,
-    ) -> list[Any]:
+    async def run(self, work: Work, chunks: Sequence[Chunk]) -> list[Any]:
         """Has the chunks computed.
-
-        Args:
-            verb: `encode`, `score`, `extract` or `tokenize`.
-            deadline: seconds since 1970 UTC; nothing is published past it.
 
         Returns:
             WorkResults, packed twins, in the order of items, covering all of them.
 
         Raises:
-            SieError: PAYLOAD_TOO_LARGE, QUEUE_FULL, QUEUE_UNAVAILABLE, DEADLINE_EXCEEDED.
+            SieError: QUEUE_FULL, QUEUE_UNAVAILABLE, DEADLINE_EXCEEDED, PAYLOAD_UNAVAILABLE,
+                RESULT_TOO_LARGE.
         """
         if not self._nats.is_connected:
             raise _queue_unavailable("the broker is not connected")
         token = next(self._tokens)
         now = self._clock()
-        items = {
-            chunk.first_item: PackedWorkItem(
-                request_id=request_id,
-                first_item=chunk.first_item,
-                item_count=chunk.item_count,
-                model_id=model_id,
-                registry_revision=revision,
-                reply_subject=self._result_prefix + token,
-                deadline_unix_ms=int(deadline * 1000),
-                published_unix_us=int(now * 1e6),
-                **{verb: chunk.request},
-            )
-            for chunk in chunks
-        }
-        self._check_sizes(items.values())
+        items = self._items(work, chunks, self._result_prefix + token, now)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         total = sum(chunk.item_count for chunk in chunks)
-        pending = _Pending(lane, model_id, items, total, done)
+        pending = _Pending(work, self._result_prefix + token, items, total, done)
         self._pending[token] = pending
+        self._metrics.accepted(work.lane.pool, total)
+        outcome = "cancelled"
+        keys: list[str] = []
         try:
-            await self._publish(token, pending, list(items.values()))
-            async with asyncio.timeout(deadline - now - _REPLY_MARGIN_S):
+            async with asyncio.timeout(work.deadline - now - _REPLY_MARGIN_S):
+                await self._keep_large(items.values(), keys)
+                await self._publish(token, pending, list(items.values()))
                 await done
+            outcome = "answered"
         except TimeoutError:
+            outcome = "expired"
             raise SieError(
                 ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED,
                 "the deadline passed before the result was there",
-                timeout_ms=round((deadline - now) * 1000),
+                timeout_ms=round((work.deadline - now) * 1000),
             ) from None
+        except SieError:
+            outcome = "refused"
+            raise
         finally:
             del self._pending[token]
+            self._account(pending, outcome)
+            if outcome in ("cancelled", "refused"):
+                self._spawn(self._cancel(pending))
+            if keys and not _is_dead(pending):
+                self._spawn(self._forget(keys))
         return [pending.results[key] for key in sorted(pending.results)]
+
+    def _items(
+        self, work: Work, chunks: Sequence[Chunk], reply_subject: str, now: float
+    ) -> dict[int, Any]:
+        return {
+            chunk.first_item: PackedWorkItem(
+                request_id=work.request_id,
+                first_item=chunk.first_item,
+                item_count=chunk.item_count,
+                model_id=work.model_id,
+                registry_revision=work.revision,
+                reply_subject=reply_subject,
+                deadline_unix_ms=int(work.deadline * 1000),
+                published_unix_us=int(now * 1e6),
+                work_class=work.work_class,
+                tenant=work.tenant,
+                **{work.verb: chunk.request},
+            )
+            for chunk in chunks
+        }
+
+    def _account(self, pending: _Pending, outcome: str) -> None:
+        """Count the items of a request that has ended."""
+        pool, left = pending.lane.pool, sum(item.item_count for item in pending.items.values())
+        for result in pending.results.values():
+            self._metrics.ended(pool, _outcome_of(result), result.item_count)
+            left -= result.item_count
+        self._metrics.ended(pool, outcome, left)
+        if pending.results:
+            count = sum(result.item_count for result in pending.results.values())
+            self._drain_rates[pool].answered(self._clock(), count)
+
+    async def _cancel(self, pending: _Pending) -> None:
+        """Tell the lane's workers that nobody waits for a request any more."""
+        notice = CancelNotice(reply_subjects=[pending.reply_subject])
+        try:
+            await self._nats.publish(subjects.cancel(pending.lane), notice.SerializeToString())
+        except NatsError as error:
+            log.debug("cancel notice not sent: %s", error)
 
     def fail_model(self, lane: Lane, model_id: str, error: SieError) -> None:
         """Fails every request that waits for a model which cannot be served."""
@@ -209,21 +296,33 @@ class Dispatcher:
     async def republish(self) -> None:
         """Publishes again what has no result yet: the broker may have lost it."""
         for token, pending in list(self._pending.items()):
+            if not pending.attempt:
+                continue  # Its first publication is still to come.
             await self._publish(token, pending, pending.unanswered())
 
-    def _check_sizes(self, items: Iterable[Any]) -> None:
-        """Refuse what the broker would: it does not become smaller by trying again."""
+    async def _keep_large(self, items: Iterable[Any], keys: list[str]) -> None:
+        """Put requests that the broker would refuse into the store; their keys into `keys`."""
         limit = self._nats.max_payload - _HEADER_BYTES
         for item in items:
-            if item.ByteSize() > limit:
-                raise SieError(
-                    ErrorReason.ERROR_REASON_PAYLOAD_TOO_LARGE,
-                    f"an item, with the query if there is one, is larger than {limit} bytes",
-                    limit_bytes=limit,
-                )
+            if item.ByteSize() <= limit:
+                continue
+            verb = item.WhichOneof("request")
+            request = PackedWorkItem(**{verb: getattr(item, verb)}).SerializeToString()
+            keys.append(secrets.token_hex(16))
+            await self._payloads.put(keys[-1], request)
+            item.ClearField(verb)
+            item.payload.key, item.payload.size_bytes = keys[-1], len(request)
+
+    async def _forget(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            try:
+                await self._payloads.delete(key)
+            except SieError as error:
+                # The store forgets it by itself when it is old.
+                log.info("payload not removed: %s", error)
 
     async def _publish(self, token: str, pending: _Pending, items: Sequence[Any]) -> None:
-        subject = subjects.work_subject(pending.lane, pending.model_id)
+        subject = subjects.work_subject(pending.lane, pending.model_id, pending.work.queue)
         pending.attempt += 1
         try:
             for item in items:
@@ -245,7 +344,29 @@ class Dispatcher:
         if kind == "ack":
             self._on_ack(token, pending, message)
         else:
-            pending.add(PackedWorkResult.FromString(message.data))
+            self._on_result(token, pending, PackedWorkResult.FromString(message.data))
+
+    def _on_result(self, token: str, pending: _Pending, result: Any) -> None:
+        if not result.HasField("part"):
+            pending.add(result)
+            return
+        is_first = result.part.reply_id not in pending.pieces
+        try:
+            whole = pending.pieces.add(result.part)
+        except SieError as error:
+            pending.fail(error)
+            return
+        if whole is not None:
+            pending.add(PackedWorkResult.FromString(whole))
+        elif is_first:
+            self._spawn(self._await_pieces(token, pending, result.part.reply_id))
+
+    async def _await_pieces(self, token: str, pending: _Pending, reply_id: str) -> None:
+        """Have a result computed again of which pieces were lost."""
+        await asyncio.sleep(_PIECES_WITHIN_S)
+        if token in self._pending and reply_id in pending.pieces:
+            log.warning("pieces of a result were lost", extra={"fields": {"reply": reply_id}})
+            await self._publish_unanswered(token, pending)
 
     def _on_ack(self, token: str, pending: _Pending, message: Msg) -> None:
         if not message.data:  # No stream listens on the subject.
@@ -253,15 +374,18 @@ class Dispatcher:
         elif b'"error"' in message.data:
             detail = orjson.loads(message.data)["error"].get("description", "refused")
             log.warning("queue refused work", extra={"fields": {"detail": detail}})
-            pending.fail(
-                SieError(
-                    ErrorReason.ERROR_REASON_QUEUE_FULL,
-                    f"the work queue of pool '{pending.lane.pool}' is full",
-                    pool=pending.lane.pool,
-                )
-            )
+            pending.fail(self._queue_full(pending.lane.pool))
         else:
             pending.unroutable_since = 0.0
+
+    def _queue_full(self, pool: str) -> SieError:
+        waiting = sum(each.remaining for each in self._pending.values() if each.lane.pool == pool)
+        return SieError(
+            ErrorReason.ERROR_REASON_QUEUE_FULL,
+            f"the work queue of pool '{pool}' is full",
+            retry_after_s=self._drain_rates[pool].retry_after_s(self._clock(), waiting),
+            pool=pool,
+        )
 
     def _republish_soon(self, token: str, pending: _Pending) -> None:
         now = self._clock()
@@ -270,18 +394,36 @@ class Dispatcher:
         if now - pending.unroutable_since > _REPUBLISH_FOR_S:
             pending.fail(_queue_unavailable(f"pool '{pending.lane.pool}' has no work queue"))
             return
-        task = asyncio.create_task(self._republish_one(token, pending, pending.attempt))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._spawn(self._republish_one(token, pending, pending.attempt))
 
     async def _republish_one(self, token: str, pending: _Pending, attempt: int) -> None:
         await asyncio.sleep(_REPUBLISH_AFTER_S)
         # Of several chunks that found no stream the first one speaks for all.
         if token in self._pending and pending.attempt == attempt:
-            try:
-                await self._publish(token, pending, pending.unanswered())
-            except SieError as error:
-                pending.fail(error)
+            await self._publish_unanswered(token, pending)
+
+    async def _publish_unanswered(self, token: str, pending: _Pending) -> None:
+        try:
+            await self._publish(token, pending, pending.unanswered())
+        except SieError as error:
+            pending.fail(error)
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _outcome_of(result: Any) -> str:
+    if not result.HasField("error"):
+        return "answered"
+    dead = result.error.reason == ErrorReason.ERROR_REASON_DELIVERY_EXHAUSTED
+    return "dead_lettered" if dead else "failed"
+
+
+def _is_dead(pending: _Pending) -> bool:
+    """Whether a dead letter still refers to the request's payload."""
+    return any(_outcome_of(result) == "dead_lettered" for result in pending.results.values())
 
 
 def _queue_unavailable(detail: str) -> SieError:

@@ -10,11 +10,12 @@ from typing import Any
 from gateway import routing
 from gateway.api import Call, Reply
 from gateway.cluster import Cluster
-from gateway.dispatch import Chunk, Dispatcher
+from gateway.dispatch import Chunk, Dispatcher, Work
 from gateway.pools import PoolService
 from gateway.refusals import Refusals
 from gateway.verbs import encode, extract, score, tokenize
 from gateway.verbs.verb import Verb
+from gateway.work_class import work_class_of
 from servicekit.errors import SieError, from_proto
 from servicekit.subjects import Lane
 from sie.errors.v1.error_reason_pb2 import ErrorReason
@@ -96,16 +97,18 @@ class InferenceService:
     async def _dispatch(
         self, lane: Lane, model: Model, verb: Verb, request: Any, call: Call
     ) -> list[Any]:
+        work = Work(
+            verb.NAME,
+            lane,
+            model.model_id,
+            self._cluster.revision,
+            call.request_id,
+            call.deadline,
+            call.principal.tenant,
+            work_class_of(call.metadata),
+        )
         try:
-            return await self._dispatcher.run(
-                verb.NAME,
-                lane,
-                model.model_id,
-                self._cluster.revision,
-                list(split(verb, request)),
-                call.request_id,
-                call.deadline,
-            )
+            return await self._dispatcher.run(work, list(split(verb, request)))
         except SieError as error:
             if error.reason == ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED:
                 self._cluster.check_loaded(model.model_id, lane)

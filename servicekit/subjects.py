@@ -1,8 +1,9 @@
 """Names on the broker: every subject, stream and consumer of the system.
 
-    sie.work.<pool>.<profile>.<bundle>.<model>    stream SIE_WORK_<pool>, work-queue retention
-    sie.dead.<pool>.<profile>.<bundle>.<model>    stream SIE_DEAD_LETTERS
+    sie.work.<pool>.<profile>.<bundle>.<model>.<queue>   stream SIE_WORK_<pool>, work queue
+    sie.dead.<pool>.<profile>.<bundle>.<model>.<queue>   stream SIE_DEAD_LETTERS
     sie.reply.<gateway>.<token>                   core NATS, results and publish acks
+    sie.cancel.<pool>.<profile>.<bundle>          core NATS, work that nobody waits for any more
     sie.worker.<worker>.status                    core NATS, heartbeats; the id encoded likewise
     sie.gateway.<gateway>.status                  core NATS, heartbeats
     sie.worker.ping                               core NATS, asks for a heartbeat at once
@@ -12,12 +13,15 @@ Pool, profile and bundle ids are subject tokens as they are. Model ids hold `/` 
 `model_token` encodes them reversibly. Readers take ids from messages, never from subjects.
 """
 
+from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
 WORK_PREFIX = "sie.work"
 DEAD_PREFIX = "sie.dead"
 DEAD_LETTERS_STREAM = "SIE_DEAD_LETTERS"
+# Object store of requests that are too large for a message.
+PAYLOADS_BUCKET = "SIE_PAYLOADS"
 WORKER_STATUS_WILDCARD = "sie.worker.*.status"
 GATEWAY_STATUS_WILDCARD = "sie.gateway.*.status"
 WORKER_PING = "sie.worker.ping"
@@ -36,6 +40,15 @@ class Lane(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.pool}/{self.machine_profile}/{self.bundle}"
+
+
+class Queue(StrEnum):
+    """The queues of one model in one lane, each with a consumer of its own."""
+
+    INTERACTIVE = "interactive"
+    BULK = "bulk"
+    # Work in whose company a worker died: item by item, one at a time for each worker.
+    SUSPECT = "suspect"
 
 
 @lru_cache(maxsize=4096)
@@ -61,13 +74,14 @@ def work_wildcard(pool: str) -> str:
     return f"{WORK_PREFIX}.{pool}.>"
 
 
-def work_subject(lane: Lane, model_id: str) -> str:
-    return f"{WORK_PREFIX}.{lane.pool}.{lane.machine_profile}.{lane.bundle}.{model_token(model_id)}"
+def work_subject(lane: Lane, model_id: str, queue: Queue = Queue.INTERACTIVE) -> str:
+    model = model_token(model_id)
+    return f"{WORK_PREFIX}.{lane.pool}.{lane.machine_profile}.{lane.bundle}.{model}.{queue}"
 
 
-def work_consumer(lane: Lane, model_id: str) -> str:
-    """Durable name of the pull consumer of one model in one lane."""
-    return f"{lane.machine_profile}-{lane.bundle}-{model_token(model_id)}"
+def work_consumer(lane: Lane, model_id: str, queue: Queue = Queue.INTERACTIVE) -> str:
+    """Durable name of the pull consumer of one queue of one model in one lane."""
+    return f"{lane.machine_profile}-{lane.bundle}-{model_token(model_id)}-{queue}"
 
 
 def reply_prefix(gateway_id: str) -> str:
@@ -84,3 +98,12 @@ def worker_status(worker_id: str) -> str:
 
 def adoption(lane: Lane) -> str:
     return f"sie.adopt.{lane.pool}.{lane.machine_profile}.{lane.bundle}"
+
+
+def cancel(lane: Lane) -> str:
+    return f"sie.cancel.{lane.pool}.{lane.machine_profile}.{lane.bundle}"
+
+
+def cancel_wildcard(lane: Lane) -> str:
+    """For a worker of the lane, whichever pool it works for."""
+    return f"sie.cancel.*.{lane.machine_profile}.{lane.bundle}"

@@ -22,16 +22,19 @@ from prometheus_client import REGISTRY
 from servicekit import broker, logs
 from servicekit.defaults import DEFAULT_POOL
 from servicekit.lifecycle import until_signal
+from servicekit.payloads import JETSTREAM, open_payloads
 from servicekit.probes import Probes
 from servicekit.registry_view import RegistryView
 from servicekit.settings import describe, from_environment, setting
 from servicekit.subjects import Lane
 from sie.worker.v1.worker_status_pb2 import WorkerState
 from worker import metrics
+from worker.cancellations import Cancellations
 from worker.device import Device
 from worker.engines.sessions import available_cores
 from worker.heartbeat import Heartbeat
 from worker.hosting import ModelHost
+from worker.intake import Intake
 from worker.layout import LayoutSetting
 from worker.loader import Loader
 from worker.membership import Membership
@@ -73,6 +76,8 @@ class Settings:
     # A directory under gs:// or s3:// that workers share: asked before the hub. Empty: none.
     cluster_cache: str = setting("SIE_CLUSTER_CACHE", "")
     state_dir: Path = setting("SIE_STATE_DIR", Path("~/.cache/sie/state").expanduser())
+    # Where requests are that are too large for the broker: jetstream, s3://, gs:// or file://.
+    payload_store: str = setting("SIE_PAYLOAD_STORE", JETSTREAM)
     host: str = setting("SIE_HOST", "127.0.0.1")
     http_port: int = setting("SIE_WORKER_HTTP_PORT", 9100)
     log_level: str = setting("SIE_LOG_LEVEL", "info")
@@ -96,7 +101,10 @@ async def run(settings: Settings) -> None:
             )
         )
         changed = asyncio.Event()
-        host = _host(settings, client, lane, changed.set)
+        cancellations = Cancellations()
+        await cancellations.follow(client, lane)
+        payloads = open_payloads(settings.payload_store, client)
+        host = _host(settings, client, lane, changed.set, Intake(cancellations, payloads))
         heartbeat = Heartbeat(
             client,
             lane,
@@ -149,7 +157,11 @@ async def run(settings: Settings) -> None:
 
 
 def _host(
-    settings: Settings, client: Client, lane: Lane, on_change: Callable[[], None]
+    settings: Settings,
+    client: Client,
+    lane: Lane,
+    on_change: Callable[[], None],
+    intake: Intake,
 ) -> ModelHost:
     memory = HostMemory()
     budget = settings.memory_bytes or default_budget(memory)
@@ -169,6 +181,7 @@ def _host(
             settings.idle_evict_s,
         ),
         on_change,
+        intake,
     )
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from worker.bin_packing import fill_rows, plan_rows
-from worker.sized import Sized
+from worker.sized import Order, Sized, by_arrival
 
 T = TypeVar("T", bound=Sized)
 
@@ -59,24 +59,25 @@ class BatchLimits:
         return replace(self, max_tokens=min(self.max_tokens, least))
 
 
-def select(waiting: Sequence[T], limits: BatchLimits) -> list[T]:
+def select(waiting: Sequence[T], limits: BatchLimits, order: Order[T] = by_arrival) -> list[T]:
     """Choose the next batch.
 
     Args:
         waiting: at least one text, in any order.
         limits: bounds of the batch.
+        order: whose turn it is, least first.
 
     Returns:
         Texts from `waiting`, the oldest among them.
 
     """
-    oldest = min(waiting, key=lambda text: text.arrived)
+    oldest = min(waiting, key=order)
     if limits.row_tokens:
         # Those longer than a row have one each, in groups of their own.
         shares = oldest.tokens <= limits.row_tokens
         waiting = [each for each in waiting if (each.tokens <= limits.row_tokens) == shares]
         if shares:
-            return fill_rows(waiting, limits.row_tokens, limits.max_tokens)
+            return fill_rows(waiting, limits.row_tokens, limits.max_tokens, order)
     by_length = sorted(waiting, key=lambda text: text.tokens)
     start = by_length.index(oldest)
     end = start + 1

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.engine import PackedBatch
-from worker.sized import Sized
+from worker.sized import Order, Sized, by_arrival
 
 T = TypeVar("T", bound=Sized)
 
@@ -105,7 +105,9 @@ def plan_rows(lengths: Sequence[int], row_tokens: int) -> Plan:
     return Plan(width, texts, best_fit(lengths, width, texts))
 
 
-def fill_rows(waiting: Sequence[T], row_tokens: int, max_tokens: int) -> list[T]:
+def fill_rows(
+    waiting: Sequence[T], row_tokens: int, max_tokens: int, order: Order[T] = by_arrival
+) -> list[T]:
     """Choose texts that fill the rows of one run, of those that have waited longest.
 
     The oldest is first, then come the longest that still fit: whoever is passed over is nearer to
@@ -115,13 +117,14 @@ def fill_rows(waiting: Sequence[T], row_tokens: int, max_tokens: int) -> list[T]
         waiting: at least one text, none longer than a row, in any order.
         row_tokens: width of a row.
         max_tokens: rows times their width, unless that is less than one row.
+        order: whose turn it is, least first.
 
     Returns:
         Texts in an order in which `plan_rows` needs no more rows.
 
     """
     most = max(1, max_tokens // row_tokens)
-    first = _first(waiting, int(most * row_tokens * _CHOICE))
+    first = _first(waiting, int(most * row_tokens * _CHOICE), order)
     oldest = first[0]
     filled = _Rows(row_tokens, _texts_of(row_tokens))
     chosen: list[T] = []
@@ -132,10 +135,10 @@ def fill_rows(waiting: Sequence[T], row_tokens: int, max_tokens: int) -> list[T]
     return chosen
 
 
-def _first(waiting: Sequence[T], tokens: int) -> list[T]:
+def _first(waiting: Sequence[T], tokens: int, order: Order[T]) -> list[T]:
     """Return those that came first, of at least so many tokens together."""
     found: list[T] = []
-    for text in sorted(waiting, key=lambda text: text.arrived):
+    for text in sorted(waiting, key=order):
         found.append(text)
         tokens -= text.tokens
         if tokens <= 0:

@@ -23,14 +23,17 @@ from nats.aio.subscription import Subscription
 from nats.js.api import AckPolicy, ConsumerConfig
 
 from servicekit import subjects
-from servicekit.subjects import Lane
+from servicekit.subjects import Lane, Queue
 
 log = logging.getLogger(__name__)
 
 # A worker that died is noticed after this long without a progress ack.
 ACK_WAIT_S = 5.0
 PROGRESS_EVERY_S = ACK_WAIT_S / 3
+# Work is taken apart at its second delivery. The rest is for when that cannot be done.
 MAX_DELIVER = 5
+# Of one item by itself.
+MAX_DELIVER_SUSPECT = 3
 # A consumer that no worker pulls from goes away; its messages stay in the stream.
 INACTIVE_THRESHOLD_S = 300.0
 
@@ -38,14 +41,14 @@ _PULL_EXPIRES_S = 30.0
 _RETRY_S = 0.5
 
 
-def consumer_config(lane: Lane, model_id: str) -> ConsumerConfig:
-    """Define the durable consumer of one model in one lane; every worker declares the same."""
+def consumer_config(lane: Lane, model_id: str, queue: Queue = Queue.INTERACTIVE) -> ConsumerConfig:
+    """Define the durable consumer of a model's queue in a lane; every worker declares it."""
     return ConsumerConfig(
-        durable_name=subjects.work_consumer(lane, model_id),
-        filter_subject=subjects.work_subject(lane, model_id),
+        durable_name=subjects.work_consumer(lane, model_id, queue),
+        filter_subject=subjects.work_subject(lane, model_id, queue),
         ack_policy=AckPolicy.EXPLICIT,
         ack_wait=ACK_WAIT_S,
-        max_deliver=MAX_DELIVER,
+        max_deliver=MAX_DELIVER_SUSPECT if queue is Queue.SUSPECT else MAX_DELIVER,
         inactive_threshold=INACTIVE_THRESHOLD_S,
     )
 
@@ -57,6 +60,7 @@ class PullConsumer:
         client: connection to the broker.
         lane: the worker's lane.
         model_id: the model.
+        queue: which of its queues.
         on_message: called with each message.
         want: how many messages it would take now; may be 0.
 
@@ -67,11 +71,12 @@ class PullConsumer:
         client: Client,
         lane: Lane,
         model_id: str,
+        queue: Queue,
         on_message: Callable[[Msg], Awaitable[None]],
         want: Callable[[], int],
     ) -> None:
         self._nats = client
-        self._config = consumer_config(lane, model_id)
+        self._config = consumer_config(lane, model_id, queue)
         self._stream = subjects.work_stream(lane.pool)
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._config.durable_name}"
         self._on_message = on_message

@@ -6,6 +6,7 @@ again and answered twice, which the gateway ignores. The other order could lose 
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -13,14 +14,18 @@ from typing import Any
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from servicekit.defaults import DEFAULT_TENANT
 from servicekit.errors import SieError, proto_of
 from servicekit.packed import packed_twin
 from sie.inference.v1.result_pb2 import Timing
-from sie.work.v1.work_item_pb2 import WorkItem
+from sie.work.v1.work_item_pb2 import WorkClass, WorkItem
 from sie.work.v1.work_result_pb2 import WorkResult
+from worker.waiting_queue import Flow
 
-PackedWorkResult = packed_twin(WorkResult, opaque=("encode", "score", "extract"))
+PackedWorkResult = packed_twin(WorkResult, opaque=("encode", "score", "extract", "tokenize"))
 
+# The largest result of one item; it travels in pieces where the broker's messages are smaller.
+MAX_RESULT_BYTES = 64 * 1024 * 1024
 # Room for the fields of a WorkResult beside its fragments.
 _ENVELOPE_BYTES = 4096
 
@@ -54,9 +59,21 @@ class Delivery:
         return self.deadline <= time.time()
 
     @property
+    def flow(self) -> Flow:
+        """Whose turn its inputs wait for."""
+        is_bulk = self.item.work_class == WorkClass.WORK_CLASS_BULK
+        return Flow(self.item.tenant or DEFAULT_TENANT, bulk=is_bulk)
+
+    async def nak(self, delay_s: float) -> None:
+        """Give the item back, to be delivered again after a while."""
+        self.closed = True
+        delay = b'-NAK {"delay": %d}' % int(delay_s * 1e9)
+        await self._nats.publish(self.message.reply, delay)
+
+    @property
     def max_fragment_bytes(self) -> int:
         """The largest fragment that a reply carries."""
-        return int(self._nats.max_payload) - _ENVELOPE_BYTES
+        return MAX_RESULT_BYTES
 
     async def reply(self, verb: str, fragments: Sequence[bytes]) -> None:
         """Publish the results, then acknowledge.
@@ -66,18 +83,18 @@ class Delivery:
             fragments: one serialised response for each item of the work item, in order.
 
         """
-        for first, part in self._parts(fragments):
+        for first, part in _runs(fragments, self._message_bytes):
             result = self._result(first, len(part))
             result.input_tokens = 0 if first else self.input_tokens
             setattr(result, verb, b"".join(part))
-            await self._nats.publish(self.item.reply_subject, result.SerializeToString())
+            await self._send(result)
         await self.ack()
 
     async def fail(self, error: SieError) -> None:
         """Answer the whole item with one error, and acknowledge: it will not get better."""
         result = self._result(0, self.item.item_count)
         result.error.ParseFromString(proto_of(error).SerializeToString())
-        await self._nats.publish(self.item.reply_subject, result.SerializeToString())
+        await self._send(result)
         await self.ack()
 
     async def ack(self) -> None:
@@ -89,15 +106,27 @@ class Delivery:
         """Tell the broker that the item is being worked on."""
         await self._nats.publish(self.message.reply, _PROGRESS)
 
-    def _parts(self, fragments: Sequence[bytes]) -> Iterator[tuple[int, Sequence[bytes]]]:
-        """Split fragments into runs that the broker carries in one message."""
-        first, size = 0, 0
-        for index, fragment in enumerate(fragments):
-            if index > first and size + len(fragment) > self.max_fragment_bytes:
-                yield first, fragments[first:index]
-                first, size = index, 0
-            size += len(fragment)
-        yield first, fragments[first:]
+    @property
+    def _message_bytes(self) -> int:
+        """What fits into one message beside the envelope."""
+        return int(self._nats.max_payload) - _ENVELOPE_BYTES
+
+    async def _send(self, result: Any) -> None:
+        """Publish a result, in pieces if it must be."""
+        data, size = result.SerializeToString(), self._message_bytes
+        if len(data) <= size + _ENVELOPE_BYTES:
+            await self._nats.publish(self.item.reply_subject, data)
+            return
+        reply_id, count = secrets.token_hex(8), -(-len(data) // size)
+        for number in range(count):
+            piece = WorkResult(
+                request_id=result.request_id,
+                first_item=result.first_item,
+                item_count=result.item_count,
+            )
+            piece.part.reply_id, piece.part.number, piece.part.count = reply_id, number, count
+            piece.part.data = data[number * size : (number + 1) * size]
+            await self._nats.publish(self.item.reply_subject, piece.SerializeToString())
 
     def _result(self, first: int, count: int) -> Any:
         result = PackedWorkResult(
@@ -108,6 +137,17 @@ class Delivery:
         )
         result.timing.ParseFromString(self.timing.SerializeToString())
         return result
+
+
+def _runs(fragments: Sequence[bytes], limit: int) -> Iterator[tuple[int, Sequence[bytes]]]:
+    """Split fragments into runs of at most so many bytes, or of one that is larger."""
+    first, size = 0, 0
+    for index, fragment in enumerate(fragments):
+        if index > first and size + len(fragment) > limit:
+            yield first, fragments[first:index]
+            first, size = index, 0
+        size += len(fragment)
+    yield first, fragments[first:]
 
 
 async def terminate(nats: Client, message: Msg) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from pathlib import Path
@@ -28,6 +28,7 @@ from worker import metrics
 from worker.device import Device
 from worker.failures import RETRY_AFTER_S, class_of, load_failed
 from worker.hosted import Hosted
+from worker.intake import Intake
 from worker.load_report import record_load
 from worker.loader import Loader
 from worker.loading import LoadedModel
@@ -61,6 +62,7 @@ class ModelHost:
         device: what the models share.
         residence: which of them stay.
         on_change: called when a model's state changes.
+        intake: see ServedModel.
 
     """
 
@@ -73,6 +75,7 @@ class ModelHost:
         device: Device,
         residence: Residence,
         on_change: Callable[[], None],
+        intake: Intake,
     ) -> None:
         self._nats = client
         self._lane = lane
@@ -81,6 +84,8 @@ class ModelHost:
         self._device = device
         self._residence = residence
         self._on_change = on_change
+        self._intake = intake
+        intake.cancelled.subscribe(self._cancel)
         self._hosted: dict[str, Hosted] = {}
         self._attempts: dict[str, tuple[Model, int]] = {}
         self._one_load = asyncio.Lock()
@@ -169,6 +174,10 @@ class ModelHost:
         """Entries of the heartbeat, ordered by id."""
         return [self._hosted[key].describe() for key in sorted(self._hosted)]
 
+    def _cancel(self, reply_subjects: Collection[str]) -> None:
+        for served in self._served():
+            served.cancel(reply_subjects)
+
     def _measure_fetches(self) -> None:
         for model_id, hosted in self._hosted.items():
             if hosted.progress.total_bytes:
@@ -214,6 +223,7 @@ class ModelHost:
             loaded,
             self._device.join(),
             self._relieve,
+            self._intake,
         )
         return loaded
 

@@ -26,10 +26,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.batcher import BatchLimits, select
+from worker.batcher import BatchLimits
 from worker.device import Device, Share
 from worker.engine import Batch, Engine, OutOfMemoryError
 from worker.packing import Input
+from worker.waiting_queue import DEFAULT_FLOW, Flow, WaitingQueue
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +45,9 @@ class Waiting:
         deadline: seconds since 1970 UTC; past it nobody wants the result.
         owner: whoever submitted it; handed back with the result.
         index: its position with the owner.
+        flow: whose work it is, and of which class.
         arrived: seconds, monotonic.
+        turn: set by the queue.
 
     """
 
@@ -53,7 +56,9 @@ class Waiting:
     deadline: float
     owner: Any
     index: int
+    flow: Flow = DEFAULT_FLOW
     arrived: float = field(default_factory=time.perf_counter)
+    turn: float = 0.0
 
     @property
     def tokens(self) -> int:
@@ -114,8 +119,7 @@ class Runner:
         self._relieve = relieve
         self._loop = asyncio.get_running_loop()
         self._changed = threading.Condition()
-        self._waiting: list[Waiting] = []
-        self._waiting_tokens = 0
+        self._waiting: WaitingQueue[Waiting] = WaitingQueue()
         self._claimed = 0
         self._closed = False
         self._running_since: dict[int, float] = {}
@@ -133,7 +137,11 @@ class Runner:
 
     @property
     def waiting_tokens(self) -> int:
-        return self._waiting_tokens
+        return self._waiting.tokens
+
+    @property
+    def waiting_interactive_tokens(self) -> int:
+        return self._waiting.interactive_tokens
 
     @property
     def last_success(self) -> float:
@@ -148,9 +156,13 @@ class Runner:
     def submit(self, inputs: Sequence[Waiting]) -> None:
         """Queue inputs."""
         with self._changed:
-            self._waiting.extend(inputs)
-            self._waiting_tokens += sum(each.tokens for each in inputs)
+            self._waiting.add(inputs)
             self._changed.notify(len(inputs))
+
+    def discard(self, unwanted: Callable[[Any], bool]) -> None:
+        """Forget what waits for owners who want it no more."""
+        with self._changed:
+            self._waiting.remove(lambda each: unwanted(each.owner))
 
     def close(self) -> None:
         """Let the streams end after what waits, and release the engine."""
@@ -187,10 +199,10 @@ class Runner:
         """Return how long what waits should wait for more; None while nothing waits."""
         if not self._waiting:
             return None
-        full = self._waiting_tokens >= self._limits.full_tokens
+        full = self._waiting.tokens >= self._limits.full_tokens
         if full or not self._claimed or self._closed:
             return 0
-        oldest = min(each.arrived for each in self._waiting)
+        oldest = self._waiting.oldest
         return max(0.0, oldest + self._limits.patience_s - time.perf_counter())
 
     def _take(self) -> list[Waiting]:
@@ -199,21 +211,13 @@ class Runner:
             self._drop_expired()
             if not self._waiting:
                 return []
-            limits = self._limits.shared(self._waiting_tokens, self._engine.streams)
-            batch = select(self._waiting, limits)
-            taken = set(map(id, batch))
-            self._keep([each for each in self._waiting if id(each) not in taken])
-            return batch
-
-    def _keep(self, waiting: list[Waiting]) -> None:
-        self._waiting = waiting
-        self._waiting_tokens = sum(each.tokens for each in waiting)
+            limits = self._limits.shared(self._waiting.tokens, self._engine.streams)
+            return self._waiting.take(limits)
 
     def _drop_expired(self) -> None:
         now = time.time()
-        expired = [each for each in self._waiting if each.deadline <= now]
+        expired = self._waiting.remove(lambda each: each.deadline <= now)
         if expired:
-            self._keep([each for each in self._waiting if each.deadline > now])
             self._loop.call_soon_threadsafe(self._on_expired, expired)
 
     def _run(self, inputs: list[Waiting]) -> None:

@@ -1,7 +1,8 @@
 """One model while it is served: messages in, inputs through the engines, replies out.
 
 PullConsumer ─► Delivery ─► Job ─► prepare ─► Runner ─► Job.put ─► reply ─► ack
-                   │ past its deadline: acknowledged, not computed
+                   │ past its deadline, or nobody waits: acknowledged, not computed
+                   │ delivered before: taken apart, item by item
                    └ cannot be read: terminated
 """
 
@@ -10,9 +11,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -21,22 +23,24 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from servicekit.errors import SieError
-from servicekit.subjects import Lane
+from servicekit.subjects import Lane, Queue
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.registry.v1.model_pb2 import Model
 from sie.work.v1.work_item_pb2 import WorkItem
 from worker.batcher import BatchLimits, places
-from worker.consumer import PullConsumer
 from worker.delivery import Delivery, terminate
 from worker.device import Share
 from worker.engine import Batch, Engine, OutOfMemoryError
+from worker.intake import Intake
+from worker.isolation import isolate, with_request
 from worker.job import Job
 from worker.jobs import JOBS
 from worker.loading import LoadedModel
 from worker.metrics import ServingMetrics
 from worker.overrides import overrides_of
 from worker.packing import Input, PreparedImage, pack_images, pack_texts
-from worker.prefetch import messages_wanted
+from worker.prefetch import bulk_messages_wanted, messages_wanted
+from worker.pulls import Pulls
 from worker.runner import Computed, Runner, Waiting
 
 log = logging.getLogger(__name__)
@@ -50,6 +54,7 @@ _SMOOTHING = 0.1
 _INLINE_SIZE = 4096
 
 _MEMORY_RETRY_S = 5.0
+_ISOLATION_RETRY_S = 1.0
 
 _CANARY = "canary"
 _CANARY_DEADLINE_S = 30.0
@@ -66,6 +71,7 @@ class ServedModel:
         loaded: the model.
         share: its turns on the device.
         relieve: see Runner.
+        intake: what else a work item may need before it is computed.
 
     """
 
@@ -78,8 +84,10 @@ class ServedModel:
         loaded: LoadedModel,
         share: Share,
         relieve: Callable[[], None],
+        intake: Intake,
     ) -> None:
         self._nats = client
+        self._intake = intake
         self._worker_id = worker_id
         self._model = model
         self._loaded = loaded
@@ -99,7 +107,8 @@ class ServedModel:
         vision = loaded.vision
         self._images = None if vision is None else self._runner(vision.engine, pack_images)
         self._runners = [runner for runner in (self._texts, self._images) if runner is not None]
-        self._consumer = self._consumer_in(lane)
+        self._suspects: set[Delivery] = set()
+        self._pulls = self._pulls_in(lane)
         self._starting: asyncio.Task[None] | None = None
         self._closing = False
 
@@ -138,7 +147,7 @@ class ServedModel:
 
     async def start(self) -> None:
         """Begin to pull; return when the work queue is there, or the model moves elsewhere."""
-        self._starting = self._spawn(self._consumer.start())
+        self._starting = self._spawn(self._pulls.start())
         await asyncio.wait([self._starting])
         if not self._starting.cancelled():
             self._starting.result()
@@ -147,21 +156,21 @@ class ServedModel:
         """Pull the work of another lane; what is in hand of the old one is answered as well."""
         if self._closing:
             return
-        left, self._consumer = self._consumer, self._consumer_in(lane)
+        left, self._pulls = self._pulls, self._pulls_in(lane)
         if self._starting is None:
             return
         self._starting.cancel()
         # A broker that is away takes the subscription with it.
         with suppress(NatsError):
             await left.drain()
-        self._starting = self._spawn(self._consumer.start())
+        self._starting = self._spawn(self._pulls.start())
 
     async def close(self) -> None:
         """Stop pulling, answer everything in hand, and release the engine."""
         self._closing = True
         if self._starting is not None:
             self._starting.cancel()
-        await self._consumer.drain()
+        await self._pulls.drain()
         while self._deliveries:
             self._empty.clear()
             await self._empty.wait()
@@ -174,11 +183,21 @@ class ServedModel:
         for delivery in list(self._deliveries.values()):
             if not delivery.closed:
                 await delivery.progress()
-        await self._consumer.top_up()
+        await self._pulls.top_up()
 
     def on_reconnect(self) -> None:
         """The broker came back, perhaps without its memory."""
-        self._consumer.redeclare()
+        self._pulls.redeclare()
+
+    def cancel(self, reply_subjects: Collection[str]) -> None:
+        """Drop what is in hand for callers that have gone."""
+        for delivery in list(self._deliveries.values()):
+            if delivery.item.reply_subject in reply_subjects and not delivery.closed:
+                delivery.closed = True
+                for runner in self._runners:
+                    runner.discard(partial(_is_of, delivery))
+                self._count("cancelled")
+                self._spawn(self._end(delivery, delivery.ack()))
 
     def submit_canary(self) -> None:
         """Queue inputs of our own, whose success shows in last_success."""
@@ -189,8 +208,13 @@ class ServedModel:
         deadline = time.time() + _CANARY_DEADLINE_S
         self._submit([Waiting(each, outputs, deadline, None, 0) for each in inputs])
 
-    def _consumer_in(self, lane: Lane) -> PullConsumer:
-        return PullConsumer(self._nats, lane, self._model.model_id, self._on_message, self._want)
+    def _pulls_in(self, lane: Lane) -> Pulls:
+        want = {
+            Queue.INTERACTIVE: self._want,
+            Queue.BULK: self._want_bulk,
+            Queue.SUSPECT: self._want_suspects,
+        }
+        return Pulls(self._nats, lane, self._model.model_id, self._on_message, want)
 
     def _runner(self, engine: Engine, pack: Callable[[Sequence[Any]], Batch]) -> Runner:
         return Runner(
@@ -211,11 +235,20 @@ class ServedModel:
         self._texts.submit([each for each in inputs if not isinstance(each.input, PreparedImage)])
 
     def _want(self) -> int:
-        return messages_wanted(
-            self._tokens_per_second, self.waiting_tokens, self._tokens_per_message
+        waiting = sum(runner.waiting_interactive_tokens for runner in self._runners)
+        return messages_wanted(self._tokens_per_second, waiting, self._tokens_per_message)
+
+    def _want_bulk(self) -> int:
+        interactive = sum(runner.waiting_interactive_tokens for runner in self._runners)
+        waiting = self.waiting_tokens
+        return bulk_messages_wanted(
+            self._tokens_per_second, waiting, waiting - interactive, self._tokens_per_message
         )
 
-    async def _on_message(self, message: Msg) -> None:
+    def _want_suspects(self) -> int:
+        return int(not self._suspects)
+
+    async def _on_message(self, lane: Lane, queue: Queue, message: Msg) -> None:
         self.used_at = time.monotonic()
         place = _place(message)
         if place in self._deliveries:
@@ -234,6 +267,15 @@ class ServedModel:
             self._count("expired")
             await delivery.ack()
             return
+        if item.reply_subject in self._intake.cancelled:
+            self._count("cancelled")
+            await delivery.ack()
+            return
+        if queue is Queue.SUSPECT:
+            self._suspects.add(delivery)
+        elif message.metadata.num_delivered > 1:
+            await self._isolate(delivery, lane)
+            return
         self._metrics.queue_seconds.observe(delivery.timing.queue_ms / 1e3)
         self._deliveries[place] = delivery
         try:
@@ -246,8 +288,23 @@ class ServedModel:
             self._count("failed")
             await self._end(delivery, delivery.fail(self._inference_error("the tokenizer")))
 
+    async def _isolate(self, delivery: Delivery, lane: Lane) -> None:
+        """Have a work item with which a worker died computed item by item."""
+        try:
+            sequence = delivery.message.metadata.sequence.stream
+            await isolate(self._nats, lane, delivery.item, sequence)
+        except NatsError as error:
+            log.warning("suspect not isolated: %s", error or type(error).__name__)
+            await delivery.nak(_ISOLATION_RETRY_S)
+            return
+        self._count("isolated")
+        await delivery.ack()
+
     async def _begin(self, delivery: Delivery) -> None:
         """Prepare a work item and queue its inputs."""
+        if delivery.item.HasField("payload"):
+            payload = await self._intake.payloads.get(delivery.item.payload.key)
+            with_request(delivery.item, payload)
         job = self._job(delivery)
         started = time.perf_counter()
         if job.size <= _INLINE_SIZE:
@@ -256,12 +313,14 @@ class ServedModel:
             inputs = await asyncio.to_thread(job.prepare)
         delivery.timing.tokenization_ms = (time.perf_counter() - started) * 1000
         queued = [
-            Waiting(prepared, job.outputs, delivery.deadline, job, index)
+            Waiting(prepared, job.outputs, delivery.deadline, job, index, delivery.flow)
             for index, prepared in inputs
         ]
         tokens = sum(each.tokens for each in queued)
         delivery.input_tokens = tokens
         self._tokens_per_message += _SMOOTHING * (tokens - self._tokens_per_message)
+        if delivery.closed:
+            return  # Its caller went away meanwhile.
         self._submit(queued)
         if job.done:
             # What needs no engine has its answers by now; anything else has been refused.
@@ -325,9 +384,10 @@ class ServedModel:
         await last_words
         self.used_at = time.monotonic()
         self._deliveries.pop(_place(delivery.message), None)
+        self._suspects.discard(delivery)
         if not self._deliveries:
             self._empty.set()
-        await self._consumer.top_up()
+        await self._pulls.top_up()
 
     def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
@@ -354,6 +414,10 @@ class ServedModel:
             f"{part} of model '{model_id}' failed on this input",
             model=model_id,
         )
+
+
+def _is_of(delivery: Delivery, job: Job | None) -> bool:
+    return job is not None and job.delivery is delivery
 
 
 def _place(message: Msg) -> tuple[str, int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 
 class Sized(Protocol):
@@ -15,3 +16,12 @@ class Sized(Protocol):
     @property
     def arrived(self) -> float:
         """When it came, in seconds; only compared."""
+
+
+T = TypeVar("T", bound=Sized)
+Order = Callable[[T], tuple[float, ...]]
+"""Says whose turn it is: least first."""
+
+
+def by_arrival(text: Sized) -> tuple[float, ...]:
+    return (text.arrived,)

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from servicekit.defaults import DEFAULT_TENANT
 from servicekit.errors import SieError
 from sie.errors.v1.error_reason_pb2 import ErrorReason
-
-DEFAULT_TENANT = "default"
 
 
 @dataclass(frozen=True, slots=True)

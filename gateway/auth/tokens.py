@@ -21,7 +21,8 @@ from typing import Any
 
 import yaml
 
-from gateway.auth.principal import DEFAULT_TENANT, Limits, Principal
+from gateway.auth.principal import Limits, Principal
+from servicekit.defaults import DEFAULT_TENANT
 from servicekit.errors import SieError
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 

@@ -468,7 +468,7 @@ async def test_exhausted_work_becomes_a_dead_letter_and_its_caller_is_told(
     assert result.error.metadata["attempts"] == "2"
     letter = await js.get_msg(DEAD_LETTERS_STREAM, 1)
     assert letter.data == data
-    assert letter.subject == "sie.dead.default.cpu.default.org_2fmodel"
+    assert letter.subject == "sie.dead.default.cpu.default.org_2fmodel.interactive"
     assert letter.headers["Sie-Reason"] == "DELIVERY_EXHAUSTED"
     assert letter.headers["Sie-Deliveries"] == "2"
     assert letter.headers["Sie-Stream"] == "SIE_WORK_default"

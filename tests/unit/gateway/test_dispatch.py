@@ -5,15 +5,19 @@ import time
 
 import nats
 import pytest
+from nats.js.api import ConsumerConfig
+from prometheus_client import CollectorRegistry
 
 from gateway.cluster import Cluster
-from gateway.dispatch import Chunk, Dispatcher, PackedWorkResult
+from gateway.dispatch import Chunk, Dispatcher, PackedWorkResult, Work
+from gateway.work_metrics import OUTCOMES, WorkMetrics
 from servicekit import subjects
 from servicekit.errors import SieError, code_of
-from servicekit.subjects import Lane
+from servicekit.subjects import Lane, Queue
 from servicekit.workers import WorkerDirectory
+from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.inference.v1.inference_service_pb2 import EncodeRequest, EncodeResponse
-from sie.work.v1.work_item_pb2 import WorkItem
+from sie.work.v1.work_item_pb2 import CancelNotice, WorkClass, WorkItem
 from sie.worker.v1.worker_status_pb2 import HostedModel, WorkerStatus
 from tests import broker
 
@@ -58,29 +62,27 @@ def chunk(first, *texts):
 def run(dispatcher, *chunks, timeout=5.0, lane=LANE):
     deadline = time.time() + timeout
     return asyncio.create_task(
-        dispatcher.run("encode", lane, MODEL, 1, chunks, "request-1", deadline)
+        dispatcher.run(Work("encode", lane, MODEL, 1, "request-1", deadline), chunks)
     )
 
 
 async def pull(client, count):
-    """Takes work as a worker would: one request for all that is wanted."""
-    stream, durable = subjects.work_stream("default"), "worker"
-    await client.jetstream().add_consumer(
-        stream,
+    """Takes work as a worker would: with one request for all of it."""
+    # A name of its own: the last test's consumer may still be there to answer for it.
+    stream, durable = subjects.work_stream("default"), f"worker-{client.client_id}"
+    config = ConsumerConfig(
         durable_name=durable,
-        ack_policy="explicit",
         filter_subject=subjects.work_subject(LANE, MODEL),
+        ack_policy="explicit",
     )
+    await client.jetstream().add_consumer(stream, config)
     inbox = client.new_inbox()
     subscription = await client.subscribe(inbox)
     request = b'{"batch": %d, "expires": 5000000000}' % count
     await client.publish(f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}", request, reply=inbox)
-    items = []
-    while len(items) < count:
-        message = await subscription.next_msg(timeout=10)
-        # What the last test's consumer of this name says while it ends has no data.
-        items += [WorkItem.FromString(message.data)] if message.data else []
-    return items
+    messages = [await subscription.next_msg(timeout=5) for _ in range(count)]
+    await subscription.unsubscribe()
+    return [WorkItem.FromString(message.data) for message in messages]
 
 
 async def answer(client, item, first=0, count=None, mark=""):
@@ -206,8 +208,6 @@ async def test_work_is_published_again_when_the_broker_may_have_lost_it(client, 
 async def test_a_model_that_cannot_be_loaded_fails_those_who_wait_for_it(dispatcher):
     task = run(dispatcher, chunk(0, "a"))
     await asyncio.sleep(0.05)
-    from sie.errors.v1.error_reason_pb2 import ErrorReason
-
     error = SieError(ErrorReason.ERROR_REASON_MODEL_LOAD_FAILED, "no")
     dispatcher.fail_model(LANE, "another", error)
     dispatcher.fail_model(LANE, MODEL, error)
@@ -251,3 +251,146 @@ async def test_a_model_that_was_evicted_is_offered_for_as_long_as_requests_wait(
         await request
     evicted.offer_waiting(dispatcher, worker())
     assert len(evicted.offers) == 1
+
+
+@pytest.fixture
+async def counted(client):
+    """A dispatcher, and its counts of items by outcome."""
+    registry = CollectorRegistry()
+    dispatcher = Dispatcher(client, "gc", metrics=WorkMetrics(registry))
+    await dispatcher.start()
+
+    def counts():
+        found = {
+            outcome: registry.get_sample_value(
+                "sie_gateway_work_items_ended_total", {"pool": "default", "outcome": outcome}
+            )
+            for outcome in OUTCOMES
+        }
+        found["accepted"] = registry.get_sample_value(
+            "sie_gateway_work_items_accepted_total", {"pool": "default"}
+        )
+        return {name: value for name, value in found.items() if value}
+
+    return dispatcher, counts
+
+
+async def test_the_counts_of_items_add_up_however_they_end(client, counted):
+    dispatcher, counts = counted
+    answered = run(dispatcher, chunk(0, "a", "b"))
+    (item,) = await pull(client, 1)
+    await answer(client, item)
+    await answered
+    dead = run(dispatcher, chunk(0, "a"), chunk(1, "b", "c"))
+    first, second = await pull(client, 2)
+    await answer(client, first)
+    result = PackedWorkResult(first_item=1, item_count=2)
+    result.error.reason = ErrorReason.ERROR_REASON_DELIVERY_EXHAUSTED
+    await client.publish(second.reply_subject, result.SerializeToString())
+    await dead
+    with pytest.raises(SieError):
+        await run(dispatcher, chunk(0, "a"), timeout=0.05)
+    gone = run(dispatcher, chunk(0, "a", "b", "c"))
+    await asyncio.sleep(0.05)
+    gone.cancel()
+    await asyncio.gather(gone, return_exceptions=True)
+    assert counts() == {
+        "accepted": 9,
+        "answered": 3,
+        "dead_lettered": 2,
+        "expired": 1,
+        "cancelled": 3,
+    }
+
+
+async def test_workers_are_told_of_a_caller_that_has_gone(client, dispatcher):
+    notices = await client.subscribe(subjects.cancel(LANE))
+    task = run(dispatcher, chunk(0, "a"))
+    (item,) = await pull(client, 1)
+    task.cancel()
+    notice = CancelNotice.FromString((await notices.next_msg(timeout=5)).data)
+    assert list(notice.reply_subjects) == [item.reply_subject]
+
+
+async def test_a_request_that_was_answered_is_not_cancelled(client, dispatcher):
+    notices = await client.subscribe(subjects.cancel(LANE))
+    task = run(dispatcher, chunk(0, "a"))
+    (item,) = await pull(client, 1)
+    await answer(client, item)
+    await task
+    with pytest.raises(nats.errors.TimeoutError):
+        await notices.next_msg(timeout=0.1)
+
+
+async def test_a_result_in_pieces_is_put_together_from_one_reply(client, dispatcher):
+    task = run(dispatcher, chunk(0, "a"))
+    (item,) = await pull(client, 1)
+    response = EncodeResponse(items=[{"id": "a" * 1000}])
+    whole = PackedWorkResult(item_count=1, encode=response.SerializeToString())
+    data = whole.SerializeToString()
+    # The worker died after the first piece; the work was computed again by another.
+    for reply_id, numbers in (("one", [0]), ("two", [1, 0])):
+        for number in numbers:
+            part = {"reply_id": reply_id, "number": number, "count": 2}
+            part["data"] = data[number * 500 :][: 500 if number == 0 else None]
+            piece = PackedWorkResult(item_count=1, part=part)
+            await client.publish(item.reply_subject, piece.SerializeToString())
+    assert ids(await task) == ["a" * 1000]
+
+
+async def test_work_that_lost_a_piece_of_its_result_is_published_again(
+    client, dispatcher, monkeypatch
+):
+    monkeypatch.setattr("gateway.dispatch._PIECES_WITHIN_S", 0.1)
+    task = run(dispatcher, chunk(0, "a"))
+    (item,) = await pull(client, 1)
+    part = {"reply_id": "r", "number": 0, "count": 2, "data": b"lost"}
+    piece = PackedWorkResult(item_count=1, part=part)
+    await client.publish(item.reply_subject, piece.SerializeToString())
+    (again,) = await pull(client, 1)
+    await answer(client, again)
+    assert ids(await task) == ["a"]
+
+
+class Payloads:
+    """A store in memory."""
+
+    def __init__(self):
+        self.kept = {}
+
+    async def put(self, key, data):
+        self.kept[key] = data
+
+    async def delete(self, key):
+        del self.kept[key]
+
+
+async def test_a_request_too_large_for_the_broker_goes_to_the_store_and_is_removed(client):
+    payloads = Payloads()
+    dispatcher = Dispatcher(client, "gp", payloads=payloads)
+    await dispatcher.start()
+    text = "x" * (client.max_payload + 1)
+    task = run(dispatcher, chunk(0, text), chunk(1, "small"))
+    large, small = sorted(await pull(client, 2), key=lambda item: item.first_item)
+    assert small.encode.items[0].text == "small"
+    assert not large.HasField("encode")
+    assert large.payload.size_bytes == len(payloads.kept[large.payload.key])
+    request = WorkItem.FromString(payloads.kept[large.payload.key]).encode
+    assert request.items[0].text == text
+    await answer(client, small)
+    large.encode.items.add(id="large")
+    await answer(client, large)
+    assert ids(await task) == ["large", "small"]
+    await asyncio.sleep(0.01)
+    assert not payloads.kept
+
+
+async def test_bulk_work_waits_in_a_queue_of_its_own(client, dispatcher):
+    work = Work("encode", LANE, MODEL, 1, "r", time.time() + 0.3, "acme", WorkClass.WORK_CLASS_BULK)
+    task = asyncio.create_task(dispatcher.run(work, [chunk(0, "a")]))
+    await asyncio.sleep(0.1)
+    message = await client.jetstream().get_msg(subjects.work_stream("default"), 1)
+    assert message.subject == subjects.work_subject(LANE, MODEL, Queue.BULK)
+    assert WorkItem.FromString(message.data).tenant == "acme"
+    with pytest.raises(SieError):
+        await task

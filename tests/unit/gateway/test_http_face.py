@@ -77,7 +77,7 @@ REFUSALS = [
     ("GET", "/v1/models?page_size=-1", b"", [], 400, "INVALID_INPUT"),
     ("POST", "/v1/encode/%ff", ONE, [], 400, "INVALID_INPUT"),
     ("POST", ENCODE, ONE, [("Content-Type", "text/plain")], 415, "UNSUPPORTED_MEDIA_TYPE"),
-    ("POST", ENCODE, ONE, [("Content-Type", "application/msgpack")], 415, "UNSUPPORTED_MEDIA_TYPE"),
+    ("POST", ENCODE, ONE, [("Content-Type", "application/xml")], 415, "UNSUPPORTED_MEDIA_TYPE"),
     ("POST", ENCODE, ONE, [("Content-Encoding", "br")], 415, "UNSUPPORTED_MEDIA_TYPE"),
     ("POST", ENCODE, ONE, [("Content-Encoding", "gzip")], 400, "INVALID_INPUT"),
     ("POST", ENCODE, ONE, [("X-Request-Timeout", "soon")], 400, "INVALID_INPUT"),

@@ -108,6 +108,7 @@ CASES = [
             "bundles": [],
             "profiles": {},
             "tasks": [],
+            "created": 0,
         },
     ),
     (

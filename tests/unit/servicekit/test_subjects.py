@@ -29,5 +29,5 @@ def test_two_models_never_share_a_token(one, other):
 def test_a_work_subject_lies_under_the_stream_of_its_pool():
     lane = Lane("tenant-a", "l4-spot", "default")
     subject = subjects.work_subject(lane, "BAAI/bge-m3")
-    assert subject == "sie.work.tenant-a.l4-spot.default.BAAI_2fbge-m3"
+    assert subject == "sie.work.tenant-a.l4-spot.default.BAAI_2fbge-m3.interactive"
     assert subjects.work_wildcard("tenant-a") == "sie.work.tenant-a.>"

@@ -13,11 +13,13 @@ from sie.inference.v1.model_service_pb2 import ModelState
 from sie.registry.v1.model_pb2 import Model
 from sie.worker.v1.worker_status_pb2 import LoadPhase
 from worker import hosting
+from worker.cancellations import Cancellations
 from worker.config import CheckpointError
 from worker.device import Device
 from worker.engine import engine_error
 from worker.failures import RETRY_AFTER_S, ErrorClass, class_of
 from worker.hosting import ModelHost
+from worker.intake import Intake
 from worker.loader import Cost
 from worker.placement import Limits, Residence
 from worker.probe import DEFAULT_LIMITS
@@ -94,7 +96,8 @@ async def host_of(loader, budget=0, residence_s=0.0, **more):
     limits = Limits(budget, residence_s, residence_s)
     lane = Lane("default", "cpu", "default")
     residence = Residence(limits, **more)
-    host = ModelHost(None, lane, "w", loader, Device(1), residence, lambda: None)
+    intake = Intake(Cancellations(), None)
+    host = ModelHost(None, lane, "w", loader, Device(1), residence, lambda: None, intake)
     try:
         yield host
     finally:

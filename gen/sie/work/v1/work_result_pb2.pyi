@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class WorkResult(_message.Message):
-    __slots__ = ("request_id", "first_item", "item_count", "worker_id", "timing", "input_tokens", "encode", "score", "extract", "tokenize", "error")
+    __slots__ = ("request_id", "first_item", "item_count", "worker_id", "timing", "input_tokens", "encode", "score", "extract", "tokenize", "error", "part")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FIRST_ITEM_FIELD_NUMBER: _ClassVar[int]
     ITEM_COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -21,6 +21,7 @@ class WorkResult(_message.Message):
     EXTRACT_FIELD_NUMBER: _ClassVar[int]
     TOKENIZE_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    PART_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     first_item: int
     item_count: int
@@ -32,4 +33,17 @@ class WorkResult(_message.Message):
     extract: _inference_service_pb2.ExtractResponse
     tokenize: _inference_service_pb2.TokenizeResponse
     error: _error_pb2.Error
-    def __init__(self, request_id: _Optional[str] = ..., first_item: _Optional[int] = ..., item_count: _Optional[int] = ..., worker_id: _Optional[str] = ..., timing: _Optional[_Union[_result_pb2.Timing, _Mapping]] = ..., input_tokens: _Optional[int] = ..., encode: _Optional[_Union[_inference_service_pb2.EncodeResponse, _Mapping]] = ..., score: _Optional[_Union[_inference_service_pb2.ScoreResponse, _Mapping]] = ..., extract: _Optional[_Union[_inference_service_pb2.ExtractResponse, _Mapping]] = ..., tokenize: _Optional[_Union[_inference_service_pb2.TokenizeResponse, _Mapping]] = ..., error: _Optional[_Union[_error_pb2.Error, _Mapping]] = ...) -> None: ...
+    part: ResultPart
+    def __init__(self, request_id: _Optional[str] = ..., first_item: _Optional[int] = ..., item_count: _Optional[int] = ..., worker_id: _Optional[str] = ..., timing: _Optional[_Union[_result_pb2.Timing, _Mapping]] = ..., input_tokens: _Optional[int] = ..., encode: _Optional[_Union[_inference_service_pb2.EncodeResponse, _Mapping]] = ..., score: _Optional[_Union[_inference_service_pb2.ScoreResponse, _Mapping]] = ..., extract: _Optional[_Union[_inference_service_pb2.ExtractResponse, _Mapping]] = ..., tokenize: _Optional[_Union[_inference_service_pb2.TokenizeResponse, _Mapping]] = ..., error: _Optional[_Union[_error_pb2.Error, _Mapping]] = ..., part: _Optional[_Union[ResultPart, _Mapping]] = ...) -> None: ...
+
+class ResultPart(_message.Message):
+    __slots__ = ("reply_id", "number", "count", "data")
+    REPLY_ID_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    reply_id: str
+    number: int
+    count: int
+    data: bytes
+    def __init__(self, reply_id: _Optional[str] = ..., number: _Optional[int] = ..., count: _Optional[int] = ..., data: _Optional[bytes] = ...) -> None: ...

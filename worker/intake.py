@@ -1,0 +1,22 @@
+"""What a worker asks beside the message before it computes a work item."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from servicekit.payloads import PayloadStore
+from worker.cancellations import Cancellations
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Shared by the models of a worker.
+
+    Attributes:
+        cancelled: whose work is not to be computed any more.
+        payloads: holds requests that are too large for a message.
+
+    """
+
+    cancelled: Cancellations
+    payloads: PayloadStore
