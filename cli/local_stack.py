@@ -148,7 +148,7 @@ class LocalStack:
             "SIE_HTTP_PORT": str(self.ports.http if is_first else free_port()),
             "SIE_GRPC_PORT": str(self.ports.grpc if is_first else free_port()),
         }
-        default_model = {"SIE_DEFAULT_MODEL": preloaded_models()[0]}
+        default_models = {"SIE_DEFAULT_MODEL": ",".join(preloaded_models())}
         return self._start_service("gateway", "gateway", name, default_model | ports | env)
 
     def stop(self, grace_s: float = 30.0) -> None:

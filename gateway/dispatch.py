@@ -73,7 +73,7 @@ class Work(NamedTuple):
     """What holds for all chunks of a request.
 
     Args:
-        verb: `encode`, `score` or `extract`.
+        verb: `encode`, `score`, `extract` or `tokenize`.
         lane: whose workers compute it.
         model_id: the model.
         revision: of the registry, at which the model was looked up.
