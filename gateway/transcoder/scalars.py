@@ -120,12 +120,14 @@ def _floating(limit: float) -> Convert:
 def _enum(enum: EnumDescriptor) -> Convert:
     numbers = {name: number for number, name in enum_names(enum).items()}
     numbers.update({value.name: value.number for value in enum.values})
+    # The descriptor's own table takes a number modulo 2**32.
+    known = {value.number for value in enum.values}
     wanted = "one of " + ", ".join(choices(enum))
 
     def convert(value: Any) -> int:
         if type(value) is str:
             number = numbers.get(value)
-        elif type(value) is int and value in enum.values_by_number:
+        elif type(value) is int and value in known:
             number = value
         else:
             raise expected(wanted, value)
