@@ -18,7 +18,7 @@ import uvloop
 from google.protobuf.descriptor import ServiceDescriptor
 from prometheus_client import REGISTRY
 
-from gateway import grpc_face, grpc_stream
+from gateway import console, grpc_face, grpc_stream
 from gateway.api import Api
 from gateway.auth.guard import Guard
 from gateway.auth.modes import tokens_of
@@ -178,7 +178,7 @@ async def run(settings: Settings) -> None:
             version=version("sie"),
             max_request_bytes=settings.max_request_bytes,
             socket=StatusSocket(status.frame, pages),
-            pages={"/health": status.health},
+            pages={**console.pages(), "/health": status.health},
             faces=[
                 RestFace(
                     api,
