@@ -153,5 +153,6 @@ def _headers(results: Sequence[Any], timing: Timing) -> dict[str, str]:
         "x-queue-time": f"{timing.queue_ms:.1f}",
         "x-tokenization-time": f"{timing.tokenization_ms:.1f}",
         "x-inference-time": f"{timing.inference_ms:.1f}",
+        "x-postprocessing-time": f"{timing.postprocessing_ms:.1f}",
         "x-total-time": f"{timing.total_ms:.1f}",
     }

@@ -53,12 +53,12 @@ def main() -> int:
 
 def _run(target: Target, name: str, seed: int, count: int) -> None:
     outcomes = {"taken": 0, "refused": 0}
-    slowest_s, started, before_kb = 0.0, time.perf_counter(), _memory_kb()
+    slowest, started, before_kb = (0.0, 0), time.perf_counter(), _memory_kb()
     for number in range(count):
         faulthandler.dump_traceback_later(HANGS_S, exit=True)
         outcome, seconds = _outcome(target, seed, name, number)
         outcomes[outcome] += 1
-        slowest_s = max(slowest_s, seconds)
+        slowest = max(slowest, (seconds, number))
         if seconds > SLOWEST_S:
             raise FuzzError(f"{name}:{number} took {seconds:.1f} s")
     faulthandler.cancel_dump_traceback_later()
@@ -67,7 +67,7 @@ def _run(target: Target, name: str, seed: int, count: int) -> None:
         raise FuzzError(f"{name}: memory grew by {grown_kb // 1024} MB")
     print(
         f"{name:<9} {count:>8} inputs  {outcomes['taken']:>7} taken  {outcomes['refused']:>8} "
-        f"refused  slowest {slowest_s * 1000:6.1f} ms  +{grown_kb // 1024} MB  "
+        f"refused  slowest {slowest[0] * 1000:6.1f} ms ({slowest[1]})  +{grown_kb // 1024} MB  "
         f"{time.perf_counter() - started:.0f} s",
         flush=True,
     )
