@@ -13,6 +13,9 @@ from sie.registry.v1.model_pb2 import Model
 
 NAME = "tokenize"
 
+# A million characters take a second.
+MAX_CHARACTERS = 1_000_000
+
 
 def answers(model: Model) -> bool:
     return not model.inputs or InputType.INPUT_TYPE_TEXT in model.inputs
@@ -28,6 +31,12 @@ def check(request: TokenizeRequest, model: Model, max_items: int) -> None:
     for index, item in enumerate(request.items):
         if item.images:
             raise invalid(f"items[{index}].images", "only text and token ids are tokenized")
+        if len(item.text) > MAX_CHARACTERS:
+            problem = f"at most {MAX_CHARACTERS} characters are tokenized, got {len(item.text)}"
+            raise invalid(f"items[{index}].text", problem)
+        if len(item.token_ids) > MAX_CHARACTERS:
+            problem = f"at most {MAX_CHARACTERS} ids are read, got {len(item.token_ids)}"
+            raise invalid(f"items[{index}].token_ids", problem)
 
 
 def part(request: TokenizeRequest, first: int, last: int) -> TokenizeRequest:
