@@ -34,6 +34,8 @@ from gateway.models import ModelService
 from gateway.peers import Peers
 from gateway.pools import PoolService
 from gateway.refusals import Refusals
+from gateway.usage import Usage, UsageGauge
+from gateway.worker_gauges import QueueGauge, WorkersGauge
 from servicekit import broker, logs
 from servicekit.grpc_client import channel
 from servicekit.grpc_server import GrpcServer
@@ -76,6 +78,8 @@ class Settings:
     tls_cert: Path | None = setting("SIE_TLS_CERT", None)
     tls_key: Path | None = setting("SIE_TLS_KEY", None)
     tls_client_ca: Path | None = setting("SIE_TLS_CLIENT_CA", None)
+    # For how long a request keeps a worker of its lane.
+    recent_use_s: float = setting("SIE_RECENT_USE_S", 60.0)
     drain_s: float = setting("SIE_DRAIN_S", 25.0)
     log_level: str = setting("SIE_LOG_LEVEL", "info")
     log_json: bool = setting("SIE_LOG_JSON", False)
@@ -109,9 +113,22 @@ async def run(settings: Settings) -> None:
         demand = Demand()
         dispatcher = Dispatcher(client, gateway_id)
         refusals = Refusals(REGISTRY)
-        cluster = Cluster(view, workers, demand, refusals, client, dispatcher.waiting_items)
-        REGISTRY.register(DemandGauge(demand, cluster.lanes, dispatcher.lanes))
-        REGISTRY.register(LeaseGauge(lambda: view.pools))
+        usage = Usage(settings.recent_use_s)
+        cluster = Cluster(view, workers, demand, usage, refusals, client, dispatcher.waiting_items)
+        for gauge in (
+            DemandGauge(demand, cluster.lanes, dispatcher.lanes),
+            LeaseGauge(lambda: view.pools),
+            UsageGauge(usage, workers.live, dispatcher.lanes, lambda: view.pools),
+            WorkersGauge(workers.live),
+            QueueGauge(
+                f"gateway/{gateway_id}",
+                workers.live,
+                dispatcher.lanes,
+                dispatcher.waiting_items,
+                lambda: view.pools,
+            ),
+        ):
+            REGISTRY.register(gauge)
         config = await stack.enter_async_context(channel(settings.config_address))
         pool_service = PoolService(view, workers, PoolServiceStub(config))
         workers.subscribe(partial(fail_unloadable, dispatcher))
