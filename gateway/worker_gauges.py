@@ -34,7 +34,7 @@ class WorkersGauge(Collector):
             "Live workers by state; the same on every gateway",
             labels=["status"],
         )
-        counted = Counter(worker.state for worker in self._workers())
+        counted: Counter[int] = Counter(worker.state for worker in self._workers())
         for state, name in _STATES.items():
             gauge.add_metric([name], float(counted[state]))
         yield gauge
