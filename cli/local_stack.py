@@ -148,8 +148,9 @@ class LocalStack:
             "SIE_HTTP_PORT": str(self.ports.http if is_first else free_port()),
             "SIE_GRPC_PORT": str(self.ports.grpc if is_first else free_port()),
         }
-        default_model = {"SIE_DEFAULT_MODEL": preloaded_models()[0]}
-        return self._start_service("gateway", "gateway", name, default_model | ports | env)
+        default_models = os.environ.get("SIE_DEFAULT_MODEL") or ",".join(preloaded_models())
+        settings = {"SIE_DEFAULT_MODEL": default_models} | ports | env
+        return self._start_service("gateway", "gateway", name, settings)
 
     def stop(self, grace_s: float = 30.0) -> None:
         """Ends every process, role by role; each role has `grace_s` seconds to finish."""

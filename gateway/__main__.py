@@ -77,7 +77,7 @@ class Settings:
     state_dir: Path = setting("SIE_STATE_DIR", Path("~/.cache/sie/state").expanduser())
     max_request_bytes: int = setting("SIE_MAX_REQUEST_BYTES", 16 * 1024 * 1024)
     max_items: int = setting("SIE_MAX_ITEMS", 4096)
-    default_model: str = setting("SIE_DEFAULT_MODEL", "")
+    default_models: tuple[str, ...] = setting("SIE_DEFAULT_MODEL", ())
     request_timeout_s: float = setting("SIE_REQUEST_TIMEOUT_S", 30.0)
     max_request_timeout_s: float = setting("SIE_MAX_REQUEST_TIMEOUT_S", 600.0)
     auth_mode: str = setting("SIE_AUTH_MODE", "none")
@@ -164,7 +164,7 @@ async def run(settings: Settings) -> None:
             dead_letter_service(config),
             *registry_services(view, workers, peers, config),
             *compat_services(
-                cluster, verbs, settings.default_model, settings.max_items, version("sie")
+                cluster, verbs, settings.default_models, settings.max_items, version("sie")
             ),
         ]
         api = Api(

@@ -43,7 +43,7 @@ from sie.work.v1.work_result_pb2 import WorkResult
 log = logging.getLogger(__name__)
 
 # The verbs' messages pass through as bytes: they are written by the edge or by a worker.
-_VERBS = ("encode", "score", "extract")
+_VERBS = ("encode", "score", "extract", "tokenize")
 PackedWorkItem = packed_twin(WorkItem, opaque=_VERBS)
 PackedWorkResult = packed_twin(WorkResult, opaque=_VERBS)
 
@@ -73,7 +73,7 @@ class Work(NamedTuple):
     """What holds for all chunks of a request.
 
     Args:
-        verb: `encode`, `score` or `extract`.
+        verb: `encode`, `score`, `extract` or `tokenize`.
         lane: whose workers compute it.
         model_id: the model.
         revision: of the registry, at which the model was looked up.

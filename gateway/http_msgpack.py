@@ -9,13 +9,13 @@ shape says.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgpack
 import numpy as np
 
-from servicekit.errors import SieError, invalid
+from servicekit.errors import invalid
 
 MSGPACK = "application/msgpack"
 MSGPACK_TYPES = frozenset({MSGPACK, "application/x-msgpack", "application/vnd.msgpack"})
@@ -24,8 +24,9 @@ _DTYPES = frozenset(
     ["|b1", "|i1", "|u1", "<i2", "<u2", "<i4", "<u4", "<i8", "<u8", "<f2", "<f4", "<f8"]
 )
 _MOST_DIMENSIONS = 8
-# An element takes one byte of a body and 64 of memory.
+# A byte of a body can be 64 bytes of memory, and a container that is empty half a microsecond.
 _MOST_ELEMENTS = 1_000_000
+_CONTAINER_COUNTS = 10
 
 
 def is_msgpack(metadata: Mapping[str, str]) -> bool:
@@ -45,19 +46,19 @@ def unpack(body: bytes) -> Any:
     Raises:
         SieError: INVALID_INPUT.
     """
+    limits = _Limits()
     try:
         return msgpack.unpackb(
             body,
-            object_pairs_hook=_map,
-            list_hook=_Count().list,
+            object_pairs_hook=limits.map,
+            list_hook=limits.list,
             ext_hook=_no_extension,
+            max_array_len=_MOST_ELEMENTS,
+            max_map_len=_MOST_ELEMENTS,
             strict_map_key=False,
-            timestamp=0,
         )
-    except SieError:
-        raise
-    except (ValueError, msgpack.UnpackException, UnicodeDecodeError, RecursionError):
-        raise invalid("body", "not MessagePack") from None
+    except (ValueError, msgpack.UnpackException, RecursionError):
+        raise invalid("body", "not MessagePack, or of too many elements") from None
 
 
 def pack(value: Any) -> bytes:
@@ -70,20 +71,29 @@ def _kind(header: str) -> str:
     return header.partition(";")[0].strip().lower()
 
 
-class _Count:
+class _Limits:
     """Holds a body to a number of elements: nested lists would multiply any other bound."""
 
     def __init__(self) -> None:
         self._elements = 0
 
     def list(self, values: list[Any]) -> list[Any]:
-        self._elements += len(values)
-        if self._elements > _MOST_ELEMENTS:
-            raise invalid("body", f"lists hold more than {_MOST_ELEMENTS} elements")
+        self._count(values)
         return values
 
+    def map(self, pairs: Sequence[tuple[Any, Any]]) -> Any:
+        self._count(pairs)
+        return _map(pairs)
 
-def _map(pairs: list[tuple[Any, Any]]) -> Any:
+    def _count(self, values: Sequence[Any]) -> None:
+        self._elements += _CONTAINER_COUNTS + len(values)
+        if self._elements > _MOST_ELEMENTS:
+            raise invalid("body", f"lists and maps hold more than {_MOST_ELEMENTS} elements")
+
+
+def _map(pairs: Sequence[tuple[Any, Any]]) -> Any:
+    if not all(type(key) in (str, bytes) for key, _ in pairs):
+        raise invalid("body", "keys must be text")
     made = dict(pairs)
     if len(made) != len(pairs):
         raise invalid("body", "a key is given twice")
@@ -104,8 +114,12 @@ def _array(made: dict[Any, Any]) -> Any:
     if math.prod(shape) * np.dtype(dtype).itemsize != len(data):
         raise invalid("body", f"an array of shape {shape[:8]} has not {len(data)} bytes")
     array = np.frombuffer(data, dtype).reshape(shape)
-    # `nd` false is a single number of numpy's.
-    return array if made[b"nd"] else array.reshape(-1)[0].item()
+    if made[b"nd"]:
+        return array
+    # A single number of numpy's.
+    if array.size != 1:
+        raise invalid("body", f"a number has one element, not {array.size}")
+    return array.item()
 
 
 def _is_shape(shape: Any) -> bool:

@@ -30,6 +30,10 @@ def error_response(error: SieError, request_id: str) -> Response:
     body = json_of(error, request_id)
     if extend := _MORE_KEYS.get(error.reason):
         body.update(extend(error))
+    if error.reason == ErrorReason.ERROR_REASON_MODEL_LOAD_FAILED:
+        # Clients decide by these whether to come back, and read them where the code stands.
+        for part in (body["error"], body["detail"]):
+            part.update(_load_failed(error))
     headers = {
         "content-type": JSON,
         REQUEST_ID_HEADER: request_id,
@@ -41,6 +45,14 @@ def error_response(error: SieError, request_id: str) -> Response:
         # What the client is still sending would be read as its next request, or for nothing.
         headers["connection"] = "close"
     return Response(spec_of(error.reason).http_status, orjson.dumps(body), headers)
+
+
+def _load_failed(error: SieError) -> dict[str, Any]:
+    return {
+        "error_class": error.metadata.get("error_class", "UNKNOWN"),
+        "permanent": error.metadata.get("permanent") != "false",
+        "attempts": int(error.metadata.get("attempts", 1)),
+    }
 
 
 def _gpu_not_configured(error: SieError) -> dict[str, Any]:

@@ -33,6 +33,8 @@ class HttpServer:
             loop="none",
             http="httptools",
             ws="wsproto",
+            # What clients of the status send is not read.
+            ws_max_size=1024,
             interface="asgi3",
             lifespan="off",
             log_config=None,

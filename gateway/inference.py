@@ -13,13 +13,18 @@ from gateway.cluster import Cluster
 from gateway.dispatch import Chunk, Dispatcher, Work
 from gateway.pools import PoolService
 from gateway.refusals import Refusals
-from gateway.verbs import encode, extract, score
+from gateway.verbs import encode, extract, score, tokenize
 from gateway.verbs.verb import Verb
 from gateway.work_class import work_class_of
 from servicekit.errors import SieError, from_proto
 from servicekit.subjects import Lane
 from sie.errors.v1.error_reason_pb2 import ErrorReason
-from sie.inference.v1.inference_service_pb2 import EncodeRequest, ExtractRequest, ScoreRequest
+from sie.inference.v1.inference_service_pb2 import (
+    EncodeRequest,
+    ExtractRequest,
+    ScoreRequest,
+    TokenizeRequest,
+)
 from sie.inference.v1.item_pb2 import Item
 from sie.inference.v1.result_pb2 import Timing
 from sie.registry.v1.model_pb2 import Model
@@ -56,6 +61,9 @@ class InferenceService:
 
     async def extract(self, request: ExtractRequest, call: Call) -> Reply:
         return await self._answer(extract, request, call)
+
+    async def tokenize(self, request: TokenizeRequest, call: Call) -> Reply:
+        return await self._answer(tokenize, request, call)
 
     async def _answer(self, verb: Verb, request: Any, call: Call) -> Reply:
         bundle, model_id = routing.split_model(request.model)
@@ -145,5 +153,6 @@ def _headers(results: Sequence[Any], timing: Timing) -> dict[str, str]:
         "x-queue-time": f"{timing.queue_ms:.1f}",
         "x-tokenization-time": f"{timing.tokenization_ms:.1f}",
         "x-inference-time": f"{timing.inference_ms:.1f}",
+        "x-postprocessing-time": f"{timing.postprocessing_ms:.1f}",
         "x-total-time": f"{timing.total_ms:.1f}",
     }

@@ -32,7 +32,12 @@ _OUTPUTS = {
 
 
 def check_items(
-    items: Sequence[Item], model: Model, max_items: int, *, precomputed: bool = False
+    items: Sequence[Item],
+    model: Model,
+    max_items: int,
+    *,
+    precomputed: bool = False,
+    token_ids: bool = False,
 ) -> None:
     """Checks how many items there are, and each of them as check_item does."""
     if not items:
@@ -40,10 +45,18 @@ def check_items(
     if len(items) > max_items:
         raise invalid("items", f"at most {max_items} items are taken, got {len(items)}")
     for index, item in enumerate(items):
-        check_item(item, f"items[{index}]", model, precomputed=precomputed)
+        path = f"items[{index}]"
+        check_item(item, path, model, precomputed=precomputed, token_ids=token_ids)
 
 
-def check_item(item: Item, path: str, model: Model, *, precomputed: bool = False) -> None:
+def check_item(
+    item: Item,
+    path: str,
+    model: Model,
+    *,
+    precomputed: bool = False,
+    token_ids: bool = False,
+) -> None:
     """Checks that an item holds what the model reads.
 
     Args:
@@ -51,6 +64,7 @@ def check_item(item: Item, path: str, model: Model, *, precomputed: bool = False
         path: where it stands in the request.
         model: the model.
         precomputed: whether token vectors may stand for content.
+        token_ids: whether token ids may stand for a text.
     """
     if len(item.id) > MAX_ID_CHARACTERS:
         raise invalid(f"{path}.id", f"longer than {MAX_ID_CHARACTERS} characters")
@@ -59,8 +73,9 @@ def check_item(item: Item, path: str, model: Model, *, precomputed: bool = False
             return
         problem = "token vectors are read by Score alone, for models that compare them"
         raise invalid(f"{path}.multivector", problem)
+    _check_token_ids(item, path, token_ids)
     content = {
-        InputType.INPUT_TYPE_TEXT: item.HasField("text"),
+        InputType.INPUT_TYPE_TEXT: item.HasField("text") or bool(item.token_ids),
         InputType.INPUT_TYPE_IMAGE: bool(item.images),
         InputType.INPUT_TYPE_DOCUMENT: item.HasField("document"),
     }
@@ -76,6 +91,15 @@ def check_item(item: Item, path: str, model: Model, *, precomputed: bool = False
     if len(item.images) > 1:
         raise invalid(f"{path}.images", "one image an item is read; give each its own item")
     _check_image_formats(item, path)
+
+
+def _check_token_ids(item: Item, path: str, allowed: bool) -> None:
+    if not item.token_ids:
+        return
+    if not allowed:
+        raise invalid(f"{path}.token_ids", "token ids are read by Encode and Tokenize alone")
+    if item.HasField("text"):
+        raise invalid(path, "holds text and token_ids; an item is one input, so give one of them")
 
 
 def _without_content(path: str, model: Model, *, any_given: bool) -> SieError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from servicekit.errors import SieError, code_of
+from sie.errors.v1.error_reason_pb2 import ErrorReason
 from worker.delivery import Delivery
 
 
@@ -50,3 +51,12 @@ class Answers:
         else:
             fragments = [self._fragments[index] for index in range(self._count)]
             await self._delivery.reply(self._verb, fragments)
+
+
+def too_large(limit: int) -> SieError:
+    """Return what an item fails with whose result no message can carry."""
+    return SieError(
+        ErrorReason.ERROR_REASON_RESULT_TOO_LARGE,
+        f"the result of one item is larger than {limit} bytes",
+        limit_bytes=limit,
+    )

@@ -22,7 +22,7 @@ from sie.work.v1.work_item_pb2 import WorkClass, WorkItem
 from sie.work.v1.work_result_pb2 import WorkResult
 from worker.waiting_queue import Flow
 
-PackedWorkResult = packed_twin(WorkResult, opaque=("encode", "score", "extract"))
+PackedWorkResult = packed_twin(WorkResult, opaque=("encode", "score", "extract", "tokenize"))
 
 # The largest result of one item; it travels in pieces where the broker's messages are smaller.
 MAX_RESULT_BYTES = 64 * 1024 * 1024

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from servicekit.errors import SieError, invalid, proto_of
 from servicekit.packed import packed_twin
-from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.inference.v1.inference_service_pb2 import EncodeResponse, Truncate
+from sie.inference.v1.item_pb2 import Item
 from sie.registry.v1.model_pb2 import Model
-from worker.answers import Answers
+from worker.answers import Answers, too_large
 from worker.delivery import Delivery
 from worker.encode_settings import settings_of
 from worker.heads import Output
@@ -21,6 +21,7 @@ from worker.late_interaction import kept_vectors
 from worker.loading import LoadedModel
 from worker.packing import Input, PreparedImage
 from worker.sparse import merged_weights, nonzero
+from worker.token_ids import read_ids
 from worker.tokenizer import TokenizedText
 from worker.vectors import write_dense, write_multivector, write_sparse
 from worker.vision import read_image, size_of
@@ -64,16 +65,11 @@ class EncodeJob:
 
         Texts that may not be cut fail if they are too long, and images if they are none.
         """
-        texts = {index: item for index, item in enumerate(self._items) if not item.images}
-        tokenized = self._loaded.tokenizer.encode(
-            [self._settings.prompt + item.text for item in texts.values()],
-            is_query=self._settings.is_query,
-            keep_end=self._settings.truncate == Truncate.TRUNCATE_LEFT,
-        )
-        for index, text in zip(texts, tokenized, strict=True):
-            self._accept(index, text)
-        for index in range(len(self._items)):
-            if index not in texts:
+        items = dict(enumerate(self._items))
+        self._tokenize({i: item for i, item in items.items() if _is_text(item)})
+        self._frame({i: item for i, item in items.items() if item.token_ids})
+        for index, item in items.items():
+            if item.images:
                 self._read_image(index)
         return list(self._inputs.items())
 
@@ -91,7 +87,7 @@ class EncodeJob:
         fragment = response.SerializeToString()
         limit = self.delivery.max_fragment_bytes
         if len(fragment) > limit:
-            self.fail(index, _too_large(limit))
+            self.fail(index, too_large(limit))
         else:
             self._answers.set(index, fragment)
 
@@ -106,11 +102,44 @@ class EncodeJob:
         """Reply and acknowledge."""
         await self._answers.finish()
 
+    def _tokenize(self, items: Mapping[int, Item]) -> None:
+        tokenized = self._loaded.tokenizer.encode(
+            [self._settings.prompt + item.text for item in items.values()],
+            is_query=self._settings.is_query,
+            keep_end=self._keep_end,
+        )
+        for index, text in zip(items, tokenized, strict=True):
+            self._accept(index, text)
+
+    def _frame(self, items: Mapping[int, Item]) -> None:
+        if not items:
+            return
+        given: dict[int, NDArray[np.int32]] = {}
+        for index, item in items.items():
+            try:
+                given[index] = read_ids(self._loaded.tokenizer.whole, item, self._path(index))
+            except SieError as error:
+                self.fail(index, error)
+        if self._settings.prompt:
+            prompt = self._loaded.tokenizer.whole.encode([self._settings.prompt])[0].ids
+            bare = self._loaded.tokenizer.whole.bare
+            given = {i: np.concatenate([prompt, bare(ids)]) for i, ids in given.items()}
+        framed = self._loaded.tokenizer.frame(
+            list(given.values()), is_query=self._settings.is_query, keep_end=self._keep_end
+        )
+        for index, text in zip(given, framed, strict=True):
+            self._accept(index, text)
+
+    @property
+    def _keep_end(self) -> bool:
+        return self._settings.truncate == Truncate.TRUNCATE_LEFT
+
     def _accept(self, index: int, text: TokenizedText) -> None:
         if text.truncated and self._settings.truncate == Truncate.TRUNCATE_NONE:
             limit = text.input_tokens
             problem = f"longer than the {limit} tokens that the model reads"
-            self.fail(index, invalid(f"{self._path(index)}.text", problem))
+            field = "token_ids" if self._items[index].token_ids else "text"
+            self.fail(index, invalid(f"{self._path(index)}.{field}", problem))
         else:
             self._inputs[index] = text
 
@@ -148,9 +177,5 @@ class EncodeJob:
         return f"items[{self.delivery.item.first_item + index}]"
 
 
-def _too_large(limit: int) -> SieError:
-    return SieError(
-        ErrorReason.ERROR_REASON_RESULT_TOO_LARGE,
-        f"the result of one item is larger than {limit} bytes",
-        limit_bytes=limit,
-    )
+def _is_text(item: Item) -> bool:
+    return not (item.images or item.token_ids)

@@ -11,10 +11,12 @@ from worker.extract import ExtractJob
 from worker.job import Job
 from worker.loading import LoadedModel
 from worker.scoring import score_job
+from worker.tokenize import TokenizeJob
 
 # By the field of the work item that holds the request.
 JOBS: Mapping[str, Callable[[Delivery, Model, LoadedModel], Job]] = {
     "encode": EncodeJob,
     "extract": ExtractJob,
     "score": score_job,
+    "tokenize": TokenizeJob,
 }

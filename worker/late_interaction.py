@@ -111,6 +111,18 @@ class ColbertTokenizer(Tokenizer):
             return [self._query(text) for text in self._queries.encode(texts, keep_end=keep_end)]
         return [self._document(text) for text in super().encode(texts, keep_end=keep_end)]
 
+    def frame(
+        self,
+        texts: Sequence[NDArray[np.int32]],
+        *,
+        is_query: bool = False,
+        keep_end: bool = False,
+    ) -> list[TokenizedText]:
+        """See Tokenizer.frame."""
+        if is_query:
+            return [self._query(text) for text in self._queries.frame(texts, keep_end=keep_end)]
+        return [self._document(text) for text in super().frame(texts, keep_end=keep_end)]
+
     def _query(self, text: TokenizedText) -> TokenizedText:
         ids = np.insert(text.ids, _MARKER_PLACE, self._query_marker)
         missing = self._query_length - len(ids) if self._settings.expand else 0
@@ -140,7 +152,22 @@ class BgeM3Tokenizer(Tokenizer):
     ) -> list[TokenizedText]:
         """See Tokenizer.encode."""
         encoded = super().encode(texts, is_query=is_query, keep_end=keep_end)
-        return [replace(text, kept=np.arange(len(text.ids)) > 0) for text in encoded]
+        return [_without_first(text) for text in encoded]
+
+    def frame(
+        self,
+        texts: Sequence[NDArray[np.int32]],
+        *,
+        is_query: bool = False,
+        keep_end: bool = False,
+    ) -> list[TokenizedText]:
+        """See Tokenizer.frame."""
+        framed = super().frame(texts, is_query=is_query, keep_end=keep_end)
+        return [_without_first(text) for text in framed]
+
+
+def _without_first(text: TokenizedText) -> TokenizedText:
+    return replace(text, kept=np.arange(len(text.ids)) > 0)
 
 
 def kept_vectors(values: NDArray[np.float32], text: TokenizedText) -> NDArray[np.float32]:

@@ -95,8 +95,9 @@ class LoadedModel:
 
     @property
     def verbs(self) -> frozenset[str]:
-        """Which of `encode`, `score` and `extract` the outputs can answer."""
-        return frozenset(verb for output in self.sizes for verb in _VERBS[output])
+        """Which of `encode`, `score` and `extract` the outputs can answer, and `tokenize`."""
+        answered = frozenset(verb for output in self.sizes for verb in _VERBS[output])
+        return answered | {"tokenize"}
 
 
 def load(

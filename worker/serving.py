@@ -323,7 +323,8 @@ class ServedModel:
             return  # Its caller went away meanwhile.
         self._submit(queued)
         if job.done:
-            self._count("refused")
+            # What needs no engine has its answers by now; anything else has been refused.
+            self._count("refused" if job.outputs else "answered")
             await self._end(delivery, job.finish())
 
     def _job(self, delivery: Delivery) -> Job:

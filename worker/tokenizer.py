@@ -89,6 +89,23 @@ class Tokenizer:
         """
         return (self._ends if keep_end else self._beginnings).encode(texts)
 
+    def frame(
+        self,
+        texts: Sequence[NDArray[np.int32]],
+        *,
+        is_query: bool = False,
+        keep_end: bool = False,
+    ) -> list[TokenizedText]:
+        """Make the same of texts that come as ids, with the special ones around them or without."""
+        whole = self.whole
+        room = self._max_length - len(whole.prefix) - len(whole.suffix)
+        bare = [whole.bare(ids) for ids in texts]
+        kept = [ids[-room:] if keep_end else ids[:room] for ids in bare]
+        return [
+            TokenizedText(whole.framed(part), truncated=len(part) < len(ids))
+            for ids, part in zip(bare, kept, strict=True)
+        ]
+
     def encode_pairs(
         self, pairs: Sequence[tuple[str, str]], *, keep_end: bool = False
     ) -> list[TokenizedText]:

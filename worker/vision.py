@@ -20,6 +20,8 @@ GRAPH = "vision.onnx"
 
 # Decoding takes milliseconds, which the event loop does not have.
 _CHARACTERS_PER_IMAGE = 100_000
+# The first list of token ids makes a copy of the tokenizer, which takes as long.
+_CHARACTERS_PER_ID_LIST = 10_000
 
 
 class Preprocessor(Protocol):
@@ -65,7 +67,8 @@ class Vision:
 
 def size_of(item: Item) -> int:
     """Return how many characters take as long to tokenise as an item takes to prepare."""
-    return len(item.text) + _CHARACTERS_PER_IMAGE * len(item.images)
+    ids = _CHARACTERS_PER_ID_LIST if item.token_ids else 0
+    return len(item.text) + ids + _CHARACTERS_PER_IMAGE * len(item.images)
 
 
 def read_image(vision: Vision | None, item: Item, path: str) -> PreparedImage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -75,6 +76,49 @@ class WholeTexts:
     def framed(self, ids: NDArray[np.int32]) -> NDArray[np.int32]:
         """Put the special ids around those of a text."""
         return np.concatenate([self.prefix, ids, self.suffix])
+
+    def bare(self, ids: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Take the special ids away that stand around those of a text, where they do."""
+        first, last = len(self.prefix), len(self.suffix)
+        if first and np.array_equal(ids[:first], self.prefix):
+            ids = ids[first:]
+        if last and np.array_equal(ids[-last:], self.suffix):
+            ids = ids[:-last]
+        return ids
+
+    def encodings(self, texts: Sequence[str], *, special: bool) -> list[Encoding]:
+        """Tokenise texts, in order, with the special tokens around each or without."""
+        encodings: list[Encoding] = self._rust.encode_batch(texts, add_special_tokens=special)
+        return encodings
+
+    def text_of(self, ids: Sequence[int], *, skip_special: bool) -> str:
+        """Return the text that token ids stand for, which must be in the vocabulary."""
+        text: str = self._rust.decode(ids, skip_special_tokens=skip_special)
+        return text
+
+    def name_of(self, token_id: int) -> str:
+        """Return what the vocabulary calls a token."""
+        return self._rust.id_to_token(token_id) or ""
+
+    def is_special(self, ids: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return for each id whether it stands for a special token."""
+        added = self._rust.get_added_tokens_decoder()
+        return np.isin(ids, [index for index, token in added.items() if token.special])
+
+    def first_unknown(self, ids: NDArray[np.int64]) -> int | None:
+        """Return where the first id stands that the vocabulary has not; None: it has all."""
+        known = np.zeros(ids.shape, dtype=np.bool_)
+        within = ids < len(self._known)
+        known[within] = self._known[ids[within]]
+        return None if known.all() else int(np.argmin(known))
+
+    @functools.cached_property
+    def _known(self) -> NDArray[np.bool_]:
+        vocabulary = self._rust.get_vocab(with_added_tokens=True)
+        ids = np.fromiter(vocabulary.values(), np.int64, len(vocabulary))
+        known = np.zeros(ids.max() + 1, dtype=np.bool_)
+        known[ids] = True
+        return known
 
     def _pieces(self, text: str, encoding: Encoding) -> Pieces:
         ids = np.array(encoding.ids, dtype=np.int32)

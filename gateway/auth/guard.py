@@ -29,6 +29,7 @@ _USED = (
     "sie.compat.v1.OpenAIService",
     "sie.compat.v1.RerankService",
     "sie.compat.v1.TeiService",
+    "sie.compat.v1.TeiTextService",
 )
 _READ = ("sie.registry.v1.RegistryService", "sie.registry.v1.RegistryStatusService")
 _POOLS = "sie.pool.v1.PoolService"

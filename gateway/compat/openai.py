@@ -1,8 +1,8 @@
 """OpenAIService: embeddings as OpenAI's clients ask for them."""
 
 from gateway.api import Call, Reply
-from gateway.compat.embedding import dense_vectors
-from gateway.compat.texts import texts_of
+from gateway.compat.encoding import encoded
+from gateway.compat.inputs import items_of, named
 from gateway.inference import InferenceService
 from servicekit.packed import packed_twin
 from sie.compat.v1.openai_service_pb2 import (
@@ -11,7 +11,8 @@ from sie.compat.v1.openai_service_pb2 import (
     EncodingFormat,
     OpenAIUsage,
 )
-from sie.inference.v1.inference_service_pb2 import EncodeParams
+from sie.inference.v1.inference_service_pb2 import EncodeParams, Truncate
+from sie.inference.v1.tensor_pb2 import OutputType
 
 # That API's own limit.
 _MOST_TEXTS = 2048
@@ -26,9 +27,12 @@ class OpenAIService:
         self._verbs = verbs
 
     async def embed_texts(self, request: EmbedTextsRequest, call: Call) -> Reply:
-        texts = texts_of(request.input, "input", most=_MOST_TEXTS, empty=False)
-        params = EncodeParams(dimensions=request.dimensions)
-        results, headers = await dense_vectors(self._verbs, request.model, texts, params, call)
+        items = items_of(request.input, "input", most=_MOST_TEXTS, empty=False)
+        truncate = Truncate.TRUNCATE_RIGHT if request.truncate else Truncate.TRUNCATE_NONE
+        params = EncodeParams(dimensions=request.dimensions, truncate=truncate)
+        dense = OutputType.OUTPUT_TYPE_DENSE
+        with named("input", single=request.input.single):
+            results, headers = await encoded(self._verbs, request.model, items, dense, params, call)
         tokens = sum(result.input_tokens for result in results)
         response = _Response(object="list", model=request.model)
         response.usage.ParseFromString(

@@ -1,32 +1,53 @@
 """RerankService: ranking as Cohere's and Jina's clients ask for it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from google.protobuf.struct_pb2 import Value
 
 from gateway.api import Call, Reply
+from gateway.cluster import Cluster
+from gateway.compat.inputs import named
 from gateway.compat.ranking import ranked
 from gateway.compat.relevance import relevance
 from gateway.inference import InferenceService
+from gateway.routing import split_model
 from servicekit.errors import invalid
 from sie.compat.v1.rerank_service_pb2 import (
+    RerankBilledUnits,
     RerankDocument,
+    RerankMeta,
     RerankRequest,
     RerankResponse,
     RerankResult,
     RerankUsage,
 )
 
+# As Cohere bills.
+_DOCUMENTS_PER_UNIT = 100
+
 
 class RerankService:
-    """One rpc over Score."""
+    """One rpc over Score.
 
-    def __init__(self, verbs: InferenceService) -> None:
+    Args:
+        cluster: knows the models.
+        verbs: answers.
+        max_items: most documents in a request.
+    """
+
+    def __init__(self, cluster: Cluster, verbs: InferenceService, max_items: int) -> None:
+        self._cluster = cluster
         self._verbs = verbs
+        self._max_items = max_items
 
     async def rerank(self, request: RerankRequest, call: Call) -> Reply:
-        texts = _texts(request.documents)
-        scores, headers = await ranked(self._verbs, request.model, request.query, texts, call)
+        if not 1 <= len(request.documents) <= self._max_items:
+            problem = f"1 to {self._max_items} documents are taken, got {len(request.documents)}"
+            raise invalid("documents", problem)
+        texts = list(_texts(request.documents))
+        self._check_length(request)
+        with named("documents"):
+            scores, headers = await ranked(self._verbs, request.model, request.query, texts, call)
         results = [
             RerankResult(
                 index=entry.index,
@@ -43,19 +64,27 @@ class RerankService:
             model=request.model,
             results=results,
             usage=RerankUsage(total_tokens=tokens),
+            meta=RerankMeta(billed_units=RerankBilledUnits(search_units=_units(len(texts)))),
         )
         return Reply(response.SerializeToString(), headers)
 
+    def _check_length(self, request: RerankRequest) -> None:
+        _, model_id = split_model(request.model)
+        longest = self._cluster.model(model_id).max_sequence_length
+        if 0 < request.max_tokens_per_doc < longest:
+            problem = f"documents are cut to the {longest} tokens that the model reads, not to less"
+            raise invalid("max_tokens_per_doc", problem)
 
-def _texts(documents: Iterable[Value]) -> list[str]:
-    texts = []
+
+def _units(documents: int) -> int:
+    return -(-documents // _DOCUMENTS_PER_UNIT)
+
+
+def _texts(documents: Iterable[Value]) -> Iterator[str]:
     for index, document in enumerate(documents):
         held = document
         if document.HasField("struct_value") and "text" in document.struct_value.fields:
             held = document.struct_value.fields["text"]
         if not held.HasField("string_value"):
             raise invalid(f"documents[{index}]", "expected a text, or an object with a 'text'")
-        texts.append(held.string_value)
-    if not texts:
-        raise invalid("documents", "at least one document is needed")
-    return texts
+        yield held.string_value

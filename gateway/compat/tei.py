@@ -1,106 +1,123 @@
-"""TeiService: the routes of text-embeddings-inference, which name no model."""
+"""TeiService: the vectors of text-embeddings-inference."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gateway.api import Call, Reply
-from gateway.cluster import Cluster
-from gateway.compat.embedding import dense_vectors
-from gateway.compat.ranking import ranked
-from gateway.compat.relevance import relevance
-from gateway.compat.texts import texts_of
+from gateway.compat.default_models import DefaultModels
+from gateway.compat.encoding import encoded, params_of
+from gateway.compat.inputs import items_of, named
 from gateway.inference import InferenceService
-from servicekit.errors import SieError, invalid
+from servicekit.errors import invalid
 from servicekit.packed import packed_twin
 from servicekit.profiles import resolve
+from sie.compat.v1.inputs_pb2 import Inputs
 from sie.compat.v1.tei_service_pb2 import (
+    EmbedAllRequest,
+    EmbedAllResponse,
     EmbedRequest,
     EmbedResponse,
-    GetInfoRequest,
-    GetInfoResponse,
-    RerankTextsRequest,
-    RerankTextsResponse,
-    TextRank,
+    EmbedSparseRequest,
+    EmbedSparseResponse,
+    SimilarityRequest,
+    SimilarityResponse,
 )
-from sie.errors.v1.error_reason_pb2 import ErrorReason
-from sie.inference.v1.inference_service_pb2 import EncodeParams, Truncate
+from sie.inference.v1.inference_service_pb2 import EncodeParams
+from sie.inference.v1.item_pb2 import Item
+from sie.inference.v1.tensor_pb2 import OutputType
 from sie.registry.v1.model_pb2 import Model
 
-_Response = packed_twin(EmbedResponse)
+_EmbedResponse = packed_twin(EmbedResponse)
+_EmbedAllResponse = packed_twin(EmbedAllResponse)
+_EmbedSparseResponse = packed_twin(EmbedSparseResponse)
+_SimilarityResponse = packed_twin(SimilarityResponse)
+
+# By field of EncodeTask.
+_TYPES = {
+    "dense": OutputType.OUTPUT_TYPE_DENSE,
+    "sparse": OutputType.OUTPUT_TYPE_SPARSE,
+    "multivector": OutputType.OUTPUT_TYPE_MULTIVECTOR,
+}
 
 
 class TeiService:
-    """A few rpcs over Encode and Score.
+    """A few rpcs over Encode.
 
     Args:
-        cluster: knows the models.
+        models: what the routes use.
         verbs: answers.
-        default_model: the model that the routes use; empty: the only one that is registered.
         max_items: most inputs in a request.
-        version: of the server.
     """
 
-    def __init__(
-        self,
-        cluster: Cluster,
-        verbs: InferenceService,
-        default_model: str,
-        max_items: int,
-        version: str,
-    ) -> None:
-        self._cluster = cluster
+    def __init__(self, models: DefaultModels, verbs: InferenceService, max_items: int) -> None:
+        self._models = models
         self._verbs = verbs
-        self._default_model = default_model
         self._max_items = max_items
-        self._version = version
 
     async def embed(self, request: EmbedRequest, call: Call) -> Reply:
-        model = self._model()
-        _check_normalize(request, model)
-        texts = texts_of(request.inputs, "inputs", most=self._max_items)
-        truncate = _truncate(given=request.HasField("truncate"), cut=request.truncate)
-        params = EncodeParams(dimensions=request.dimensions, truncate=truncate)
-        results, headers = await dense_vectors(self._verbs, model.model_id, texts, params, call)
-        response = _Response()
+        _check_normalize(request, self._models.find(partial(_has, "dense")))
+        params = params_of(request)
+        params.dimensions = request.dimensions
+        results, headers = await self._encoded(request.inputs, "dense", params, call)
+        response = _EmbedResponse()
         for result in results:
             response.embeddings.add(values=result.dense.values)
         return Reply(response.SerializeToString(), headers)
 
-    async def rerank_texts(self, request: RerankTextsRequest, call: Call) -> Reply:
-        if not request.texts:
-            raise invalid("texts", "at least one text is needed")
-        truncate = _truncate(given=request.HasField("truncate"), cut=request.truncate)
-        model_id = self._model().model_id
-        scores, headers = await ranked(
-            self._verbs, model_id, request.query, request.texts, call, truncate
-        )
-        ranks = [
-            TextRank(
-                index=entry.index,
-                score=entry.score if request.raw_scores else relevance(entry.score, scores.kind),
-                text=request.texts[entry.index] if request.return_text else None,
-            )
-            for entry in scores.scores
-        ]
-        return Reply(RerankTextsResponse(ranks=ranks).SerializeToString(), headers)
+    async def embed_all(self, request: EmbedAllRequest, call: Call) -> Reply:
+        params = params_of(request)
+        results, headers = await self._encoded(request.inputs, "multivector", params, call)
+        response = _EmbedAllResponse()
+        for result in results:
+            vectors = result.multivector
+            response.embeddings.add(columns=vectors.token_dims, values=vectors.values)
+        return Reply(response.SerializeToString(), headers)
 
-    async def get_info(self, request: GetInfoRequest, call: Call) -> GetInfoResponse:
-        model = self._model()
-        return GetInfoResponse(
-            model_id=model.model_id,
-            max_input_length=model.max_sequence_length,
-            max_client_batch_size=self._max_items,
-            version=self._version,
-        )
+    async def embed_sparse(self, request: EmbedSparseRequest, call: Call) -> Reply:
+        params = params_of(request)
+        results, headers = await self._encoded(request.inputs, "sparse", params, call)
+        response = _EmbedSparseResponse()
+        for result in results:
+            response.embeddings.add(indices=result.sparse.indices, values=result.sparse.values)
+        return Reply(response.SerializeToString(), headers)
 
-    def _model(self) -> Model:
-        if self._default_model:
-            return self._cluster.model(self._default_model)
-        models = self._cluster.models()
-        if len(models) != 1:
-            raise SieError(
-                ErrorReason.ERROR_REASON_MODEL_NOT_FOUND,
-                f"this route names no model and {len(models)} are registered: set "
-                "SIE_DEFAULT_MODEL, or use a route that names one",
-            )
-        return models[0]
+    async def similarity(self, request: SimilarityRequest, call: Call) -> Reply:
+        sentences = [request.inputs.source_sentence, *request.inputs.sentences]
+        if not request.inputs.sentences:
+            raise invalid("inputs.sentences", "at least one sentence is needed")
+        items = [Item(text=sentence) for sentence in sentences]
+        params, dense = params_of(request.parameters), _TYPES["dense"]
+        model_id = self._models.find(partial(_has, "dense")).model_id
+        results, headers = await encoded(self._verbs, model_id, items, dense, params, call)
+        cosines = _cosines(results).tobytes()
+        return Reply(_SimilarityResponse(similarities=cosines).SerializeToString(), headers)
+
+    async def _encoded(
+        self, inputs: Inputs, output: str, params: EncodeParams, call: Call
+    ) -> tuple[list[Any], dict[str, str]]:
+        items = items_of(inputs, "inputs", most=self._max_items)
+        model_id = self._models.find(partial(_has, output)).model_id
+        with named("inputs", single=inputs.single):
+            return await encoded(self._verbs, model_id, items, _TYPES[output], params, call)
+
+
+def _has(output: str, model: Model) -> bool:
+    return bool(model.tasks.encode.HasField(output))
+
+
+def _cosines(results: Sequence[Any]) -> NDArray[np.float32]:
+    """Cosines between the first vector and the others, float32."""
+    rows = [np.frombuffer(result.dense.values, "<f4") for result in results]
+    vectors = np.stack(rows).astype(np.float64)
+    lengths = np.linalg.norm(vectors, axis=1)
+    # A vector of zeros is near nothing.
+    vectors /= np.where(lengths > 0, lengths, 1)[:, None]
+    cosines: NDArray[np.float32] = (vectors[1:] @ vectors[0]).astype("<f4")
+    return cosines
 
 
 def _check_normalize(request: EmbedRequest, model: Model) -> None:
@@ -110,7 +127,3 @@ def _check_normalize(request: EmbedRequest, model: Model) -> None:
     if request.normalize != profile.normalize:
         way = "scaled to length 1" if profile.normalize else "not scaled"
         raise invalid("normalize", f"the vectors of model '{model.model_id}' are {way}")
-
-
-def _truncate(*, given: bool, cut: bool) -> Truncate:
-    return Truncate.TRUNCATE_NONE if given and not cut else Truncate.TRUNCATE_RIGHT

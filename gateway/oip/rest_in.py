@@ -16,6 +16,7 @@ import orjson
 from gateway.oip.inputs import BASE64_CONTENT, CONTENT_TYPE
 from gateway.oip.tensors import BYTES, pack_bytes
 from gateway.oip.verbs.items import is_image
+from gateway.transcoder.json_bounds import MOST_CONTAINERS, within_bounds
 from gateway.transcoder.reading import FieldError, expected
 from servicekit.errors import invalid
 from sie.oip.open_inference_pb2 import InferParameter, ModelInferRequest
@@ -61,6 +62,8 @@ def read_object(body: bytes) -> dict[str, Any]:
     Raises:
         FieldError: it is none.
     """
+    if not within_bounds(body):
+        raise FieldError(f"holds more than {MOST_CONTAINERS} objects and lists")
     try:
         value = orjson.loads(body) if body else {}
     except orjson.JSONDecodeError as error:

@@ -13,6 +13,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from gateway.transcoder.forms import FORMS
+from gateway.transcoder.json_bounds import MOST_CONTAINERS, within_bounds
 from gateway.transcoder.json_in import MessageReader, Setter, reader, setter
 from gateway.transcoder.names import camel_names, descriptor_of
 from gateway.transcoder.reading import FieldError
@@ -198,6 +199,8 @@ def _read_nothing(_message: Message, value: Any) -> None:
 def _json(body: bytes) -> Any:
     if not body:
         return {}
+    if not within_bounds(body):
+        raise invalid("body", f"holds more than {MOST_CONTAINERS} objects and lists")
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:

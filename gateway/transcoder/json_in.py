@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from gateway.transcoder.forms import FORMS
 from gateway.transcoder.names import camel_names
 from gateway.transcoder.reading import FieldError, expected
-from gateway.transcoder.scalars import all_within, converter, largest, text_converter
+from gateway.transcoder.scalars import converter, plain_numbers, text_converter
 
 # Puts a JSON value into one field of a message.
 Setter = Callable[[Any, Any], None]
@@ -127,12 +127,10 @@ def _repeated(field: FieldDescriptor) -> Setter:
 
 def _scalars(field: FieldDescriptor) -> Setter:
     name, convert = field.name, converter(field)
-    floats = field.type in (FieldDescriptor.TYPE_FLOAT, FieldDescriptor.TYPE_DOUBLE)
-    limit = largest(field)
+    plain = plain_numbers(field)
 
     def put(message: Message, value: list[Any]) -> None:
-        plain = floats and all_within(value, limit)
-        getattr(message, name).extend(value if plain else _converted(convert, value))
+        getattr(message, name).extend(value if plain(value) else _converted(convert, value))
 
     return put
 

@@ -5,6 +5,7 @@ not finite are errors. 64-bit integers may be strings, as ProtoJSON writes them.
 """
 
 import binascii
+import functools
 import re
 from collections.abc import Callable
 from typing import Any
@@ -19,8 +20,26 @@ Convert = Callable[[Any], Any]
 
 _INTEGER = re.compile(r"-?[0-9]{1,20}")
 _NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
-_FLOAT32_MAX = float(np.finfo(np.float32).max)
-_FLOAT64_MAX = float(np.finfo(np.float64).max)
+
+_INT32, _UINT32 = (-(2**31), 2**31 - 1), (0, 2**32 - 1)
+_INT64, _UINT64 = (-(2**63), 2**63 - 1), (0, 2**64 - 1)
+_RANGES = {
+    FieldDescriptor.TYPE_INT32: _INT32,
+    FieldDescriptor.TYPE_SINT32: _INT32,
+    FieldDescriptor.TYPE_SFIXED32: _INT32,
+    FieldDescriptor.TYPE_INT64: _INT64,
+    FieldDescriptor.TYPE_SINT64: _INT64,
+    FieldDescriptor.TYPE_SFIXED64: _INT64,
+    FieldDescriptor.TYPE_UINT32: _UINT32,
+    FieldDescriptor.TYPE_FIXED32: _UINT32,
+    FieldDescriptor.TYPE_UINT64: _UINT64,
+    FieldDescriptor.TYPE_FIXED64: _UINT64,
+}
+# The largest finite value.
+_LIMITS = {
+    FieldDescriptor.TYPE_FLOAT: float(np.finfo(np.float32).max),
+    FieldDescriptor.TYPE_DOUBLE: float(np.finfo(np.float64).max),
+}
 
 
 def converter(field: FieldDescriptor) -> Convert:
@@ -40,13 +59,20 @@ def text_converter(field: FieldDescriptor) -> Convert:
     return converter(field)
 
 
-def largest(field: FieldDescriptor) -> float:
-    """The largest finite value of a float or double field."""
-    return _FLOAT32_MAX if field.type == FieldDescriptor.TYPE_FLOAT else _FLOAT64_MAX
+def plain_numbers(field: FieldDescriptor) -> Callable[[list[Any]], bool]:
+    """What tells of a list whether the field takes it as it is; without a loop over its numbers."""
+    if field.type in _RANGES:
+        return functools.partial(_all_integers, *_RANGES[field.type])
+    if field.type in _LIMITS:
+        return functools.partial(_all_within, _LIMITS[field.type])
+    return lambda _: False
 
 
-def all_within(values: list[Any], limit: float) -> bool:
-    """Whether all are numbers, finite and at most `limit`; without a loop over them."""
+def _all_integers(low: int, high: int, values: list[Any]) -> bool:
+    return set(map(type, values)) == {int} and low <= min(values) and max(values) <= high
+
+
+def _all_within(limit: float, values: list[Any]) -> bool:
     if not set(map(type, values)) <= {float, int}:
         return False
     return bool((np.abs(np.array(values, np.float64)) <= limit).all())
@@ -120,12 +146,14 @@ def _floating(limit: float) -> Convert:
 def _enum(enum: EnumDescriptor) -> Convert:
     numbers = {name: number for number, name in enum_names(enum).items()}
     numbers.update({value.name: value.number for value in enum.values})
+    # The descriptor's own table takes a number modulo 2**32.
+    known = {value.number for value in enum.values}
     wanted = "one of " + ", ".join(choices(enum))
 
     def convert(value: Any) -> int:
         if type(value) is str:
             number = numbers.get(value)
-        elif type(value) is int and value in enum.values_by_number:
+        elif type(value) is int and value in known:
             number = value
         else:
             raise expected(wanted, value)
@@ -136,25 +164,10 @@ def _enum(enum: EnumDescriptor) -> Convert:
     return convert
 
 
-_INT32 = _integer(-(2**31), 2**31 - 1)
-_INT64 = _integer(-(2**63), 2**63 - 1)
-_UINT32 = _integer(0, 2**32 - 1)
-_UINT64 = _integer(0, 2**64 - 1)
-
 _CONVERTERS: dict[int, Convert] = {
     FieldDescriptor.TYPE_STRING: _string,
     FieldDescriptor.TYPE_BOOL: _boolean,
     FieldDescriptor.TYPE_BYTES: _bytes,
-    FieldDescriptor.TYPE_INT32: _INT32,
-    FieldDescriptor.TYPE_SINT32: _INT32,
-    FieldDescriptor.TYPE_SFIXED32: _INT32,
-    FieldDescriptor.TYPE_INT64: _INT64,
-    FieldDescriptor.TYPE_SINT64: _INT64,
-    FieldDescriptor.TYPE_SFIXED64: _INT64,
-    FieldDescriptor.TYPE_UINT32: _UINT32,
-    FieldDescriptor.TYPE_FIXED32: _UINT32,
-    FieldDescriptor.TYPE_UINT64: _UINT64,
-    FieldDescriptor.TYPE_FIXED64: _UINT64,
-    FieldDescriptor.TYPE_FLOAT: _floating(_FLOAT32_MAX),
-    FieldDescriptor.TYPE_DOUBLE: _floating(_FLOAT64_MAX),
+    **{kind: _integer(low, high) for kind, (low, high) in _RANGES.items()},
+    **{kind: _floating(limit) for kind, limit in _LIMITS.items()},
 }

@@ -23,6 +23,7 @@ _NUMPY_TYPES: dict[int, str] = {
     tensor_pb2.DATA_TYPE_BINARY: "i1",
     tensor_pb2.DATA_TYPE_UBINARY: "u1",
 }
+_READ_DTYPES = ("float32", "DATA_TYPE_FLOAT32")
 _DTYPE_NAMES = enum_names(tensor_pb2.DataType.DESCRIPTOR)
 
 
@@ -73,7 +74,8 @@ def _read_multi(message: Any, value: Any) -> None:
         raise expected("an object", value)
     if unknown := value.keys() - {"num_tokens", "token_dims", "dtype", "values"}:
         raise FieldError("unknown field", min(unknown))
-    if value.get("dtype", "float32") not in ("float32", "DATA_TYPE_FLOAT32", None):
+    dtype = value.get("dtype")
+    if dtype is not None and (type(dtype) is not str or dtype not in _READ_DTYPES):
         raise FieldError("expected float32", "dtype")
     rows = _rows(value.get("values"))
     for name, size in zip(("num_tokens", "token_dims"), rows.shape, strict=True):

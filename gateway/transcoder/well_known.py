@@ -1,5 +1,6 @@
 """The well-known types of google/protobuf in JSON."""
 
+import math
 from typing import Any
 
 from google.protobuf import duration_pb2, json_format, timestamp_pb2
@@ -52,8 +53,11 @@ def _read_value(message: Any, value: Any, depth: int = 0) -> None:
         _read_list(message.list_value, value, depth + 1)
     elif value is None:
         message.null_value = 0
-    else:
+    elif kind in (int, float) and math.isfinite(value):
         message.number_value = value
+    else:
+        # MessagePack has these, JSON has not.
+        raise FieldError("expected a value that JSON has")
 
 
 def _render_struct(message: Any) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def check(request: EncodeRequest, model: Model, max_items: int) -> None:
     Raises:
         SieError: INVALID_INPUT or UNSUPPORTED_OUTPUT.
     """
-    check_items(request.items, model, max_items)
+    check_items(request.items, model, max_items, token_ids=True)
     params = request.params
     settle_options(params, "params.")
     check_options(params.options, "params.options")

@@ -11,7 +11,7 @@ import pytest
 
 from cli.local_stack import DEFAULT_MODEL, LocalStack
 from sie.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
-from tests.e2e.golden_models import MODELS, write_definitions
+from tests.e2e.golden_models import DEFAULT_MODELS, MODELS, write_definitions
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "minilm"
 ENCODE = f"/v1/encode/{DEFAULT_MODEL}"
@@ -64,6 +64,7 @@ def golden_stack(
     env = {
         "SIE_MODELS_DIR": str(write_definitions(directory / "models")),
         "SIE_PRELOAD_MODELS": ",".join(MODELS),
+        "SIE_DEFAULT_MODEL": ",".join(DEFAULT_MODELS),
     }
     with LocalStack(directory / "stack", cache_dir=engine_cache, env=env) as stack:
         stack.start(workers=2)

@@ -1,10 +1,12 @@
-"""Tables of bad requests, each sent over HTTP and over gRPC (tests/cases/*_errors.yaml)."""
+"""Tables of bad requests, as JSON, as MessagePack and over gRPC (tests/cases/*_errors.yaml)."""
 
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
+import msgpack
+import orjson
 import pytest
 import yaml
 from google.protobuf import json_format
@@ -13,7 +15,12 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
 from cli.local_stack import DEFAULT_MODEL
-from sie.inference.v1.inference_service_pb2 import EncodeRequest, ExtractRequest, ScoreRequest
+from sie.inference.v1.inference_service_pb2 import (
+    EncodeRequest,
+    ExtractRequest,
+    ScoreRequest,
+    TokenizeRequest,
+)
 from tests.e2e.conftest import ask
 
 DIRECTORY = Path(__file__).parents[1] / "cases"
@@ -51,10 +58,13 @@ class Table:
         if "make" not in case:
             return case.get("request")
         sizes = case["make"]
-        item = {"text": "a" * sizes.get("text", 1), "id": "i" * sizes.get("id", 0)}
+        text = "a " * sizes["words"] if "words" in sizes else "a" * sizes.get("text", 1)
+        item = {"text": text, "id": "i" * sizes.get("id", 0)}
         made = {**self.beside_items, "items": [item] * sizes["items"]}
         if "labels" in sizes:
             made["params"] = {"labels": [f"label {n}" for n in range(sizes["labels"])]}
+        if "details" in sizes:
+            made["params"] = {"details": sizes["details"]}
         return made
 
 
@@ -78,6 +88,7 @@ TABLES = [
         ExtractRequest,
         {"params": {"labels": ["person"]}},
     ),
+    Table("Tokenize", "golden_stack", "golden/bert_ner", TokenizeRequest),
 ]
 
 
@@ -87,15 +98,41 @@ def over(protocol):
 
 
 @over("http")
-def test_over_http(request, table, case):
-    stack = request.getfixturevalue(table.stack)
-    path = f"/v1/{table.verb}/{case.get('model', table.model)}"
+def test_as_json(request, table, case):
     body = table.made(case)
     if "http" in case:
         body = case["http"].encode()
     elif "http_hex" in case:
         body = bytes.fromhex(case["http_hex"])
-    headers = {"x-request-timeout": str(case["timeout"])} if "timeout" in case else {}
+    check_http(request.getfixturevalue(table.stack), table, case, body, {})
+
+
+@over("http")
+def test_as_messagepack(request, table, case):
+    body = packed(table, case)
+    if body is None:
+        pytest.skip("the case is about JSON's own syntax")
+    headers = {"content-type": "application/msgpack", "accept": "application/msgpack"}
+    check_http(request.getfixturevalue(table.stack), table, case, body, headers)
+
+
+def packed(table, case) -> bytes | None:
+    """The case as MessagePack, if it can be written so."""
+    if "msgpack_hex" in case:
+        return bytes.fromhex(case["msgpack_hex"])
+    if "http" not in case and "http_hex" not in case:
+        return msgpack.packb(table.made(case))
+    text = case["http"].encode() if "http" in case else bytes.fromhex(case["http_hex"])
+    try:
+        return msgpack.packb(orjson.loads(text)) if text else b""
+    except (orjson.JSONDecodeError, RecursionError, ValueError):
+        return None
+
+
+def check_http(stack, table, case, body, headers):
+    path = f"/v1/{table.verb}/{case.get('model', table.model)}"
+    if "timeout" in case:
+        headers = {**headers, "x-request-timeout": str(case["timeout"])}
     started = time.monotonic()
     reply = ask(stack.http_address, "POST", path, body, headers)
     assert time.monotonic() - started < WITHIN_S

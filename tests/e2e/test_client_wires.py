@@ -115,6 +115,26 @@ def test_openai_embeds_with_exact_usage(stack, client):
     assert (reply.usage.prompt_tokens, reply.usage.total_tokens) == (tokens, tokens)
 
 
+def test_openai_reads_token_ids(stack, client):
+    texts = ["Hello world", "Interest rates rose again."]
+    asked = {"model": DEFAULT_MODEL, "items": [{"text": text} for text in texts]}
+    ids = [item["token_ids"] for item in as_json(stack, "/v1/tokenize", asked)["items"]]
+    of_texts = client.embeddings.create(model=DEFAULT_MODEL, input=texts)
+    of_ids = client.embeddings.create(model=DEFAULT_MODEL, input=ids)
+    for ours, theirs in zip(of_ids.data, of_texts.data, strict=True):
+        np.testing.assert_allclose(ours.embedding, theirs.embedding, atol=1e-6)
+    assert of_ids.usage == of_texts.usage
+    one = client.embeddings.create(model=DEFAULT_MODEL, input=ids[1])
+    np.testing.assert_allclose(one.data[0].embedding, of_texts.data[1].embedding, atol=1e-6)
+
+
+def test_openai_cuts_long_texts_where_that_is_asked_for(client):
+    reply = client.embeddings.create(
+        model=DEFAULT_MODEL, input="water " * 300, extra_body={"truncate": True}
+    )
+    assert reply.usage.prompt_tokens == 256
+
+
 def test_openai_reads_numbers_and_base64_alike(stack, client):
     numbers = client.embeddings.create(
         model=DEFAULT_MODEL, input="Hello", encoding_format="float", dimensions=64
@@ -138,11 +158,12 @@ def test_openai_lists_the_models(client):
         ({"model": DEFAULT_MODEL, "input": []}, openai.BadRequestError, "input"),
         ({"model": DEFAULT_MODEL, "input": ["x", ""]}, openai.BadRequestError, "input[1]"),
         ({"model": DEFAULT_MODEL, "input": ["x"] * 2049}, openai.BadRequestError, "input"),
-        ({"model": DEFAULT_MODEL, "input": [[1, 2]]}, openai.BadRequestError, "input[0]"),
+        ({"model": DEFAULT_MODEL, "input": [[99_999]]}, openai.BadRequestError, "input[0][0]"),
+        ({"model": DEFAULT_MODEL, "input": "water " * 300}, openai.BadRequestError, "input"),
         (
             {"model": DEFAULT_MODEL, "input": "x", "dimensions": 9999},
             openai.BadRequestError,
-            "params.dimensions",
+            "dimensions",
         ),
     ],
 )
@@ -178,9 +199,27 @@ def test_rerank_has_the_shape_that_its_clients_read(stack, path):
     assert (best["index"], best["document"]) == (1, {"text": "The cat sat on the mat."})
     assert 0.5 < best["relevance_score"] <= 1
     assert reply["usage"]["total_tokens"] > 10
+    assert reply["meta"] == {"billed_units": {"search_units": 1}}
 
 
-def test_tei_routes_answer_with_the_default_model(stack):
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"documents": []}, "documents"),
+        ({"documents": ["a", 5]}, "documents[1]"),
+        ({"documents": ["a", {"title": "b"}]}, "documents[1]"),
+        ({"top_n": -1}, "top_n"),
+        ({"max_tokens_per_doc": 16}, "max_tokens_per_doc"),
+        ({"rank_fields": ["a"]}, "rank_fields"),
+    ],
+)
+def test_rerank_refuses_what_it_would_not_do(stack, changes, field):
+    body = {"model": DEFAULT_MODEL, "query": "cat", "documents": ["a"]} | changes
+    reply = ask(stack.http_address, "POST", "/v2/rerank", body)
+    assert (reply.status, reply.json()["error"]["metadata"]["field"]) == (400, field)
+
+
+def test_tei_routes_answer_with_the_default_models(stack):
     rows = as_json(stack, "/embed", {"inputs": ["a", "b"], "normalize": True})
     assert np.array(rows).shape == (2, 384)
     ranks = as_json(

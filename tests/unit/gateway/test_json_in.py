@@ -66,6 +66,24 @@ MISTAKES = [
     (ENCODE, {"items": [{"metadata": {"a": {"b": [1, {"c": object}]}}}]}, None, None),
     (
         ENCODE,
+        {"items": [{"metadata": {"a": [1, b"x"]}}]},
+        "items[0].metadata.a[1]",
+        "expected a value that JSON has",
+    ),
+    (
+        ENCODE,
+        {"items": [{"metadata": {"a": float("nan")}}]},
+        "items[0].metadata.a",
+        "expected a value that JSON has",
+    ),
+    (
+        ENCODE,
+        {"params": {"output_dtype": 2**32}},
+        "params.output_dtype",
+        "expected one of float32, float16, int8, uint8, binary, ubinary, got a number",
+    ),
+    (
+        ENCODE,
         {"params": {"output_dtype": "float"}},
         "params.output_dtype",
         "expected one of float32, float16, int8, uint8, binary, ubinary",

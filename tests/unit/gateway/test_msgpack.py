@@ -57,6 +57,10 @@ def test_keys_of_arrays_are_binary_as_clients_expect():
         {b"x": 1},
         msgpack.ExtType(4, b"x"),
         [[]] * 1_000_001,
+        [[]] * 100_001,
+        [{}] * 100_001,
+        [[1] * 600_000, [1] * 600_000],
+        array_map() | {b"nd": False, b"shape": [0], b"data": b""},
     ],
 )
 def test_what_is_not_read_is_invalid_input(value):
@@ -69,6 +73,16 @@ def test_what_is_not_read_is_invalid_input(value):
 def test_any_bytes_give_a_value_or_our_error(body):
     with contextlib.suppress(SieError):
         unpack(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"\x81\x90\x01", b"\x81\x80\x01", b"\x81\xc0\x01", b"\xdd\xff\xff\xff\xff", b"\x91" * 5000],
+)
+def test_what_no_client_writes_is_invalid_input(body):
+    with pytest.raises(SieError) as caught:
+        unpack(body)
+    assert code_of(caught.value.reason) == "INVALID_INPUT"
 
 
 def test_a_key_given_twice_is_refused():

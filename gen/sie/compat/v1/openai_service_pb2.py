@@ -24,10 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
-from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
+from sie.compat.v1 import inputs_pb2 as sie_dot_compat_dot_v1_dot_inputs__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"sie/compat/v1/openai_service.proto\x12\rsie.compat.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xaf\x01\n\x11\x45mbedTextsRequest\x12\x13\n\x05model\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12+\n\x05input\x18\x02 \x01(\x0b\x32\x16.google.protobuf.ValueB\x04\xe2\x41\x01\x02\x12\x36\n\x0f\x65ncoding_format\x18\x03 \x01(\x0e\x32\x1d.sie.compat.v1.EncodingFormat\x12\x12\n\ndimensions\x18\x04 \x01(\r\x12\x0c\n\x04user\x18\x05 \x01(\t\"{\n\x0fOpenAIEmbedding\x12\x0e\n\x06object\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\x12\x11\n\tembedding\x18\x03 \x03(\x02\x12\x36\n\x0f\x65ncoding_format\x18\x04 \x01(\x0e\x32\x1d.sie.compat.v1.EncodingFormat\":\n\x0bOpenAIUsage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\r\x12\x14\n\x0ctotal_tokens\x18\x02 \x01(\r\"\x8c\x01\n\x12\x45mbedTextsResponse\x12\x0e\n\x06object\x18\x01 \x01(\t\x12,\n\x04\x64\x61ta\x18\x02 \x03(\x0b\x32\x1e.sie.compat.v1.OpenAIEmbedding\x12\r\n\x05model\x18\x03 \x01(\t\x12)\n\x05usage\x18\x04 \x01(\x0b\x32\x1a.sie.compat.v1.OpenAIUsage*h\n\x0e\x45ncodingFormat\x12\x1f\n\x1b\x45NCODING_FORMAT_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45NCODING_FORMAT_FLOAT\x10\x01\x12\x1a\n\x16\x45NCODING_FORMAT_BASE64\x10\x02\x32}\n\rOpenAIService\x12l\n\nEmbedTexts\x12 .sie.compat.v1.EmbedTextsRequest\x1a!.sie.compat.v1.EmbedTextsResponse\"\x19\x82\xd3\xe4\x93\x02\x13\"\x0e/v1/embeddings:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"sie/compat/v1/openai_service.proto\x12\rsie.compat.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1asie/compat/v1/inputs.proto\"\xc0\x01\n\x11\x45mbedTextsRequest\x12\x13\n\x05model\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12*\n\x05input\x18\x02 \x01(\x0b\x32\x15.sie.compat.v1.InputsB\x04\xe2\x41\x01\x02\x12\x36\n\x0f\x65ncoding_format\x18\x03 \x01(\x0e\x32\x1d.sie.compat.v1.EncodingFormat\x12\x12\n\ndimensions\x18\x04 \x01(\r\x12\x0c\n\x04user\x18\x05 \x01(\t\x12\x10\n\x08truncate\x18\x06 \x01(\x08\"{\n\x0fOpenAIEmbedding\x12\x0e\n\x06object\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\x12\x11\n\tembedding\x18\x03 \x03(\x02\x12\x36\n\x0f\x65ncoding_format\x18\x04 \x01(\x0e\x32\x1d.sie.compat.v1.EncodingFormat\":\n\x0bOpenAIUsage\x12\x15\n\rprompt_tokens\x18\x01 \x01(\r\x12\x14\n\x0ctotal_tokens\x18\x02 \x01(\r\"\x8c\x01\n\x12\x45mbedTextsResponse\x12\x0e\n\x06object\x18\x01 \x01(\t\x12,\n\x04\x64\x61ta\x18\x02 \x03(\x0b\x32\x1e.sie.compat.v1.OpenAIEmbedding\x12\r\n\x05model\x18\x03 \x01(\t\x12)\n\x05usage\x18\x04 \x01(\x0b\x32\x1a.sie.compat.v1.OpenAIUsage*h\n\x0e\x45ncodingFormat\x12\x1f\n\x1b\x45NCODING_FORMAT_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45NCODING_FORMAT_FLOAT\x10\x01\x12\x1a\n\x16\x45NCODING_FORMAT_BASE64\x10\x02\x32}\n\rOpenAIService\x12l\n\nEmbedTexts\x12 .sie.compat.v1.EmbedTextsRequest\x1a!.sie.compat.v1.EmbedTextsResponse\"\x19\x82\xd3\xe4\x93\x02\x13\"\x0e/v1/embeddings:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,16 +40,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EMBEDTEXTSREQUEST'].fields_by_name['input']._serialized_options = b'\342A\001\002'
   _globals['_OPENAISERVICE'].methods_by_name['EmbedTexts']._loaded_options = None
   _globals['_OPENAISERVICE'].methods_by_name['EmbedTexts']._serialized_options = b'\202\323\344\223\002\023\"\016/v1/embeddings:\001*'
-  _globals['_ENCODINGFORMAT']._serialized_start=652
-  _globals['_ENCODINGFORMAT']._serialized_end=756
-  _globals['_EMBEDTEXTSREQUEST']._serialized_start=147
-  _globals['_EMBEDTEXTSREQUEST']._serialized_end=322
-  _globals['_OPENAIEMBEDDING']._serialized_start=324
-  _globals['_OPENAIEMBEDDING']._serialized_end=447
-  _globals['_OPENAIUSAGE']._serialized_start=449
-  _globals['_OPENAIUSAGE']._serialized_end=507
-  _globals['_EMBEDTEXTSRESPONSE']._serialized_start=510
-  _globals['_EMBEDTEXTSRESPONSE']._serialized_end=650
-  _globals['_OPENAISERVICE']._serialized_start=758
-  _globals['_OPENAISERVICE']._serialized_end=883
+  _globals['_ENCODINGFORMAT']._serialized_start=667
+  _globals['_ENCODINGFORMAT']._serialized_end=771
+  _globals['_EMBEDTEXTSREQUEST']._serialized_start=145
+  _globals['_EMBEDTEXTSREQUEST']._serialized_end=337
+  _globals['_OPENAIEMBEDDING']._serialized_start=339
+  _globals['_OPENAIEMBEDDING']._serialized_end=462
+  _globals['_OPENAIUSAGE']._serialized_start=464
+  _globals['_OPENAIUSAGE']._serialized_end=522
+  _globals['_EMBEDTEXTSRESPONSE']._serialized_start=525
+  _globals['_EMBEDTEXTSRESPONSE']._serialized_end=665
+  _globals['_OPENAISERVICE']._serialized_start=773
+  _globals['_OPENAISERVICE']._serialized_end=898
 # @@protoc_insertion_point(module_scope)

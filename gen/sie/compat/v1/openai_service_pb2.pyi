@@ -1,6 +1,6 @@
 from google.api import annotations_pb2 as _annotations_pb2
 from google.api import field_behavior_pb2 as _field_behavior_pb2
-from google.protobuf import struct_pb2 as _struct_pb2
+from sie.compat.v1 import inputs_pb2 as _inputs_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -20,18 +20,20 @@ ENCODING_FORMAT_FLOAT: EncodingFormat
 ENCODING_FORMAT_BASE64: EncodingFormat
 
 class EmbedTextsRequest(_message.Message):
-    __slots__ = ("model", "input", "encoding_format", "dimensions", "user")
+    __slots__ = ("model", "input", "encoding_format", "dimensions", "user", "truncate")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     INPUT_FIELD_NUMBER: _ClassVar[int]
     ENCODING_FORMAT_FIELD_NUMBER: _ClassVar[int]
     DIMENSIONS_FIELD_NUMBER: _ClassVar[int]
     USER_FIELD_NUMBER: _ClassVar[int]
+    TRUNCATE_FIELD_NUMBER: _ClassVar[int]
     model: str
-    input: _struct_pb2.Value
+    input: _inputs_pb2.Inputs
     encoding_format: EncodingFormat
     dimensions: int
     user: str
-    def __init__(self, model: _Optional[str] = ..., input: _Optional[_Union[_struct_pb2.Value, _Mapping]] = ..., encoding_format: _Optional[_Union[EncodingFormat, str]] = ..., dimensions: _Optional[int] = ..., user: _Optional[str] = ...) -> None: ...
+    truncate: bool
+    def __init__(self, model: _Optional[str] = ..., input: _Optional[_Union[_inputs_pb2.Inputs, _Mapping]] = ..., encoding_format: _Optional[_Union[EncodingFormat, str]] = ..., dimensions: _Optional[int] = ..., user: _Optional[str] = ..., truncate: _Optional[bool] = ...) -> None: ...
 
 class OpenAIEmbedding(_message.Message):
     __slots__ = ("object", "index", "embedding", "encoding_format")

@@ -27,7 +27,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"sie/compat/v1/rerank_service.proto\x12\rsie.compat.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xe5\x01\n\rRerankRequest\x12\x13\n\x05model\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05query\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12/\n\tdocuments\x18\x03 \x03(\x0b\x32\x16.google.protobuf.ValueB\x04\xe2\x41\x01\x02\x12\r\n\x05top_n\x18\x04 \x01(\r\x12\x1d\n\x10return_documents\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12\x1a\n\x12max_tokens_per_doc\x18\x06 \x01(\r\x12\x1a\n\x12max_chunks_per_doc\x18\x07 \x01(\rB\x13\n\x11_return_documents\"\x1e\n\x0eRerankDocument\x12\x0c\n\x04text\x18\x01 \x01(\t\"y\n\x0cRerankResult\x12\r\n\x05index\x18\x01 \x01(\r\x12\x17\n\x0frelevance_score\x18\x02 \x01(\x02\x12\x34\n\x08\x64ocument\x18\x03 \x01(\x0b\x32\x1d.sie.compat.v1.RerankDocumentH\x00\x88\x01\x01\x42\x0b\n\t_document\"#\n\x0bRerankUsage\x12\x14\n\x0ctotal_tokens\x18\x01 \x01(\r\"\x84\x01\n\x0eRerankResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12,\n\x07results\x18\x03 \x03(\x0b\x32\x1b.sie.compat.v1.RerankResult\x12)\n\x05usage\x18\x04 \x01(\x0b\x32\x1a.sie.compat.v1.RerankUsage2~\n\rRerankService\x12m\n\x06Rerank\x12\x1c.sie.compat.v1.RerankRequest\x1a\x1d.sie.compat.v1.RerankResponse\"&\x82\xd3\xe4\x93\x02 \"\n/v1/rerank:\x01*Z\x0f\"\n/v2/rerank:\x01*b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"sie/compat/v1/rerank_service.proto\x12\rsie.compat.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\"\xe5\x01\n\rRerankRequest\x12\x13\n\x05model\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05query\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12/\n\tdocuments\x18\x03 \x03(\x0b\x32\x16.google.protobuf.ValueB\x04\xe2\x41\x01\x02\x12\r\n\x05top_n\x18\x04 \x01(\r\x12\x1d\n\x10return_documents\x18\x05 \x01(\x08H\x00\x88\x01\x01\x12\x1a\n\x12max_tokens_per_doc\x18\x06 \x01(\r\x12\x1a\n\x12max_chunks_per_doc\x18\x07 \x01(\rB\x13\n\x11_return_documents\"\x1e\n\x0eRerankDocument\x12\x0c\n\x04text\x18\x01 \x01(\t\"y\n\x0cRerankResult\x12\r\n\x05index\x18\x01 \x01(\r\x12\x17\n\x0frelevance_score\x18\x02 \x01(\x02\x12\x34\n\x08\x64ocument\x18\x03 \x01(\x0b\x32\x1d.sie.compat.v1.RerankDocumentH\x00\x88\x01\x01\x42\x0b\n\t_document\"D\n\nRerankMeta\x12\x36\n\x0c\x62illed_units\x18\x02 \x01(\x0b\x32 .sie.compat.v1.RerankBilledUnits\")\n\x11RerankBilledUnits\x12\x14\n\x0csearch_units\x18\x01 \x01(\r\"#\n\x0bRerankUsage\x12\x14\n\x0ctotal_tokens\x18\x01 \x01(\r\"\xad\x01\n\x0eRerankResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12,\n\x07results\x18\x03 \x03(\x0b\x32\x1b.sie.compat.v1.RerankResult\x12)\n\x05usage\x18\x04 \x01(\x0b\x32\x1a.sie.compat.v1.RerankUsage\x12\'\n\x04meta\x18\x05 \x01(\x0b\x32\x19.sie.compat.v1.RerankMeta2~\n\rRerankService\x12m\n\x06Rerank\x12\x1c.sie.compat.v1.RerankRequest\x1a\x1d.sie.compat.v1.RerankResponse\"&\x82\xd3\xe4\x93\x02 \"\n/v1/rerank:\x01*Z\x0f\"\n/v2/rerank:\x01*b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,10 +48,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RERANKDOCUMENT']._serialized_end=408
   _globals['_RERANKRESULT']._serialized_start=410
   _globals['_RERANKRESULT']._serialized_end=531
-  _globals['_RERANKUSAGE']._serialized_start=533
-  _globals['_RERANKUSAGE']._serialized_end=568
-  _globals['_RERANKRESPONSE']._serialized_start=571
-  _globals['_RERANKRESPONSE']._serialized_end=703
-  _globals['_RERANKSERVICE']._serialized_start=705
-  _globals['_RERANKSERVICE']._serialized_end=831
+  _globals['_RERANKMETA']._serialized_start=533
+  _globals['_RERANKMETA']._serialized_end=601
+  _globals['_RERANKBILLEDUNITS']._serialized_start=603
+  _globals['_RERANKBILLEDUNITS']._serialized_end=644
+  _globals['_RERANKUSAGE']._serialized_start=646
+  _globals['_RERANKUSAGE']._serialized_end=681
+  _globals['_RERANKRESPONSE']._serialized_start=684
+  _globals['_RERANKRESPONSE']._serialized_end=857
+  _globals['_RERANKSERVICE']._serialized_start=859
+  _globals['_RERANKSERVICE']._serialized_end=985
 # @@protoc_insertion_point(module_scope)

@@ -43,6 +43,18 @@ class RerankResult(_message.Message):
     document: RerankDocument
     def __init__(self, index: _Optional[int] = ..., relevance_score: _Optional[float] = ..., document: _Optional[_Union[RerankDocument, _Mapping]] = ...) -> None: ...
 
+class RerankMeta(_message.Message):
+    __slots__ = ("billed_units",)
+    BILLED_UNITS_FIELD_NUMBER: _ClassVar[int]
+    billed_units: RerankBilledUnits
+    def __init__(self, billed_units: _Optional[_Union[RerankBilledUnits, _Mapping]] = ...) -> None: ...
+
+class RerankBilledUnits(_message.Message):
+    __slots__ = ("search_units",)
+    SEARCH_UNITS_FIELD_NUMBER: _ClassVar[int]
+    search_units: int
+    def __init__(self, search_units: _Optional[int] = ...) -> None: ...
+
 class RerankUsage(_message.Message):
     __slots__ = ("total_tokens",)
     TOTAL_TOKENS_FIELD_NUMBER: _ClassVar[int]
@@ -50,13 +62,15 @@ class RerankUsage(_message.Message):
     def __init__(self, total_tokens: _Optional[int] = ...) -> None: ...
 
 class RerankResponse(_message.Message):
-    __slots__ = ("id", "model", "results", "usage")
+    __slots__ = ("id", "model", "results", "usage", "meta")
     ID_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     RESULTS_FIELD_NUMBER: _ClassVar[int]
     USAGE_FIELD_NUMBER: _ClassVar[int]
+    META_FIELD_NUMBER: _ClassVar[int]
     id: str
     model: str
     results: _containers.RepeatedCompositeFieldContainer[RerankResult]
     usage: RerankUsage
-    def __init__(self, id: _Optional[str] = ..., model: _Optional[str] = ..., results: _Optional[_Iterable[_Union[RerankResult, _Mapping]]] = ..., usage: _Optional[_Union[RerankUsage, _Mapping]] = ...) -> None: ...
+    meta: RerankMeta
+    def __init__(self, id: _Optional[str] = ..., model: _Optional[str] = ..., results: _Optional[_Iterable[_Union[RerankResult, _Mapping]]] = ..., usage: _Optional[_Union[RerankUsage, _Mapping]] = ..., meta: _Optional[_Union[RerankMeta, _Mapping]] = ...) -> None: ...

@@ -24,10 +24,10 @@ _sym_db = _symbol_database.Default()
 
 from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
-from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
+from sie.compat.v1 import inputs_pb2 as sie_dot_compat_dot_v1_dot_inputs__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fsie/compat/v1/tei_service.proto\x12\rsie.compat.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1cgoogle/protobuf/struct.proto\"\x9a\x01\n\x0c\x45mbedRequest\x12,\n\x06inputs\x18\x01 \x01(\x0b\x32\x16.google.protobuf.ValueB\x04\xe2\x41\x01\x02\x12\x16\n\tnormalize\x18\x02 \x01(\x08H\x00\x88\x01\x01\x12\x15\n\x08truncate\x18\x03 \x01(\x08H\x01\x88\x01\x01\x12\x12\n\ndimensions\x18\x04 \x01(\rB\x0c\n\n_normalizeB\x0b\n\t_truncate\"\x1e\n\x0c\x45mbeddingRow\x12\x0e\n\x06values\x18\x01 \x03(\x02\"@\n\rEmbedResponse\x12/\n\nembeddings\x18\x01 \x03(\x0b\x32\x1b.sie.compat.v1.EmbeddingRow\"\x8b\x01\n\x12RerankTextsRequest\x12\x13\n\x05query\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x13\n\x05texts\x18\x02 \x03(\tB\x04\xe2\x41\x01\x02\x12\x12\n\nraw_scores\x18\x03 \x01(\x08\x12\x13\n\x0breturn_text\x18\x04 \x01(\x08\x12\x15\n\x08truncate\x18\x05 \x01(\x08H\x00\x88\x01\x01\x42\x0b\n\t_truncate\"D\n\x08TextRank\x12\r\n\x05index\x18\x01 \x01(\r\x12\r\n\x05score\x18\x02 \x01(\x02\x12\x11\n\x04text\x18\x03 \x01(\tH\x00\x88\x01\x01\x42\x07\n\x05_text\"=\n\x13RerankTextsResponse\x12&\n\x05ranks\x18\x01 \x03(\x0b\x32\x17.sie.compat.v1.TextRank\"\x10\n\x0eGetInfoRequest\"m\n\x0fGetInfoResponse\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12\x18\n\x10max_input_length\x18\x02 \x01(\r\x12\x1d\n\x15max_client_batch_size\x18\x03 \x01(\r\x12\x0f\n\x07version\x18\x04 \x01(\t2\xbc\x02\n\nTeiService\x12\x61\n\x05\x45mbed\x12\x1b.sie.compat.v1.EmbedRequest\x1a\x1c.sie.compat.v1.EmbedResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\"\x06/embed:\x01*b\nembeddings\x12o\n\x0bRerankTexts\x12!.sie.compat.v1.RerankTextsRequest\x1a\".sie.compat.v1.RerankTextsResponse\"\x19\x82\xd3\xe4\x93\x02\x13\"\x07/rerank:\x01*b\x05ranks\x12Z\n\x07GetInfo\x12\x1d.sie.compat.v1.GetInfoRequest\x1a\x1e.sie.compat.v1.GetInfoResponse\"\x10\x90\x02\x01\x82\xd3\xe4\x93\x02\x07\x12\x05/infob\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fsie/compat/v1/tei_service.proto\x12\rsie.compat.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1asie/compat/v1/inputs.proto\"\xcc\x01\n\x0c\x45mbedRequest\x12+\n\x06inputs\x18\x01 \x01(\x0b\x32\x15.sie.compat.v1.InputsB\x04\xe2\x41\x01\x02\x12\x16\n\tnormalize\x18\x02 \x01(\x08H\x00\x88\x01\x01\x12\x15\n\x08truncate\x18\x03 \x01(\x08H\x01\x88\x01\x01\x12\x12\n\ndimensions\x18\x04 \x01(\r\x12\x1c\n\x14truncation_direction\x18\x05 \x01(\t\x12\x13\n\x0bprompt_name\x18\x06 \x01(\tB\x0c\n\n_normalizeB\x0b\n\t_truncate\"\x1e\n\x0c\x45mbeddingRow\x12\x0e\n\x06values\x18\x01 \x03(\x02\"@\n\rEmbedResponse\x12/\n\nembeddings\x18\x01 \x03(\x0b\x32\x1b.sie.compat.v1.EmbeddingRow\"\x95\x01\n\x0f\x45mbedAllRequest\x12+\n\x06inputs\x18\x01 \x01(\x0b\x32\x15.sie.compat.v1.InputsB\x04\xe2\x41\x01\x02\x12\x15\n\x08truncate\x18\x02 \x01(\x08H\x00\x88\x01\x01\x12\x1c\n\x14truncation_direction\x18\x03 \x01(\t\x12\x13\n\x0bprompt_name\x18\x04 \x01(\tB\x0b\n\t_truncate\"2\n\x0f\x45mbeddingMatrix\x12\x0f\n\x07\x63olumns\x18\x01 \x01(\r\x12\x0e\n\x06values\x18\x02 \x03(\x02\"F\n\x10\x45mbedAllResponse\x12\x32\n\nembeddings\x18\x01 \x03(\x0b\x32\x1e.sie.compat.v1.EmbeddingMatrix\"\x98\x01\n\x12\x45mbedSparseRequest\x12+\n\x06inputs\x18\x01 \x01(\x0b\x32\x15.sie.compat.v1.InputsB\x04\xe2\x41\x01\x02\x12\x15\n\x08truncate\x18\x02 \x01(\x08H\x00\x88\x01\x01\x12\x1c\n\x14truncation_direction\x18\x03 \x01(\t\x12\x13\n\x0bprompt_name\x18\x04 \x01(\tB\x0b\n\t_truncate\",\n\tSparseRow\x12\x0f\n\x07indices\x18\x01 \x03(\x0f\x12\x0e\n\x06values\x18\x02 \x03(\x02\"C\n\x13\x45mbedSparseResponse\x12,\n\nembeddings\x18\x01 \x03(\x0b\x32\x18.sie.compat.v1.SparseRow\"\x83\x01\n\x11SimilarityRequest\x12\x35\n\x06inputs\x18\x01 \x01(\x0b\x32\x1f.sie.compat.v1.SimilarityInputsB\x04\xe2\x41\x01\x02\x12\x37\n\nparameters\x18\x02 \x01(\x0b\x32#.sie.compat.v1.SimilarityParameters\"J\n\x10SimilarityInputs\x12\x1d\n\x0fsource_sentence\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x17\n\tsentences\x18\x02 \x03(\tB\x04\xe2\x41\x01\x02\"m\n\x14SimilarityParameters\x12\x15\n\x08truncate\x18\x01 \x01(\x08H\x00\x88\x01\x01\x12\x1c\n\x14truncation_direction\x18\x02 \x01(\t\x12\x13\n\x0bprompt_name\x18\x03 \x01(\tB\x0b\n\t_truncate\"*\n\x12SimilarityResponse\x12\x14\n\x0csimilarities\x18\x01 \x03(\x02\x32\xd4\x03\n\nTeiService\x12\x61\n\x05\x45mbed\x12\x1b.sie.compat.v1.EmbedRequest\x1a\x1c.sie.compat.v1.EmbedResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\"\x06/embed:\x01*b\nembeddings\x12n\n\x08\x45mbedAll\x12\x1e.sie.compat.v1.EmbedAllRequest\x1a\x1f.sie.compat.v1.EmbedAllResponse\"!\x82\xd3\xe4\x93\x02\x1b\"\n/embed_all:\x01*b\nembeddings\x12z\n\x0b\x45mbedSparse\x12!.sie.compat.v1.EmbedSparseRequest\x1a\".sie.compat.v1.EmbedSparseResponse\"$\x82\xd3\xe4\x93\x02\x1e\"\r/embed_sparse:\x01*b\nembeddings\x12w\n\nSimilarity\x12 .sie.compat.v1.SimilarityRequest\x1a!.sie.compat.v1.SimilarityResponse\"$\x82\xd3\xe4\x93\x02\x1e\"\x0b/similarity:\x01*b\x0csimilaritiesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,32 +36,50 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EMBEDREQUEST'].fields_by_name['inputs']._loaded_options = None
   _globals['_EMBEDREQUEST'].fields_by_name['inputs']._serialized_options = b'\342A\001\002'
-  _globals['_RERANKTEXTSREQUEST'].fields_by_name['query']._loaded_options = None
-  _globals['_RERANKTEXTSREQUEST'].fields_by_name['query']._serialized_options = b'\342A\001\002'
-  _globals['_RERANKTEXTSREQUEST'].fields_by_name['texts']._loaded_options = None
-  _globals['_RERANKTEXTSREQUEST'].fields_by_name['texts']._serialized_options = b'\342A\001\002'
+  _globals['_EMBEDALLREQUEST'].fields_by_name['inputs']._loaded_options = None
+  _globals['_EMBEDALLREQUEST'].fields_by_name['inputs']._serialized_options = b'\342A\001\002'
+  _globals['_EMBEDSPARSEREQUEST'].fields_by_name['inputs']._loaded_options = None
+  _globals['_EMBEDSPARSEREQUEST'].fields_by_name['inputs']._serialized_options = b'\342A\001\002'
+  _globals['_SIMILARITYREQUEST'].fields_by_name['inputs']._loaded_options = None
+  _globals['_SIMILARITYREQUEST'].fields_by_name['inputs']._serialized_options = b'\342A\001\002'
+  _globals['_SIMILARITYINPUTS'].fields_by_name['source_sentence']._loaded_options = None
+  _globals['_SIMILARITYINPUTS'].fields_by_name['source_sentence']._serialized_options = b'\342A\001\002'
+  _globals['_SIMILARITYINPUTS'].fields_by_name['sentences']._loaded_options = None
+  _globals['_SIMILARITYINPUTS'].fields_by_name['sentences']._serialized_options = b'\342A\001\002'
   _globals['_TEISERVICE'].methods_by_name['Embed']._loaded_options = None
   _globals['_TEISERVICE'].methods_by_name['Embed']._serialized_options = b'\202\323\344\223\002\027\"\006/embed:\001*b\nembeddings'
-  _globals['_TEISERVICE'].methods_by_name['RerankTexts']._loaded_options = None
-  _globals['_TEISERVICE'].methods_by_name['RerankTexts']._serialized_options = b'\202\323\344\223\002\023\"\007/rerank:\001*b\005ranks'
-  _globals['_TEISERVICE'].methods_by_name['GetInfo']._loaded_options = None
-  _globals['_TEISERVICE'].methods_by_name['GetInfo']._serialized_options = b'\220\002\001\202\323\344\223\002\007\022\005/info'
-  _globals['_EMBEDREQUEST']._serialized_start=144
-  _globals['_EMBEDREQUEST']._serialized_end=298
-  _globals['_EMBEDDINGROW']._serialized_start=300
-  _globals['_EMBEDDINGROW']._serialized_end=330
-  _globals['_EMBEDRESPONSE']._serialized_start=332
-  _globals['_EMBEDRESPONSE']._serialized_end=396
-  _globals['_RERANKTEXTSREQUEST']._serialized_start=399
-  _globals['_RERANKTEXTSREQUEST']._serialized_end=538
-  _globals['_TEXTRANK']._serialized_start=540
-  _globals['_TEXTRANK']._serialized_end=608
-  _globals['_RERANKTEXTSRESPONSE']._serialized_start=610
-  _globals['_RERANKTEXTSRESPONSE']._serialized_end=671
-  _globals['_GETINFOREQUEST']._serialized_start=673
-  _globals['_GETINFOREQUEST']._serialized_end=689
-  _globals['_GETINFORESPONSE']._serialized_start=691
-  _globals['_GETINFORESPONSE']._serialized_end=800
-  _globals['_TEISERVICE']._serialized_start=803
-  _globals['_TEISERVICE']._serialized_end=1119
+  _globals['_TEISERVICE'].methods_by_name['EmbedAll']._loaded_options = None
+  _globals['_TEISERVICE'].methods_by_name['EmbedAll']._serialized_options = b'\202\323\344\223\002\033\"\n/embed_all:\001*b\nembeddings'
+  _globals['_TEISERVICE'].methods_by_name['EmbedSparse']._loaded_options = None
+  _globals['_TEISERVICE'].methods_by_name['EmbedSparse']._serialized_options = b'\202\323\344\223\002\036\"\r/embed_sparse:\001*b\nembeddings'
+  _globals['_TEISERVICE'].methods_by_name['Similarity']._loaded_options = None
+  _globals['_TEISERVICE'].methods_by_name['Similarity']._serialized_options = b'\202\323\344\223\002\036\"\013/similarity:\001*b\014similarities'
+  _globals['_EMBEDREQUEST']._serialized_start=142
+  _globals['_EMBEDREQUEST']._serialized_end=346
+  _globals['_EMBEDDINGROW']._serialized_start=348
+  _globals['_EMBEDDINGROW']._serialized_end=378
+  _globals['_EMBEDRESPONSE']._serialized_start=380
+  _globals['_EMBEDRESPONSE']._serialized_end=444
+  _globals['_EMBEDALLREQUEST']._serialized_start=447
+  _globals['_EMBEDALLREQUEST']._serialized_end=596
+  _globals['_EMBEDDINGMATRIX']._serialized_start=598
+  _globals['_EMBEDDINGMATRIX']._serialized_end=648
+  _globals['_EMBEDALLRESPONSE']._serialized_start=650
+  _globals['_EMBEDALLRESPONSE']._serialized_end=720
+  _globals['_EMBEDSPARSEREQUEST']._serialized_start=723
+  _globals['_EMBEDSPARSEREQUEST']._serialized_end=875
+  _globals['_SPARSEROW']._serialized_start=877
+  _globals['_SPARSEROW']._serialized_end=921
+  _globals['_EMBEDSPARSERESPONSE']._serialized_start=923
+  _globals['_EMBEDSPARSERESPONSE']._serialized_end=990
+  _globals['_SIMILARITYREQUEST']._serialized_start=993
+  _globals['_SIMILARITYREQUEST']._serialized_end=1124
+  _globals['_SIMILARITYINPUTS']._serialized_start=1126
+  _globals['_SIMILARITYINPUTS']._serialized_end=1200
+  _globals['_SIMILARITYPARAMETERS']._serialized_start=1202
+  _globals['_SIMILARITYPARAMETERS']._serialized_end=1311
+  _globals['_SIMILARITYRESPONSE']._serialized_start=1313
+  _globals['_SIMILARITYRESPONSE']._serialized_end=1355
+  _globals['_TEISERVICE']._serialized_start=1358
+  _globals['_TEISERVICE']._serialized_end=1826
 # @@protoc_insertion_point(module_scope)

@@ -26,8 +26,8 @@ if _version_not_supported:
 
 
 class TeiServiceStub:
-    """The routes of text-embeddings-inference, which name no model: SIE_DEFAULT_MODEL answers, or
-    the only model that is registered.
+    """The vectors of text-embeddings-inference, whose routes name no model: the first of
+    SIE_DEFAULT_MODEL that can answers, or the only model that is registered.
     """
 
     def __init__(self, channel):
@@ -41,21 +41,26 @@ class TeiServiceStub:
                 request_serializer=sie_dot_compat_dot_v1_dot_tei__service__pb2.EmbedRequest.SerializeToString,
                 response_deserializer=sie_dot_compat_dot_v1_dot_tei__service__pb2.EmbedResponse.FromString,
                 _registered_method=True)
-        self.RerankTexts = channel.unary_unary(
-                '/sie.compat.v1.TeiService/RerankTexts',
-                request_serializer=sie_dot_compat_dot_v1_dot_tei__service__pb2.RerankTextsRequest.SerializeToString,
-                response_deserializer=sie_dot_compat_dot_v1_dot_tei__service__pb2.RerankTextsResponse.FromString,
+        self.EmbedAll = channel.unary_unary(
+                '/sie.compat.v1.TeiService/EmbedAll',
+                request_serializer=sie_dot_compat_dot_v1_dot_tei__service__pb2.EmbedAllRequest.SerializeToString,
+                response_deserializer=sie_dot_compat_dot_v1_dot_tei__service__pb2.EmbedAllResponse.FromString,
                 _registered_method=True)
-        self.GetInfo = channel.unary_unary(
-                '/sie.compat.v1.TeiService/GetInfo',
-                request_serializer=sie_dot_compat_dot_v1_dot_tei__service__pb2.GetInfoRequest.SerializeToString,
-                response_deserializer=sie_dot_compat_dot_v1_dot_tei__service__pb2.GetInfoResponse.FromString,
+        self.EmbedSparse = channel.unary_unary(
+                '/sie.compat.v1.TeiService/EmbedSparse',
+                request_serializer=sie_dot_compat_dot_v1_dot_tei__service__pb2.EmbedSparseRequest.SerializeToString,
+                response_deserializer=sie_dot_compat_dot_v1_dot_tei__service__pb2.EmbedSparseResponse.FromString,
+                _registered_method=True)
+        self.Similarity = channel.unary_unary(
+                '/sie.compat.v1.TeiService/Similarity',
+                request_serializer=sie_dot_compat_dot_v1_dot_tei__service__pb2.SimilarityRequest.SerializeToString,
+                response_deserializer=sie_dot_compat_dot_v1_dot_tei__service__pb2.SimilarityResponse.FromString,
                 _registered_method=True)
 
 
 class TeiServiceServicer:
-    """The routes of text-embeddings-inference, which name no model: SIE_DEFAULT_MODEL answers, or
-    the only model that is registered.
+    """The vectors of text-embeddings-inference, whose routes name no model: the first of
+    SIE_DEFAULT_MODEL that can answers, or the only model that is registered.
     """
 
     def Embed(self, request, context):
@@ -65,15 +70,22 @@ class TeiServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def RerankTexts(self, request, context):
-        """Scores of texts, best first.
+    def EmbedAll(self, request, context):
+        """Token vectors, one list of vectors for each input, of models that have them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def GetInfo(self, request, context):
-        """What serves.
+    def EmbedSparse(self, request, context):
+        """Sparse vectors, of models that have them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Similarity(self, request, context):
+        """Cosines between one sentence and others.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -87,15 +99,20 @@ def add_TeiServiceServicer_to_server(servicer, server):
                     request_deserializer=sie_dot_compat_dot_v1_dot_tei__service__pb2.EmbedRequest.FromString,
                     response_serializer=sie_dot_compat_dot_v1_dot_tei__service__pb2.EmbedResponse.SerializeToString,
             ),
-            'RerankTexts': grpc.unary_unary_rpc_method_handler(
-                    servicer.RerankTexts,
-                    request_deserializer=sie_dot_compat_dot_v1_dot_tei__service__pb2.RerankTextsRequest.FromString,
-                    response_serializer=sie_dot_compat_dot_v1_dot_tei__service__pb2.RerankTextsResponse.SerializeToString,
+            'EmbedAll': grpc.unary_unary_rpc_method_handler(
+                    servicer.EmbedAll,
+                    request_deserializer=sie_dot_compat_dot_v1_dot_tei__service__pb2.EmbedAllRequest.FromString,
+                    response_serializer=sie_dot_compat_dot_v1_dot_tei__service__pb2.EmbedAllResponse.SerializeToString,
             ),
-            'GetInfo': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetInfo,
-                    request_deserializer=sie_dot_compat_dot_v1_dot_tei__service__pb2.GetInfoRequest.FromString,
-                    response_serializer=sie_dot_compat_dot_v1_dot_tei__service__pb2.GetInfoResponse.SerializeToString,
+            'EmbedSparse': grpc.unary_unary_rpc_method_handler(
+                    servicer.EmbedSparse,
+                    request_deserializer=sie_dot_compat_dot_v1_dot_tei__service__pb2.EmbedSparseRequest.FromString,
+                    response_serializer=sie_dot_compat_dot_v1_dot_tei__service__pb2.EmbedSparseResponse.SerializeToString,
+            ),
+            'Similarity': grpc.unary_unary_rpc_method_handler(
+                    servicer.Similarity,
+                    request_deserializer=sie_dot_compat_dot_v1_dot_tei__service__pb2.SimilarityRequest.FromString,
+                    response_serializer=sie_dot_compat_dot_v1_dot_tei__service__pb2.SimilarityResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -106,8 +123,8 @@ def add_TeiServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class TeiService:
-    """The routes of text-embeddings-inference, which name no model: SIE_DEFAULT_MODEL answers, or
-    the only model that is registered.
+    """The vectors of text-embeddings-inference, whose routes name no model: the first of
+    SIE_DEFAULT_MODEL that can answers, or the only model that is registered.
     """
 
     @staticmethod
@@ -138,7 +155,7 @@ class TeiService:
             _registered_method=True)
 
     @staticmethod
-    def RerankTexts(request,
+    def EmbedAll(request,
             target,
             options=(),
             channel_credentials=None,
@@ -151,9 +168,9 @@ class TeiService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/sie.compat.v1.TeiService/RerankTexts',
-            sie_dot_compat_dot_v1_dot_tei__service__pb2.RerankTextsRequest.SerializeToString,
-            sie_dot_compat_dot_v1_dot_tei__service__pb2.RerankTextsResponse.FromString,
+            '/sie.compat.v1.TeiService/EmbedAll',
+            sie_dot_compat_dot_v1_dot_tei__service__pb2.EmbedAllRequest.SerializeToString,
+            sie_dot_compat_dot_v1_dot_tei__service__pb2.EmbedAllResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -165,7 +182,7 @@ class TeiService:
             _registered_method=True)
 
     @staticmethod
-    def GetInfo(request,
+    def EmbedSparse(request,
             target,
             options=(),
             channel_credentials=None,
@@ -178,9 +195,36 @@ class TeiService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/sie.compat.v1.TeiService/GetInfo',
-            sie_dot_compat_dot_v1_dot_tei__service__pb2.GetInfoRequest.SerializeToString,
-            sie_dot_compat_dot_v1_dot_tei__service__pb2.GetInfoResponse.FromString,
+            '/sie.compat.v1.TeiService/EmbedSparse',
+            sie_dot_compat_dot_v1_dot_tei__service__pb2.EmbedSparseRequest.SerializeToString,
+            sie_dot_compat_dot_v1_dot_tei__service__pb2.EmbedSparseResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Similarity(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sie.compat.v1.TeiService/Similarity',
+            sie_dot_compat_dot_v1_dot_tei__service__pb2.SimilarityRequest.SerializeToString,
+            sie_dot_compat_dot_v1_dot_tei__service__pb2.SimilarityResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -161,3 +161,33 @@ class ExtractResponse(_message.Message):
     items: _containers.RepeatedCompositeFieldContainer[_result_pb2.ExtractResult]
     timing: _result_pb2.Timing
     def __init__(self, model: _Optional[str] = ..., items: _Optional[_Iterable[_Union[_result_pb2.ExtractResult, _Mapping]]] = ..., timing: _Optional[_Union[_result_pb2.Timing, _Mapping]] = ...) -> None: ...
+
+class TokenizeParams(_message.Message):
+    __slots__ = ("add_special_tokens", "skip_special_tokens", "details")
+    ADD_SPECIAL_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    SKIP_SPECIAL_TOKENS_FIELD_NUMBER: _ClassVar[int]
+    DETAILS_FIELD_NUMBER: _ClassVar[int]
+    add_special_tokens: bool
+    skip_special_tokens: bool
+    details: bool
+    def __init__(self, add_special_tokens: _Optional[bool] = ..., skip_special_tokens: _Optional[bool] = ..., details: _Optional[bool] = ...) -> None: ...
+
+class TokenizeRequest(_message.Message):
+    __slots__ = ("model", "items", "params")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    PARAMS_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    items: _containers.RepeatedCompositeFieldContainer[_item_pb2.Item]
+    params: TokenizeParams
+    def __init__(self, model: _Optional[str] = ..., items: _Optional[_Iterable[_Union[_item_pb2.Item, _Mapping]]] = ..., params: _Optional[_Union[TokenizeParams, _Mapping]] = ...) -> None: ...
+
+class TokenizeResponse(_message.Message):
+    __slots__ = ("model", "items", "timing")
+    MODEL_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
+    TIMING_FIELD_NUMBER: _ClassVar[int]
+    model: str
+    items: _containers.RepeatedCompositeFieldContainer[_result_pb2.TokenizeResult]
+    timing: _result_pb2.Timing
+    def __init__(self, model: _Optional[str] = ..., items: _Optional[_Iterable[_Union[_result_pb2.TokenizeResult, _Mapping]]] = ..., timing: _Optional[_Union[_result_pb2.Timing, _Mapping]] = ...) -> None: ...

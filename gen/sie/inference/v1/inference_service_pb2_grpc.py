@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class InferenceServiceStub:
-    """The three verbs. Results stand in the order of the request's items. A call ends
+    """The three verbs, and the tokenizer before them. Results stand in the order of the request's items. A call ends
     within its deadline with a result or one typed error (sie.errors.v1.ErrorReason).
 
     Request metadata (HTTP headers of the same name): `x-sie-machine-profile` and
@@ -59,10 +59,15 @@ class InferenceServiceStub:
                 request_serializer=sie_dot_inference_dot_v1_dot_inference__service__pb2.ExtractRequest.SerializeToString,
                 response_deserializer=sie_dot_inference_dot_v1_dot_inference__service__pb2.ExtractResponse.FromString,
                 _registered_method=True)
+        self.Tokenize = channel.unary_unary(
+                '/sie.inference.v1.InferenceService/Tokenize',
+                request_serializer=sie_dot_inference_dot_v1_dot_inference__service__pb2.TokenizeRequest.SerializeToString,
+                response_deserializer=sie_dot_inference_dot_v1_dot_inference__service__pb2.TokenizeResponse.FromString,
+                _registered_method=True)
 
 
 class InferenceServiceServicer:
-    """The three verbs. Results stand in the order of the request's items. A call ends
+    """The three verbs, and the tokenizer before them. Results stand in the order of the request's items. A call ends
     within its deadline with a result or one typed error (sie.errors.v1.ErrorReason).
 
     Request metadata (HTTP headers of the same name): `x-sie-machine-profile` and
@@ -100,6 +105,14 @@ class InferenceServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Tokenize(self, request, context):
+        """Turns texts into the token ids that the model reads, and token ids into text. Nothing is cut
+        and no model runs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InferenceServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -123,6 +136,11 @@ def add_InferenceServiceServicer_to_server(servicer, server):
                     request_deserializer=sie_dot_inference_dot_v1_dot_inference__service__pb2.ExtractRequest.FromString,
                     response_serializer=sie_dot_inference_dot_v1_dot_inference__service__pb2.ExtractResponse.SerializeToString,
             ),
+            'Tokenize': grpc.unary_unary_rpc_method_handler(
+                    servicer.Tokenize,
+                    request_deserializer=sie_dot_inference_dot_v1_dot_inference__service__pb2.TokenizeRequest.FromString,
+                    response_serializer=sie_dot_inference_dot_v1_dot_inference__service__pb2.TokenizeResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'sie.inference.v1.InferenceService', rpc_method_handlers)
@@ -132,7 +150,7 @@ def add_InferenceServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class InferenceService:
-    """The three verbs. Results stand in the order of the request's items. A call ends
+    """The three verbs, and the tokenizer before them. Results stand in the order of the request's items. A call ends
     within its deadline with a result or one typed error (sie.errors.v1.ErrorReason).
 
     Request metadata (HTTP headers of the same name): `x-sie-machine-profile` and
@@ -237,6 +255,33 @@ class InferenceService:
             '/sie.inference.v1.InferenceService/Extract',
             sie_dot_inference_dot_v1_dot_inference__service__pb2.ExtractRequest.SerializeToString,
             sie_dot_inference_dot_v1_dot_inference__service__pb2.ExtractResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Tokenize(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/sie.inference.v1.InferenceService/Tokenize',
+            sie_dot_inference_dot_v1_dot_inference__service__pb2.TokenizeRequest.SerializeToString,
+            sie_dot_inference_dot_v1_dot_inference__service__pb2.TokenizeResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -26,7 +26,7 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from sie.inference.v1 import tensor_pb2 as sie_dot_inference_dot_v1_dot_tensor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsie/inference/v1/item.proto\x12\x10sie.inference.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1dsie/inference/v1/tensor.proto\"\xfe\x01\n\x04Item\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\x04text\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\'\n\x06images\x18\x03 \x03(\x0b\x32\x17.sie.inference.v1.Image\x12,\n\x08\x64ocument\x18\x04 \x01(\x0b\x32\x1a.sie.inference.v1.Document\x12)\n\x08metadata\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x32\n\x0bmultivector\x18\x06 \x01(\x0b\x32\x1d.sie.inference.v1.MultiVectorB\x07\n\x05_textJ\x04\x08\x07\x10\x08J\x04\x08\x08\x10\tR\x05\x61udioR\x05video\"%\n\x05Image\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\t\"(\n\x08\x44ocument\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsie/inference/v1/item.proto\x12\x10sie.inference.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1dsie/inference/v1/tensor.proto\"\x91\x02\n\x04Item\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\x04text\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\'\n\x06images\x18\x03 \x03(\x0b\x32\x17.sie.inference.v1.Image\x12,\n\x08\x64ocument\x18\x04 \x01(\x0b\x32\x1a.sie.inference.v1.Document\x12)\n\x08metadata\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x32\n\x0bmultivector\x18\x06 \x01(\x0b\x32\x1d.sie.inference.v1.MultiVector\x12\x11\n\ttoken_ids\x18\t \x03(\rB\x07\n\x05_textJ\x04\x08\x07\x10\x08J\x04\x08\x08\x10\tR\x05\x61udioR\x05video\"%\n\x05Image\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\t\"(\n\x08\x44ocument\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x0e\n\x06\x66ormat\x18\x02 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,9 +34,9 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sie.inference.v1.item_pb2',
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ITEM']._serialized_start=111
-  _globals['_ITEM']._serialized_end=365
-  _globals['_IMAGE']._serialized_start=367
-  _globals['_IMAGE']._serialized_end=404
-  _globals['_DOCUMENT']._serialized_start=406
-  _globals['_DOCUMENT']._serialized_end=446
+  _globals['_ITEM']._serialized_end=384
+  _globals['_IMAGE']._serialized_start=386
+  _globals['_IMAGE']._serialized_end=423
+  _globals['_DOCUMENT']._serialized_start=425
+  _globals['_DOCUMENT']._serialized_end=465
 # @@protoc_insertion_point(module_scope)

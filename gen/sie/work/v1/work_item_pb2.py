@@ -25,19 +25,19 @@ _sym_db = _symbol_database.Default()
 from sie.inference.v1 import inference_service_pb2 as sie_dot_inference_dot_v1_dot_inference__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsie/work/v1/work_item.proto\x12\x0bsie.work.v1\x1a(sie/inference/v1/inference_service.proto\"\xcf\x03\n\x08WorkItem\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nfirst_item\x18\x02 \x01(\r\x12\x12\n\nitem_count\x18\x03 \x01(\r\x12\x10\n\x08model_id\x18\x04 \x01(\t\x12\x19\n\x11registry_revision\x18\x05 \x01(\x04\x12\x15\n\rreply_subject\x18\x06 \x01(\t\x12\x18\n\x10\x64\x65\x61\x64line_unix_ms\x18\x07 \x01(\x03\x12\x19\n\x11published_unix_us\x18\x08 \x01(\x03\x12*\n\nwork_class\x18\t \x01(\x0e\x32\x16.sie.work.v1.WorkClass\x12\x0e\n\x06tenant\x18\n \x01(\t\x12.\n\x07payload\x18\x0b \x01(\x0b\x32\x1d.sie.work.v1.PayloadReference\x12\x31\n\x06\x65ncode\x18\x14 \x01(\x0b\x32\x1f.sie.inference.v1.EncodeRequestH\x00\x12/\n\x05score\x18\x15 \x01(\x0b\x32\x1e.sie.inference.v1.ScoreRequestH\x00\x12\x33\n\x07\x65xtract\x18\x16 \x01(\x0b\x32 .sie.inference.v1.ExtractRequestH\x00\x42\t\n\x07request\"G\n\x10PayloadReference\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x12\x12\n\nfirst_item\x18\x03 \x01(\r\"&\n\x0c\x43\x61ncelNotice\x12\x16\n\x0ereply_subjects\x18\x01 \x03(\t*X\n\tWorkClass\x12\x1a\n\x16WORK_CLASS_UNSPECIFIED\x10\x00\x12\x1a\n\x16WORK_CLASS_INTERACTIVE\x10\x01\x12\x13\n\x0fWORK_CLASS_BULK\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bsie/work/v1/work_item.proto\x12\x0bsie.work.v1\x1a(sie/inference/v1/inference_service.proto\"\x86\x04\n\x08WorkItem\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nfirst_item\x18\x02 \x01(\r\x12\x12\n\nitem_count\x18\x03 \x01(\r\x12\x10\n\x08model_id\x18\x04 \x01(\t\x12\x19\n\x11registry_revision\x18\x05 \x01(\x04\x12\x15\n\rreply_subject\x18\x06 \x01(\t\x12\x18\n\x10\x64\x65\x61\x64line_unix_ms\x18\x07 \x01(\x03\x12\x19\n\x11published_unix_us\x18\x08 \x01(\x03\x12*\n\nwork_class\x18\t \x01(\x0e\x32\x16.sie.work.v1.WorkClass\x12\x0e\n\x06tenant\x18\n \x01(\t\x12.\n\x07payload\x18\x0b \x01(\x0b\x32\x1d.sie.work.v1.PayloadReference\x12\x31\n\x06\x65ncode\x18\x14 \x01(\x0b\x32\x1f.sie.inference.v1.EncodeRequestH\x00\x12/\n\x05score\x18\x15 \x01(\x0b\x32\x1e.sie.inference.v1.ScoreRequestH\x00\x12\x33\n\x07\x65xtract\x18\x16 \x01(\x0b\x32 .sie.inference.v1.ExtractRequestH\x00\x12\x35\n\x08tokenize\x18\x17 \x01(\x0b\x32!.sie.inference.v1.TokenizeRequestH\x00\x42\t\n\x07request\"G\n\x10PayloadReference\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x12\x12\n\nfirst_item\x18\x03 \x01(\r\"&\n\x0c\x43\x61ncelNotice\x12\x16\n\x0ereply_subjects\x18\x01 \x03(\t*X\n\tWorkClass\x12\x1a\n\x16WORK_CLASS_UNSPECIFIED\x10\x00\x12\x1a\n\x16WORK_CLASS_INTERACTIVE\x10\x01\x12\x13\n\x0fWORK_CLASS_BULK\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sie.work.v1.work_item_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WORKCLASS']._serialized_start=665
-  _globals['_WORKCLASS']._serialized_end=753
+  _globals['_WORKCLASS']._serialized_start=720
+  _globals['_WORKCLASS']._serialized_end=808
   _globals['_WORKITEM']._serialized_start=87
-  _globals['_WORKITEM']._serialized_end=550
-  _globals['_PAYLOADREFERENCE']._serialized_start=552
-  _globals['_PAYLOADREFERENCE']._serialized_end=623
-  _globals['_CANCELNOTICE']._serialized_start=625
-  _globals['_CANCELNOTICE']._serialized_end=663
+  _globals['_WORKITEM']._serialized_end=605
+  _globals['_PAYLOADREFERENCE']._serialized_start=607
+  _globals['_PAYLOADREFERENCE']._serialized_end=678
+  _globals['_CANCELNOTICE']._serialized_start=680
+  _globals['_CANCELNOTICE']._serialized_end=718
 # @@protoc_insertion_point(module_scope)

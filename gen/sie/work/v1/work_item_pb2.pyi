@@ -18,7 +18,7 @@ WORK_CLASS_INTERACTIVE: WorkClass
 WORK_CLASS_BULK: WorkClass
 
 class WorkItem(_message.Message):
-    __slots__ = ("request_id", "first_item", "item_count", "model_id", "registry_revision", "reply_subject", "deadline_unix_ms", "published_unix_us", "work_class", "tenant", "payload", "encode", "score", "extract")
+    __slots__ = ("request_id", "first_item", "item_count", "model_id", "registry_revision", "reply_subject", "deadline_unix_ms", "published_unix_us", "work_class", "tenant", "payload", "encode", "score", "extract", "tokenize")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FIRST_ITEM_FIELD_NUMBER: _ClassVar[int]
     ITEM_COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -33,6 +33,7 @@ class WorkItem(_message.Message):
     ENCODE_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     EXTRACT_FIELD_NUMBER: _ClassVar[int]
+    TOKENIZE_FIELD_NUMBER: _ClassVar[int]
     request_id: str
     first_item: int
     item_count: int
@@ -47,7 +48,8 @@ class WorkItem(_message.Message):
     encode: _inference_service_pb2.EncodeRequest
     score: _inference_service_pb2.ScoreRequest
     extract: _inference_service_pb2.ExtractRequest
-    def __init__(self, request_id: _Optional[str] = ..., first_item: _Optional[int] = ..., item_count: _Optional[int] = ..., model_id: _Optional[str] = ..., registry_revision: _Optional[int] = ..., reply_subject: _Optional[str] = ..., deadline_unix_ms: _Optional[int] = ..., published_unix_us: _Optional[int] = ..., work_class: _Optional[_Union[WorkClass, str]] = ..., tenant: _Optional[str] = ..., payload: _Optional[_Union[PayloadReference, _Mapping]] = ..., encode: _Optional[_Union[_inference_service_pb2.EncodeRequest, _Mapping]] = ..., score: _Optional[_Union[_inference_service_pb2.ScoreRequest, _Mapping]] = ..., extract: _Optional[_Union[_inference_service_pb2.ExtractRequest, _Mapping]] = ...) -> None: ...
+    tokenize: _inference_service_pb2.TokenizeRequest
+    def __init__(self, request_id: _Optional[str] = ..., first_item: _Optional[int] = ..., item_count: _Optional[int] = ..., model_id: _Optional[str] = ..., registry_revision: _Optional[int] = ..., reply_subject: _Optional[str] = ..., deadline_unix_ms: _Optional[int] = ..., published_unix_us: _Optional[int] = ..., work_class: _Optional[_Union[WorkClass, str]] = ..., tenant: _Optional[str] = ..., payload: _Optional[_Union[PayloadReference, _Mapping]] = ..., encode: _Optional[_Union[_inference_service_pb2.EncodeRequest, _Mapping]] = ..., score: _Optional[_Union[_inference_service_pb2.ScoreRequest, _Mapping]] = ..., extract: _Optional[_Union[_inference_service_pb2.ExtractRequest, _Mapping]] = ..., tokenize: _Optional[_Union[_inference_service_pb2.TokenizeRequest, _Mapping]] = ...) -> None: ...
 
 class PayloadReference(_message.Message):
     __slots__ = ("key", "size_bytes", "first_item")

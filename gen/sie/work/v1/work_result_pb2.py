@@ -27,7 +27,7 @@ from sie.inference.v1 import inference_service_pb2 as sie_dot_inference_dot_v1_d
 from sie.inference.v1 import result_pb2 as sie_dot_inference_dot_v1_dot_result__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsie/work/v1/work_result.proto\x12\x0bsie.work.v1\x1a\x19sie/errors/v1/error.proto\x1a(sie/inference/v1/inference_service.proto\x1a\x1dsie/inference/v1/result.proto\"\x92\x03\n\nWorkResult\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nfirst_item\x18\x02 \x01(\r\x12\x12\n\nitem_count\x18\x03 \x01(\r\x12\x11\n\tworker_id\x18\x04 \x01(\t\x12(\n\x06timing\x18\x05 \x01(\x0b\x32\x18.sie.inference.v1.Timing\x12\x14\n\x0cinput_tokens\x18\t \x01(\x04\x12\x32\n\x06\x65ncode\x18\x14 \x01(\x0b\x32 .sie.inference.v1.EncodeResponseH\x00\x12\x30\n\x05score\x18\x15 \x01(\x0b\x32\x1f.sie.inference.v1.ScoreResponseH\x00\x12\x34\n\x07\x65xtract\x18\x16 \x01(\x0b\x32!.sie.inference.v1.ExtractResponseH\x00\x12%\n\x05\x65rror\x18\x1e \x01(\x0b\x32\x14.sie.errors.v1.ErrorH\x00\x12\'\n\x04part\x18\x1f \x01(\x0b\x32\x17.sie.work.v1.ResultPartH\x00\x42\t\n\x07outcome\"K\n\nResultPart\x12\x10\n\x08reply_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\r\x12\r\n\x05\x63ount\x18\x03 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dsie/work/v1/work_result.proto\x12\x0bsie.work.v1\x1a\x19sie/errors/v1/error.proto\x1a(sie/inference/v1/inference_service.proto\x1a\x1dsie/inference/v1/result.proto\"\xca\x03\n\nWorkResult\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x12\n\nfirst_item\x18\x02 \x01(\r\x12\x12\n\nitem_count\x18\x03 \x01(\r\x12\x11\n\tworker_id\x18\x04 \x01(\t\x12(\n\x06timing\x18\x05 \x01(\x0b\x32\x18.sie.inference.v1.Timing\x12\x14\n\x0cinput_tokens\x18\t \x01(\x04\x12\x32\n\x06\x65ncode\x18\x14 \x01(\x0b\x32 .sie.inference.v1.EncodeResponseH\x00\x12\x30\n\x05score\x18\x15 \x01(\x0b\x32\x1f.sie.inference.v1.ScoreResponseH\x00\x12\x34\n\x07\x65xtract\x18\x16 \x01(\x0b\x32!.sie.inference.v1.ExtractResponseH\x00\x12\x36\n\x08tokenize\x18\x17 \x01(\x0b\x32\".sie.inference.v1.TokenizeResponseH\x00\x12%\n\x05\x65rror\x18\x1e \x01(\x0b\x32\x14.sie.errors.v1.ErrorH\x00\x12\'\n\x04part\x18\x1f \x01(\x0b\x32\x17.sie.work.v1.ResultPartH\x00\x42\t\n\x07outcome\"K\n\nResultPart\x12\x10\n\x08reply_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\r\x12\r\n\x05\x63ount\x18\x03 \x01(\r\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sie.work.v1.work_result_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_WORKRESULT']._serialized_start=147
-  _globals['_WORKRESULT']._serialized_end=549
-  _globals['_RESULTPART']._serialized_start=551
-  _globals['_RESULTPART']._serialized_end=626
+  _globals['_WORKRESULT']._serialized_end=605
+  _globals['_RESULTPART']._serialized_start=607
+  _globals['_RESULTPART']._serialized_end=682
 # @@protoc_insertion_point(module_scope)

@@ -9,7 +9,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class WorkResult(_message.Message):
-    __slots__ = ("request_id", "first_item", "item_count", "worker_id", "timing", "input_tokens", "encode", "score", "extract", "error", "part")
+    __slots__ = ("request_id", "first_item", "item_count", "worker_id", "timing", "input_tokens", "encode", "score", "extract", "tokenize", "error", "part")
     REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
     FIRST_ITEM_FIELD_NUMBER: _ClassVar[int]
     ITEM_COUNT_FIELD_NUMBER: _ClassVar[int]
@@ -19,6 +19,7 @@ class WorkResult(_message.Message):
     ENCODE_FIELD_NUMBER: _ClassVar[int]
     SCORE_FIELD_NUMBER: _ClassVar[int]
     EXTRACT_FIELD_NUMBER: _ClassVar[int]
+    TOKENIZE_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     PART_FIELD_NUMBER: _ClassVar[int]
     request_id: str
@@ -30,9 +31,10 @@ class WorkResult(_message.Message):
     encode: _inference_service_pb2.EncodeResponse
     score: _inference_service_pb2.ScoreResponse
     extract: _inference_service_pb2.ExtractResponse
+    tokenize: _inference_service_pb2.TokenizeResponse
     error: _error_pb2.Error
     part: ResultPart
-    def __init__(self, request_id: _Optional[str] = ..., first_item: _Optional[int] = ..., item_count: _Optional[int] = ..., worker_id: _Optional[str] = ..., timing: _Optional[_Union[_result_pb2.Timing, _Mapping]] = ..., input_tokens: _Optional[int] = ..., encode: _Optional[_Union[_inference_service_pb2.EncodeResponse, _Mapping]] = ..., score: _Optional[_Union[_inference_service_pb2.ScoreResponse, _Mapping]] = ..., extract: _Optional[_Union[_inference_service_pb2.ExtractResponse, _Mapping]] = ..., error: _Optional[_Union[_error_pb2.Error, _Mapping]] = ..., part: _Optional[_Union[ResultPart, _Mapping]] = ...) -> None: ...
+    def __init__(self, request_id: _Optional[str] = ..., first_item: _Optional[int] = ..., item_count: _Optional[int] = ..., worker_id: _Optional[str] = ..., timing: _Optional[_Union[_result_pb2.Timing, _Mapping]] = ..., input_tokens: _Optional[int] = ..., encode: _Optional[_Union[_inference_service_pb2.EncodeResponse, _Mapping]] = ..., score: _Optional[_Union[_inference_service_pb2.ScoreResponse, _Mapping]] = ..., extract: _Optional[_Union[_inference_service_pb2.ExtractResponse, _Mapping]] = ..., tokenize: _Optional[_Union[_inference_service_pb2.TokenizeResponse, _Mapping]] = ..., error: _Optional[_Union[_error_pb2.Error, _Mapping]] = ..., part: _Optional[_Union[ResultPart, _Mapping]] = ...) -> None: ...
 
 class ResultPart(_message.Message):
     __slots__ = ("reply_id", "number", "count", "data")

@@ -1,0 +1,58 @@
+"""Tokenize: as Encode's, the reply is the workers' fragments one after the other."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from gateway.validation import check_items
+from gateway.verbs.fragments import error_of, item_range
+from servicekit.errors import invalid
+from sie.inference.v1.inference_service_pb2 import TokenizeRequest, TokenizeResponse
+from sie.inference.v1.model_service_pb2 import InputType
+from sie.inference.v1.result_pb2 import Timing, TokenizeResult
+from sie.registry.v1.model_pb2 import Model
+
+NAME = "tokenize"
+
+# A million characters take a second.
+MAX_CHARACTERS = 1_000_000
+
+
+def answers(model: Model) -> bool:
+    return not model.inputs or InputType.INPUT_TYPE_TEXT in model.inputs
+
+
+def check(request: TokenizeRequest, model: Model, max_items: int) -> None:
+    """Checks a request against the contract and against what the model can do.
+
+    Raises:
+        SieError: INVALID_INPUT.
+    """
+    check_items(request.items, model, max_items, token_ids=True)
+    for index, item in enumerate(request.items):
+        if item.images:
+            raise invalid(f"items[{index}].images", "only text and token ids are tokenized")
+        if len(item.text) > MAX_CHARACTERS:
+            problem = f"at most {MAX_CHARACTERS} characters are tokenized, got {len(item.text)}"
+            raise invalid(f"items[{index}].text", problem)
+        if len(item.token_ids) > MAX_CHARACTERS:
+            problem = f"at most {MAX_CHARACTERS} ids are read, got {len(item.token_ids)}"
+            raise invalid(f"items[{index}].token_ids", problem)
+
+
+def part(request: TokenizeRequest, first: int, last: int) -> TokenizeRequest:
+    return TokenizeRequest(items=request.items[first:last], params=request.params)
+
+
+def join(request: TokenizeRequest, results: Sequence[Any], timing: Timing) -> bytes:
+    fragments = [fragment(result, request) for result in results]
+    tail = TokenizeResponse(model=request.model, timing=timing)
+    return b"".join([*fragments, tail.SerializeToString()])
+
+
+def fragment(result: Any, request: TokenizeRequest) -> bytes:
+    """A worker's results as they are, or the chunk's one error for each of its items."""
+    if result.WhichOneof("outcome") == NAME:
+        return bytes(result.tokenize)
+    error = error_of(result)
+    failed = [TokenizeResult(id=request.items[i].id, error=error) for i in item_range(result)]
+    return TokenizeResponse(items=failed).SerializeToString()
