@@ -8,6 +8,7 @@ the work can be done now, so the replay waits for that, and only a result remove
 """
 
 import asyncio
+import secrets
 import time
 from collections.abc import AsyncIterator, Iterable
 from typing import Any
@@ -156,7 +157,7 @@ class DeadLetterService(DeadLetterServiceServicer):
 
     async def _replay(self, message: api.RawStreamMsg, seconds: float) -> ReplayOutcome:
         item, lane = _work_item(message), _lane(message)
-        item.reply_subject = self._client.new_inbox()
+        item.reply_subject = f"{subjects.reply_prefix('config')}.replay.{secrets.token_hex(8)}"
         now = time.time()
         item.deadline_unix_ms = int((now + seconds) * 1000)
         item.published_unix_us = int(now * 1e6)

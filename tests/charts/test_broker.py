@@ -2,11 +2,14 @@
 
 import asyncio
 import base64
+import http.client
+import json
 import socket
 
 import nats
 import pytest
 
+from cli.local_stack import DEFAULT_MODEL
 from cli.ports import HOST
 from servicekit import subjects
 from tests.charts.chart_stack import ChartStack
@@ -32,6 +35,15 @@ def test_the_helm_test_fails_where_the_model_is_unknown(chart_stack: ChartStack)
     done = chart_stack.encode("no/such-model")
     assert done.returncode != 0
     assert "no/such-model" in done.stderr
+
+
+def test_a_request_that_is_too_large_for_a_message_is_served(chart_stack: ChartStack) -> None:
+    connection = http.client.HTTPConnection(chart_stack.http_address, timeout=60)
+    body = json.dumps({"items": [{"text": "word " * 1_800_000}]})
+    connection.request("POST", f"/v1/encode/{DEFAULT_MODEL}", body)
+    reply = connection.getresponse()
+    assert reply.status == 200, reply.read()[:300]
+    connection.close()
 
 
 def test_the_broker_refused_nothing_that_services_do(chart_stack: ChartStack) -> None:

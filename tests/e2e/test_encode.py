@@ -100,7 +100,10 @@ def test_other_element_types_come_over_both_protocols(stack, stub, dtype, kind):
     message = stub.Encode(request).items[0].dense
     assert item["dense"]["dtype"] == dtype
     assert item["dense"]["dims"] == 384
-    assert list(np.frombuffer(message.data, dtype=kind)) == pytest.approx(item["dense"]["values"])
+    # Two runs add up in two orders, so a number may fall on the other side of a step.
+    step = {"float16": 2e-4, "int8": 1, "uint8": 1}.get(dtype, 0)
+    codes = np.frombuffer(message.data, dtype=kind).astype(np.float64)
+    np.testing.assert_allclose(codes, item["dense"]["values"], atol=step, rtol=0)
 
 
 def test_dimensions_shorten_the_vector_to_unit_length(stack):
@@ -114,7 +117,8 @@ def test_an_instruction_is_put_before_the_text(stack):
     body = {"items": [{"text": "Hello"}], "params": {"instruction": "query: "}}
     instructed = ask(stack.http_address, "POST", ENCODE, body).json()["items"][0]
     plain = ask(stack.http_address, "POST", ENCODE, {"items": [{"text": "query: Hello"}]})
-    np.testing.assert_array_equal(dense(instructed), dense(plain.json()["items"][0]))
+    expected = dense(plain.json()["items"][0])
+    np.testing.assert_allclose(dense(instructed), expected, atol=1e-6, rtol=0)
 
 
 def test_long_items_can_be_refused_while_others_succeed(stack):
