@@ -167,6 +167,8 @@ class SIEAsyncClient(ClientBase[Transport]):
             raise
         if isinstance(outcome, Reply):
             self._saw(outcome.headers)
+        else:
+            self._check_open()
         return outcome
 
     async def _sleep(self, seconds: float) -> None:

@@ -168,6 +168,8 @@ class SIEClient(ClientBase[Transport]):
             raise
         if isinstance(outcome, Reply):
             self._saw(outcome.headers)
+        else:
+            self._check_open()
         return outcome
 
     def _sleep(self, seconds: float) -> None:
