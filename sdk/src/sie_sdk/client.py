@@ -5,7 +5,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from itertools import chain
 from types import TracebackType
@@ -114,6 +114,8 @@ class SIEClient(ClientBase[Transport]):
     def close(self) -> None:
         """Ends what runs in the background, and the connections. Pools stay until their term."""
         self._closed.set()
+        # A request of a bulk call that was given up may still be opening its connection.
+        wait(list(self._parts), _JOIN_S)
         for thread in list(self._threads):
             thread.join(_JOIN_S)
         self._transport.close()
@@ -132,6 +134,8 @@ class SIEClient(ClientBase[Transport]):
     def _open(self, settings: Settings) -> Transport:
         self._closed = threading.Event()
         self._threads: set[threading.Thread] = set()
+        # Of bulk calls, until they are done.
+        self._parts: set[Future[Any]] = set()
         if settings.is_grpc:
             return needed("sie_sdk._grpc.transport", "grpc").GrpcTransport(settings)  # type: ignore[no-any-return]
         return HttpTransport(settings)
@@ -186,7 +190,7 @@ class SIEClient(ClientBase[Transport]):
         threads = ThreadPoolExecutor(in_flight, thread_name_prefix="sie-sdk")
         try:
             for plan in plans:
-                running.append(threads.submit(self._run, plan))
+                running.append(self._submit(threads, plan))
                 if len(running) >= in_flight:
                     yield running.popleft().result()
             while running:
@@ -194,6 +198,12 @@ class SIEClient(ClientBase[Transport]):
         finally:
             # Whoever stops early does not wait for what is under way.
             threads.shutdown(wait=False, cancel_futures=True)
+
+    def _submit(self, threads: ThreadPoolExecutor, plan: Plan[T]) -> Future[T]:
+        part = threads.submit(self._run, plan)
+        self._parts.add(part)
+        part.add_done_callback(self._parts.discard)
+        return part
 
     def _begin(self, plan: Plan[None]) -> None:
         thread = threading.Thread(

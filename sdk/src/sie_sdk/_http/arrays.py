@@ -46,15 +46,14 @@ def unpack(body: bytes) -> Any:
 
 def _packable(value: Any) -> Any:
     if isinstance(value, np.ndarray):
-        plain = np.ascontiguousarray(value)
-        if plain.dtype.str not in _DTYPES:
+        if value.dtype.str not in _DTYPES:
             raise TypeError(f"arrays of {value.dtype} cannot be sent")
         return {
             b"nd": True,
-            b"type": plain.dtype.str,
+            b"type": value.dtype.str,
             b"kind": b"",
-            b"shape": list(plain.shape),
-            b"data": plain.tobytes(),
+            b"shape": list(value.shape),
+            b"data": value.tobytes(),
         }
     if isinstance(value, np.generic):
         return value.item()
