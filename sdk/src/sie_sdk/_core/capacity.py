@@ -11,6 +11,7 @@ from sie_sdk.errors import RequestError
 from sie_sdk.types import CapacityInfo
 
 _LOOK_EVERY_S = 5.0
+_DEFAULT_POOL = "default"
 
 
 class Capacity:
@@ -37,19 +38,24 @@ class Capacity:
                 )
         return _capacity(health, gpu)
 
-    def wait(self, failure: Failure, seconds: float) -> Plan[None]:
-        """Waits until a worker may be there that a call was refused for want of.
+    def wait(self, call: Call, failure: Failure, seconds: float) -> Plan[None]:
+        """Waits until a worker may be there for want of which a call was refused.
 
         That is after `seconds`, or as soon as the cluster shows one: capacity that takes half
         a minute should not be noticed after two.
         """
+        wanted = {
+            "gpu": failure.metadata.get("gpu") or call.headers.get("x-sie-machine-profile", ""),
+            "bundle": failure.metadata.get("bundle", ""),
+            "pool": call.headers.get("x-sie-pool") or _DEFAULT_POOL,
+        }
         end = self._around.clock() + seconds
         while (left := end - self._around.clock()) > 0:
             yield Sleep(min(left, _LOOK_EVERY_S))
             if left <= _LOOK_EVERY_S or self._settings.is_grpc:
                 continue
             outcome = yield from once(Call(HEALTH, {}), self._settings.timeout_s)
-            if isinstance(outcome, Reply) and _would_serve(outcome.value, failure.metadata):
+            if isinstance(outcome, Reply) and _would_serve(outcome.value, wanted):
                 return
 
     def _from_pools(self) -> Plan[dict[str, Any]]:
@@ -103,15 +109,12 @@ def _is_of(worker: Mapping[str, Any], gpu: str | None) -> bool:
 
 
 def _would_serve(health: Any, wanted: Mapping[str, str]) -> bool:
-    """Whether a healthy worker has the machine profile and bundle that a refusal named."""
+    """Whether there is a healthy worker with what is wanted; servers may show less of them."""
     if not isinstance(health, Mapping):
         return False
     workers: Iterable[Mapping[str, Any]] = health.get("workers", [])
     return any(
         worker.get("healthy")
-        and all(
-            not wanted.get(key) or worker.get(key, wanted[key]) == wanted[key]
-            for key in ("gpu", "bundle", "pool")
-        )
+        and all(not value or worker.get(key, value) == value for key, value in wanted.items())
         for worker in workers
     )

@@ -13,7 +13,7 @@ def needed(module: str, extra: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        package = module.partition(".")[0]
+        package = (error.name or module).partition(".")[0]
         raise ImportError(
             f"{package} is needed for this: pip install 'sie-sdk[{extra}]'", name=module
         ) from error

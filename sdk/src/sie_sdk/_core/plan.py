@@ -84,8 +84,8 @@ def once(call: Call, timeout_s: float) -> "Plan[Reply | Failure]":
     return outcome
 
 
-# Waits for capacity: given the failure and the seconds that Retry-After asks for.
-Wait: TypeAlias = Callable[[Failure, float], "Plan[None]"]
+# Waits for capacity: given the call, its refusal and the seconds that Retry-After asks for.
+Wait: TypeAlias = Callable[[Call, Failure, float], "Plan[None]"]
 
 
 def persist(
@@ -112,7 +112,7 @@ def persist(
         delay = retry.after(outcome, around.clock())
         log.info("%s: trying again in %.1f s", outcome.message, delay, extra=_fields(call))
         if outcome.status == 202:
-            yield from wait(outcome, delay)
+            yield from wait(call, outcome, delay)
         else:
             yield Sleep(delay)
 
