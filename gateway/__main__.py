@@ -18,7 +18,7 @@ import uvloop
 from google.protobuf.descriptor import ServiceDescriptor
 from prometheus_client import REGISTRY
 
-from gateway import grpc_face, grpc_stream
+from gateway import console, grpc_face, grpc_stream
 from gateway.api import Api
 from gateway.auth.guard import Guard
 from gateway.auth.modes import tokens_of
@@ -41,7 +41,9 @@ from gateway.oip.service import OpenInferenceService
 from gateway.peers import Peers
 from gateway.pools import PoolService
 from gateway.refusals import Refusals
+from gateway.usage import Usage, UsageGauge
 from gateway.work_metrics import WorkMetrics
+from gateway.worker_gauges import QueueGauge, WorkersGauge
 from servicekit import broker, logs
 from servicekit.grpc_client import channel
 from servicekit.grpc_server import GrpcServer
@@ -89,6 +91,8 @@ class Settings:
     tls_client_ca: Path | None = setting("SIE_TLS_CLIENT_CA", None)
     # Where requests are kept that are too large for the broker: jetstream, s3://, gs:// or file://.
     payload_store: str = setting("SIE_PAYLOAD_STORE", JETSTREAM)
+    # For how long a request keeps a worker of its lane.
+    recent_use_s: float = setting("SIE_RECENT_USE_S", 60.0)
     drain_s: float = setting("SIE_DRAIN_S", 25.0)
     log_level: str = setting("SIE_LOG_LEVEL", "info")
     log_json: bool = setting("SIE_LOG_JSON", False)
@@ -119,9 +123,16 @@ async def run(settings: Settings) -> None:
             metrics=WorkMetrics(REGISTRY),
         )
         refusals = Refusals(REGISTRY)
-        cluster = Cluster(view, workers, demand, refusals, client, dispatcher.waiting_items)
-        REGISTRY.register(DemandGauge(demand, cluster.lanes, dispatcher.lanes))
-        REGISTRY.register(LeaseGauge(lambda: view.pools))
+        usage = Usage(settings.recent_use_s)
+        cluster = Cluster(view, workers, demand, usage, refusals, client, dispatcher.waiting_items)
+        for gauge in (
+            DemandGauge(demand, cluster.lanes, dispatcher.lanes),
+            LeaseGauge(lambda: view.pools),
+            UsageGauge(usage, workers.live, dispatcher.lanes, lambda: view.pools),
+            WorkersGauge(workers.live),
+            QueueGauge(gateway_id, workers.live, dispatcher, lambda: view.pools),
+        ):
+            REGISTRY.register(gauge)
         config = await stack.enter_async_context(channel(settings.config_address))
         pool_service = PoolService(view, workers, PoolServiceStub(config))
         workers.subscribe(partial(fail_unloadable, dispatcher))
@@ -178,7 +189,7 @@ async def run(settings: Settings) -> None:
             version=version("sie"),
             max_request_bytes=settings.max_request_bytes,
             socket=StatusSocket(status.frame, pages),
-            pages={"/health": status.health},
+            pages={**console.pages(), "/health": status.health},
             faces=[
                 RestFace(
                     api,

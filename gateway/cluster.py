@@ -12,6 +12,7 @@ from gateway import routing
 from gateway.demand import RETRY_AFTER_S, Demand
 from gateway.dispatch import Dispatcher
 from gateway.refusals import Refusals
+from gateway.usage import Usage
 from servicekit import subjects
 from servicekit.errors import SieError, from_proto
 from servicekit.machine_profiles import resolve_profile
@@ -44,6 +45,7 @@ class Cluster:
         registry: the registry.
         workers: the live workers.
         demand: where requests leave their mark that find none.
+        usage: where they leave it otherwise.
         refusals: counts those that are not served.
         nats: connection to the broker.
         waiting: items that wait in a lane.
@@ -54,6 +56,7 @@ class Cluster:
         registry: RegistryView,
         workers: WorkerDirectory,
         demand: Demand,
+        usage: Usage,
         refusals: Refusals,
         nats: Client,
         waiting: Callable[[Lane], int],
@@ -61,6 +64,7 @@ class Cluster:
         self._registry = registry
         self._workers = workers
         self._demand = demand
+        self._usage = usage
         self._refusals = refusals
         self._nats = nats
         self._waiting = waiting
@@ -139,6 +143,7 @@ class Cluster:
             self._refusals.rejected(error, Lane(asked.pool, _NO_PROFILE, best))
             raise
         if has_workers:
+            self._usage.record(lane, time.monotonic())
             return lane
         self._refusals.provisioning(lane)
         self._demand.record(lane, time.monotonic())

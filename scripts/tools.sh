@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Gets what some checks need, into .sie/tools and .venv, without root. What cannot be had is named,
+# Gets what some checks need, into .sie/tools and .venv, without root but for the browser. What cannot be had is named,
 # and the tests that need it are skipped with a message.
 #
 #   grpcurl, helm           built by Go
 #   promtool, prometheus    from Debian's package
+#   chromium                installed from Debian, which needs root
 #   hadolint, kubernetes-validate, python-hcl2    from requirements/charts.txt
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -37,8 +38,20 @@ prometheus() {
     rm -rf "$work"
 }
 
+browser() {
+    if command -v chromium chromium-browser google-chrome >/dev/null; then return; fi
+    if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+        missing chromium "install it for the tests of the console"
+        return
+    fi
+    { apt-get install -y -qq --no-install-recommends chromium ||
+        { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }; } \
+        >/dev/null 2>&1 || missing chromium "apt-get could not install it"
+}
+
 build grpcurl github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3
 build helm helm.sh/helm/v3/cmd/helm@v3.18.6
 prometheus
+browser
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
     -r requirements/charts.txt || missing "checks of objects" "requirements/charts.txt cannot be installed"

@@ -10,6 +10,8 @@ from sie.errors.v1.error_reason_pb2 import ErrorReason
 
 # Probes carry no credentials, and the API's description tells nothing about anybody.
 _OPEN = frozenset({"/", "/healthz", "/readyz", "/openapi.json"})
+# The console asks for the token itself.
+_OPEN_BELOW = "/console/"
 _METRICS = "/metrics"
 
 
@@ -29,7 +31,7 @@ class PageRules:
 
     def check(self, path: str, metadata: Mapping[str, str]) -> None:
         """Raises SieError, UNAUTHENTICATED, unless the caller may read the page."""
-        if path in _OPEN:
+        if path in _OPEN or path.startswith(_OPEN_BELOW):
             return
         if path == _METRICS:
             self._check_scraper(metadata)

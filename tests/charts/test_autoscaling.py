@@ -55,7 +55,7 @@ def test_the_gateway_is_scaled_by_one_thing_at_most() -> None:
         assert has_count == (not expected)
 
 
-def test_the_four_triggers_of_a_pool() -> None:
+def test_the_triggers_of_a_pool() -> None:
     scaled = of_kind(render("gke"), "ScaledObject")["sie-sie-cluster-l4-spot-default"]
     triggers = _triggers(scaled)
     thresholds = {
@@ -65,6 +65,7 @@ def test_the_four_triggers_of_a_pool() -> None:
         "pending-demand": ("1", "0"),
         "queue-depth": ("10", "2"),
         "leased-gpus": ("1", "0"),
+        "recent-use": ("1", "0"),
         "rejected-requests": ("1", "0"),
     }
     for each in triggers.values():
