@@ -138,8 +138,8 @@ class SIEAsyncClient(ClientBase[Transport]):
         try:
             while True:
                 answer = await self._do(plan.send(answer))
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
         finally:
             plan.close()
 

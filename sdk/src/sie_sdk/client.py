@@ -4,10 +4,9 @@ import functools
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from itertools import chain
+from contextlib import closing, contextmanager
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
 
@@ -51,11 +50,10 @@ def _blocking(
 
 def _iterating(
     operation: Callable[Concatenate[Operations, P], Parts[T]],
-) -> "Callable[Concatenate[SIEClient, P], Iterator[T]]":
+) -> "Callable[Concatenate[SIEClient, P], Generator[T, None, None]]":
     @functools.wraps(operation)
-    def method(self: "SIEClient", /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:
-        parts = operation(self._operations, *args, **kwargs)
-        return chain.from_iterable(self._each(parts.plans, parts.in_flight))
+    def method(self: "SIEClient", /, *args: P.args, **kwargs: P.kwargs) -> Generator[T, None, None]:
+        return self._flat(operation(self._operations, *args, **kwargs))
 
     return method
 
@@ -109,11 +107,12 @@ class SIEClient(ClientBase[Transport]):
                     while True:
                         yield watch.frame(socket.recv(timeout=SILENCE_S))
             except lost as error:
-                self._sleep(watch.lost(error))
+                self._sleep(watch.lost(error), self._closed)
 
     def close(self) -> None:
         """Ends what runs in the background, and the connections. Pools stay until their term."""
-        self._closed.set()
+        for stop in [self._closed, *self._stops]:
+            stop.set()
         # A request of a bulk call that was given up may still be opening its connection.
         wait(list(self._parts), _JOIN_S)
         for thread in list(self._threads):
@@ -134,73 +133,84 @@ class SIEClient(ClientBase[Transport]):
     def _open(self, settings: Settings) -> Transport:
         self._closed = threading.Event()
         self._threads: set[threading.Thread] = set()
-        # Of bulk calls, until they are done.
+        # Parts of bulk calls until they are done, and what ends those of each call.
         self._parts: set[Future[Any]] = set()
+        self._stops: set[threading.Event] = set()
         if settings.is_grpc:
             return needed("sie_sdk._grpc.transport", "grpc").GrpcTransport(settings)  # type: ignore[no-any-return]
         return HttpTransport(settings)
 
-    def _run(self, plan: Plan[T]) -> T:
+    def _run(self, plan: Plan[T], stop: threading.Event | None = None) -> T:
+        """Runs a plan; once `stop` is set, it neither waits nor sends any more."""
+        stop = stop or self._closed
         answer: Any = None
         try:
             while True:
-                answer = self._do(plan.send(answer))
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]
+                answer = self._do(plan.send(answer), stop)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
         finally:
             plan.close()
 
-    def _do(self, command: Command) -> Any:
+    def _do(self, command: Command, stop: threading.Event) -> Any:
         match command:
             case Send(call, timeout_s):
-                return self._send(call, timeout_s)
+                return self._send(call, timeout_s, stop)
             case Sleep(seconds):
-                self._sleep(seconds)
+                self._sleep(seconds, stop)
             case Together(plans, in_flight):
                 return list(self._each(iter(plans), in_flight))
             case Begin(plan):
                 self._begin(plan)
         return None
 
-    def _send(self, call: Call, timeout_s: float) -> Reply | Failure:
-        self._check_open()
+    def _send(self, call: Call, timeout_s: float, stop: threading.Event) -> Reply | Failure:
+        _check(stop)
         try:
             outcome = self._transport.send(call, timeout_s)
         except (RuntimeError, ValueError):
             # What libraries raise when their connection is closed under them.
-            self._check_open()
+            _check(stop)
             raise
         if isinstance(outcome, Reply):
             self._saw(outcome.headers)
         else:
-            self._check_open()
+            _check(stop)
         return outcome
 
-    def _sleep(self, seconds: float) -> None:
-        self._closed.wait(seconds)
-        self._check_open()
+    def _sleep(self, seconds: float, stop: threading.Event) -> None:
+        stop.wait(seconds)
+        _check(stop)
 
-    def _check_open(self) -> None:
-        if self._closed.is_set():
-            raise ClientClosedError("the client is closed")
+    def _flat(self, parts: Parts[T]) -> Generator[T, None, None]:
+        with closing(self._each(parts.plans, parts.in_flight)) as each:
+            for part in each:
+                yield from part
 
-    def _each(self, plans: Iterator[Plan[T]], in_flight: int) -> Iterator[T]:
+    def _each(self, plans: Iterator[Plan[T]], in_flight: int) -> Generator[T, None, None]:
         """Results in the order of the plans, of which `in_flight` run or wait to be taken."""
         running: deque[Future[T]] = deque()
         threads = ThreadPoolExecutor(in_flight, thread_name_prefix="sie-sdk")
+        stop = threading.Event()
+        self._stops.add(stop)
         try:
+            _check(self._closed)
             for plan in plans:
-                running.append(self._submit(threads, plan))
+                running.append(self._submit(threads, plan, stop))
                 if len(running) >= in_flight:
                     yield running.popleft().result()
             while running:
                 yield running.popleft().result()
         finally:
-            # Whoever stops early does not wait for what is under way.
+            # Whoever stops early does not wait for what is under way, nor does that go on.
+            stop.set()
+            self._stops.discard(stop)
             threads.shutdown(wait=False, cancel_futures=True)
 
-    def _submit(self, threads: ThreadPoolExecutor, plan: Plan[T]) -> Future[T]:
-        part = threads.submit(self._run, plan)
+    def _submit(
+        self, threads: ThreadPoolExecutor, plan: Plan[T], stop: threading.Event
+    ) -> Future[T]:
+        part = threads.submit(self._run, plan, stop)
         self._parts.add(part)
         part.add_done_callback(self._parts.discard)
         return part
@@ -221,3 +231,8 @@ class SIEClient(ClientBase[Transport]):
             log.exception("work in the background ended")
         finally:
             self._threads.discard(threading.current_thread())
+
+
+def _check(stop: threading.Event) -> None:
+    if stop.is_set():
+        raise ClientClosedError("the client is closed")

@@ -225,7 +225,21 @@ def test_an_iterator_is_read_no_further_than_needed(gateway):
         results = client.encode_iter("m", texts(), batch_size=10, in_flight=2)
         assert next(results)["dense"][0] == 1
         assert len(read) <= 50
-        results.close() if hasattr(results, "close") else None
+        results.close()
+
+
+def test_a_bulk_call_that_fails_leaves_no_thread_behind(gateway):
+    waiting = refusal(503, "QUEUE_FULL", retry_after=60)
+    gateway.always = lambda request: (
+        {**refusal(400, "INVALID_INPUT"), "delay": 0.2} if b"bad" in request["body"] else waiting
+    )
+    with SIEClient(gateway.url, trust_env=False) as client:
+        with pytest.raises(errors.RequestError):
+            client.encode("m", ["bad", *["good"] * 3], batch_size=1)
+        deadline = time.monotonic() + 10
+        while any(thread.name.startswith("sie-sdk") for thread in threading.enumerate()):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
 
 async def test_an_async_iterator_that_is_left_leaves_nothing_behind(gateway):
