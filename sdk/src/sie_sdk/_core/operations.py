@@ -420,7 +420,8 @@ class Operations:
 
 def _counted(items: Iterable[ItemLike], progress: Progress) -> Iterator[dict[str, Any]]:
     count = 0
-    for count, each in enumerate(items, 1):
+    for each in items:
+        count += 1
         yield item(each)
     # Before the last of them are sent.
     progress.know(count)
