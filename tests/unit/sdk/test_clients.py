@@ -213,6 +213,13 @@ def test_many_items_are_several_requests_in_order(gateway, ask):
     assert told[-1] == (1000, 1000)
 
 
+def test_progress_ends_with_the_total_also_where_it_was_not_known(gateway, ask):
+    told = []
+    texts = ("x" for _ in range(30))
+    ask(gateway.url, "encode_iter", "m", texts, batch_size=10, progress=lambda *d: told.append(d))
+    assert told[-1] == (30, 30)
+
+
 def test_an_iterator_is_read_no_further_than_needed(gateway):
     read = []
 

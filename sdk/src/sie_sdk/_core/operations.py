@@ -116,7 +116,8 @@ class Operations:
         given = checked(how, BulkKeywords)
         total = len(items) if isinstance(items, Sized) else None
         progress = Progress(given.get("progress", False), total)
-        return self._encode_parts(model, map(item, items), given, progress, is_bulk=True)
+        read = _counted(items, progress)
+        return self._encode_parts(model, read, given, progress, is_bulk=True)
 
     def score(
         self,
@@ -415,6 +416,15 @@ class Operations:
             if (left := end - self._around.clock()) <= 0:
                 raise ProvisioningError("no worker in time", metadata={"gpu": gpu or ""})
             yield Sleep(min(_LOOK_EVERY_S, left))
+
+
+def _counted(items: Iterable[ItemLike], progress: Progress) -> Iterator[dict[str, Any]]:
+    count = 0
+    for each in items:
+        count += 1
+        yield item(each)
+    # Before the last of them are sent.
+    progress.know(count)
 
 
 def _joined(plans: Iterator[Plan[list[Any]]], in_flight: int) -> Plan[list[Any]]:

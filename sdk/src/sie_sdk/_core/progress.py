@@ -27,6 +27,11 @@ class Progress:
         self._done = 0
         self._lock = threading.Lock()
 
+    def know(self, total: int) -> None:
+        """How many there are in all."""
+        with self._lock:
+            self._total = total
+
     def add(self, items: int) -> None:
         """So many more are done."""
         with self._lock:
