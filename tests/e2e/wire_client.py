@@ -144,7 +144,7 @@ class WireClient:
             reply = self._http.post(path, content=content)
             if reply.status_code == 200:
                 return msgpack.unpackb(
-                    reply.content, object_pairs_hook=_arrays, strict_map_key=False
+                    reply.content, object_pairs_hook=arrays, strict_map_key=False
                 )
             again = reply.status_code in (202, 503, 504) and time.monotonic() < until
             if not (wait and again):
@@ -188,7 +188,7 @@ def _error(reply: httpx.Response) -> Exception:
     return (ServerError if reply.status_code >= 500 else RequestError)(*arguments)
 
 
-def _arrays(pairs: list) -> Any:
+def arrays(pairs: list) -> Any:
     made = dict(pairs)
     if b"nd" in made:
         return np.frombuffer(made[b"data"], made[b"type"]).reshape(made[b"shape"])
