@@ -6,6 +6,7 @@ SHELL := bash
 	generate baseline format clean
 
 BIN := .venv/bin
+GENERATED := gen sdk/src/sie_sdk/_grpc/descriptors.binpb sdk/src/sie_sdk/_grpc/reasons.py
 CODE := $(wildcard cli config_service gateway worker servicekit sdk scripts tests benchmarks)
 
 help: ## List the targets
@@ -39,8 +40,9 @@ check-proto: setup
 	$(BIN)/buf breaking --against proto/released.binpb
 
 check-generated: generate
-	@test -z "$$(git status --porcelain -- gen)" || \
-		{ git --no-pager diff --stat -- gen; echo "gen/ is not what proto/ generates: commit it"; exit 1; }
+	@test -z "$$(git status --porcelain -- $(GENERATED))" || \
+		{ git --no-pager diff --stat -- $(GENERATED); \
+		echo "$(GENERATED) is not what proto/ generates: commit it"; exit 1; }
 
 tools: setup ## Get what some tests need: grpcurl, helm, promtool, hadolint (see scripts/tools.sh)
 	@scripts/tools.sh
@@ -63,7 +65,7 @@ peers: setup ## Install other servers into .sie/peers and measure ours beside th
 lock: setup ## Resolve the dependencies anew into requirements/lock.txt
 	scripts/lock.sh
 
-generate: setup ## Generate gen/ from proto/
+generate: setup ## Generate gen/ from proto/, and the descriptors in sdk/
 	$(BIN)/python scripts/generate.py
 
 baseline: setup ## Make the present contract the released one (at a release only)

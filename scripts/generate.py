@@ -1,6 +1,7 @@
 """Generates `gen/` from `proto/`: messages, their types, the gRPC stubs, and the comments.
 
-The checks run this and expect no difference, so nobody edits `gen/`.
+And in `sdk/` what the client package has of it. The checks run this and expect no difference, so
+nobody edits either.
 """
 
 import shutil
@@ -9,12 +10,14 @@ import tempfile
 from importlib.resources import files
 from pathlib import Path
 
+import client_descriptors
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from grpc_tools import protoc
 
 ROOT = Path(__file__).resolve().parent.parent
 # Comments are not in the generated modules; the OpenAPI document takes them from here.
 DESCRIPTORS = "sie/descriptors.binpb"
+CLIENT = ROOT / "sdk/src/sie_sdk/_grpc"
 
 
 def main() -> int:
@@ -24,8 +27,9 @@ def main() -> int:
     with tempfile.NamedTemporaryFile() as descriptors:
         status = protoc.main(_arguments(out, descriptors.name))
         if status == 0:
-            own = _without_positions(Path(descriptors.name).read_bytes())
-            (out / DESCRIPTORS).write_bytes(own)
+            everything = Path(descriptors.name).read_bytes()
+            (out / DESCRIPTORS).write_bytes(_without_positions(everything))
+            client_descriptors.write(everything, CLIENT)
     return int(status)
 
 
@@ -39,6 +43,7 @@ def _arguments(out: Path, descriptors: str) -> list[str]:
         f"--pyi_out={out}",
         f"--grpc_python_out={out}",
         f"--descriptor_set_out={descriptors}",
+        "--include_imports",
         "--include_source_info",
         *sorted(str(path) for path in (ROOT / "proto").rglob("*.proto")),
     ]
@@ -46,7 +51,8 @@ def _arguments(out: Path, descriptors: str) -> list[str]:
 
 def _without_positions(descriptors: bytes) -> bytes:
     """Keeps only the comments, so that moving a line in a proto file changes nothing here."""
-    files_ = FileDescriptorSet.FromString(descriptors)
+    everything = FileDescriptorSet.FromString(descriptors)
+    files_ = FileDescriptorSet(file=(f for f in everything.file if f.name.startswith("sie/")))
     for file in files_.file:
         commented = [place for place in file.source_code_info.location if place.leading_comments]
         del file.source_code_info.location[:]

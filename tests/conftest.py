@@ -1,3 +1,4 @@
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,3 +12,22 @@ def local_stack(tmp_path: Path) -> Iterator[LocalStack]:
     """A stack on free ports with nothing started yet; what a test starts, this stops."""
     with LocalStack(tmp_path / "stack") as stack:
         yield stack
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """An authority, a server for localhost and a client, as openssl makes them."""
+    folder = tmp_path_factory.mktemp("tls")
+
+    def openssl(*arguments):
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    openssl("req", "-x509", *new_key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=ca")
+    (folder / "san").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1")
+    for name in ("server", "client"):
+        request = f"{name}.csr"
+        openssl("req", *new_key, "-keyout", f"{name}.key", "-out", request, "-subj", f"/CN={name}")
+        signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "san")
+        openssl("x509", "-req", "-in", request, "-out", f"{name}.pem", *signing)
+    return folder

@@ -4,7 +4,6 @@ import asyncio
 import http.client
 import json
 import ssl
-import subprocess
 from contextlib import closing
 
 import grpc
@@ -280,25 +279,6 @@ async def test_metrics_may_have_a_token_of_their_own(api, guard):
     assert (await ask(port, "GET", "/metrics", "user-token"))[0] == 401
     assert (await ask(port, "GET", "/metrics", "scraper"))[0] == 200
     await server.stop(1)
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    """An authority, a server for localhost and a client, as openssl makes them."""
-    folder = tmp_path_factory.mktemp("tls")
-
-    def openssl(*arguments):
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-    new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    openssl("req", "-x509", *new_key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=ca")
-    (folder / "san").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1")
-    for name in ("server", "client"):
-        request = f"{name}.csr"
-        openssl("req", *new_key, "-keyout", f"{name}.key", "-out", request, "-subj", f"/CN={name}")
-        signing = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-extfile", "san")
-        openssl("x509", "-req", "-in", request, "-out", f"{name}.pem", *signing)
-    return folder
 
 
 @pytest.mark.parametrize("mutual", [False, True])

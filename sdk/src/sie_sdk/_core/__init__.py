@@ -1,0 +1,1 @@
+"""What a client does, without I/O."""

@@ -1,0 +1,1 @@
+"""gRPC, from descriptors that are generated from the contract."""

@@ -1,0 +1,3 @@
+"""The version of this package, which servers are told."""
+
+VERSION = "0.1.0"
