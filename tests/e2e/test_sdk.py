@@ -58,7 +58,8 @@ def test_the_documented_calls(client):
         wait_for_capacity=True,
         provision_timeout_s=420,
     )
-    np.testing.assert_array_equal(also["dense"], result["dense"])
+    # Another worker may answer, with as many threads as it has cores, which add in another order.
+    np.testing.assert_allclose(also["dense"], result["dense"], atol=1e-6)
 
 
 def test_pools_as_documented(client):
