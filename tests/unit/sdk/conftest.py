@@ -139,7 +139,7 @@ class Asking:
         self.is_async = is_async
 
     def __call__(self, url, method, *args, client_options=None, **kwargs):
-        options = {"trust_env": False, **(client_options or {})}
+        options = client_options or {}
         if self.is_async:
             return asyncio.run(self._ask(url, options, method, args, kwargs))
         with SIEClient(url, **options) as client:
