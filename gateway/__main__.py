@@ -91,6 +91,8 @@ class Settings:
     tls_client_ca: Path | None = setting("SIE_TLS_CLIENT_CA", None)
     # Where requests are kept that are too large for the broker: jetstream, s3://, gs:// or file://.
     payload_store: str = setting("SIE_PAYLOAD_STORE", JETSTREAM)
+    # After which callers come back that find no worker: about half of what a machine takes to come.
+    retry_after_s: float = setting("SIE_RETRY_AFTER_S", 120.0)
     # For how long a request keeps a worker of its lane.
     recent_use_s: float = setting("SIE_RECENT_USE_S", 60.0)
     drain_s: float = setting("SIE_DRAIN_S", 25.0)
@@ -115,7 +117,7 @@ async def run(settings: Settings) -> None:
             RegistryView(settings.config_address, settings.state_dir, f"gateway/{gateway_id}")
         )
         workers = WorkerDirectory()
-        demand = Demand()
+        demand = Demand(settings.retry_after_s)
         dispatcher = Dispatcher(
             client,
             gateway_id,

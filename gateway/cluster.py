@@ -9,7 +9,7 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from gateway import routing
-from gateway.demand import RETRY_AFTER_S, Demand
+from gateway.demand import Demand
 from gateway.dispatch import Dispatcher
 from gateway.refusals import Refusals
 from gateway.usage import Usage
@@ -150,7 +150,7 @@ class Cluster:
         raise SieError(
             ErrorReason.ERROR_REASON_PROVISIONING,
             f"no worker of {lane} is up yet; capacity is being provisioned",
-            retry_after_s=arrival_s or RETRY_AFTER_S,
+            retry_after_s=arrival_s or self._demand.retry_after_s,
             gpu=lane.machine_profile,
             bundle=lane.bundle,
             estimated_wait_s=round(arrival_s or _ESTIMATED_WAIT_S),
