@@ -236,7 +236,9 @@ class Cluster:
                 subject, offer.SerializeToString(), timeout=_OFFER_TIMEOUT_S
             )
         except NatsError as error:
-            log.warning("offer not answered", extra={"fields": {"subject": subject, "error": error}})
+            log.warning(
+                "offer not answered", extra={"fields": {"subject": subject, "error": error}}
+            )
             return
         answer = AdoptionAnswer.FromString(reply.data)
         fields = {"model": model_id, "worker": answer.worker_id, "reason": answer.reason}

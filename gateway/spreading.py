@@ -31,9 +31,7 @@ class Spreading:
         # Since when a worker has stood idle beside the queue of a model, by both ids.
         self._since: dict[str, dict[str, float]] = {}
 
-    def wanted(
-        self, worker: WorkerStatus, crowds: Mapping[str, Crowd], now: float
-    ) -> list[str]:
+    def wanted(self, worker: WorkerStatus, crowds: Mapping[str, Crowd], now: float) -> list[str]:
         """Models that a worker should host too; asked whenever it tells how it stands."""
         earlier = self._since.pop(worker.worker_id, {})
         beside = {

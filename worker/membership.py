@@ -105,9 +105,7 @@ class Membership:
             (subjects.adoption(lane), subjects.ADOPTION_QUEUE_GROUP),
             (subjects.adoption(lane, self._worker_id), ""),
         ):
-            self._offers.append(
-                await self._nats.subscribe(subject, queue=group, cb=self._on_offer)
-            )
+            self._offers.append(await self._nats.subscribe(subject, queue=group, cb=self._on_offer))
         await self._host.move(lane)
         self._lane = lane
         self._heartbeat.set_pool(lane.pool)

@@ -96,22 +96,23 @@ class ScaledCluster:
         """Where a gateway serves HTTP."""
         return f"127.0.0.1:{self.stack.processes[name].env['SIE_HTTP_PORT']}"
 
-    def restart_gateways(self, away_s: float) -> None:
+    def restart_gateways(self) -> float:
         """Kills all of them at once, so that nobody remembers anything, and starts new ones.
 
-        Args:
-            away_s: for how long there is none, in seconds of the cluster's time.
+        Returns:
+            For how long there was none, in real seconds.
         """
+        began = time.monotonic()
         gateways = [self.stack.processes[name] for name in _GATEWAYS]
         for gateway in gateways:
             gateway.kill()
         for gateway in gateways:
             gateway.wait(10)
-        time.sleep(self.real(away_s))
         for gateway in gateways:
             gateway.start()
         for gateway in gateways:
             gateway.wait_ready(60)
+        return time.monotonic() - began
 
     def until(self, condition: Callable[[], bool], seconds: float = 90.0) -> None:
         """Waits for something that the autoscaler brings about; real seconds."""

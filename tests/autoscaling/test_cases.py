@@ -22,8 +22,10 @@ from tests.charts.rendering import tool
 from tests.e2e.conftest import HttpReply, ask
 
 FACTOR = 30.0
-NODE_DELAY_S = 90.0
-COOLDOWN_S = 300.0
+NODE_DELAY_S = 60.0
+COOLDOWN_S = 200.0
+# For how long the chart's queries take a gateway that is not scraped for one that is there.
+BRIDGED_S = 120.0
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "bert_cls"
 # By bundle.
@@ -179,13 +181,11 @@ def a_pool_grows_under_load_shrinks_after_and_stays_for_a_little(cluster: Scaled
 def a_leased_pool_is_warm_for_as_long_as_its_lease(cluster: ScaledCluster) -> None:
     pool = cluster.pools["leased"]
     # It ends five quarters of its term after the last renewal.
-    ttl = round(cluster.real(600))
+    ttl = round(cluster.real(400))
     spec = {"name": "tenant", "gpus": {"leased": 2}, "ttl_seconds": ttl}
     assert ask(cluster.address(), "POST", "/v1/pools", spec).status == 201
     path = "/v1/pools/tenant"
-    cluster.until(
-        lambda: ask(cluster.address(), "GET", path).json()["status"]["state"] == "active"
-    )
+    cluster.until(lambda: ask(cluster.address(), "GET", path).json()["status"]["state"] == "active")
     active_at = time.monotonic()
     assert encode(cluster, pool="tenant", profile="leased").status == 200
     # Others of the same machines are not served by them, and are told to wait.
@@ -276,14 +276,16 @@ def test_who_waits_is_served_although_all_gateways_forget(
     with ThreadPoolExecutor(1) as threads:
         waits = threads.submit(patient, cluster, gpu="zero")
         cluster.until(lambda: pool.last("pending-demand") == 1)
-        cluster.restart_gateways(away_s=30)
+        away_s = cluster.restart_gateways()
         waits.result()
     served_at = time.monotonic()
-    # What was warm is still so, and that nobody could be scraped brought nobody.
-    cluster.restart_gateways(away_s=30)
+    # What was warm is still so.
+    away_s = max(away_s, cluster.restart_gateways())
     cluster.until(lambda: encode(cluster, profile="zero").status == 200, 10)
     assert pool.counts(served_at) == {1}
-    assert cluster.pools["absent"].counts(began) == {0}
+    # That nobody could be scraped meanwhile brought nobody.
+    if away_s < 0.8 * cluster.real(BRIDGED_S):
+        assert cluster.pools["absent"].counts(began) == {0}
 
 
 def test_without_prometheus_nobody_goes_and_the_fallback_comes(

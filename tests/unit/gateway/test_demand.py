@@ -84,7 +84,9 @@ def test_a_cleared_series_falls_to_zero_and_stays():
 
 
 def test_requests_that_wait_in_a_lane_whose_workers_went_are_demand():
-    gauge = DemandGauge(Demand(RETRY_AFTER_S), lambda: {L4_BIG: ["w"]}, lambda: [L4, L4_BIG], lambda: 1.0)
+    gauge = DemandGauge(
+        Demand(RETRY_AFTER_S), lambda: {L4_BIG: ["w"]}, lambda: [L4, L4_BIG], lambda: 1.0
+    )
     assert samples(gauge) == {("l4", "default"): 1.0}
 
 
