@@ -27,7 +27,6 @@ from gateway.usage import Usage, UsageGauge
 from gateway.worker_gauges import QueueGauge
 from servicekit.pools import assignments
 from servicekit.subjects import Lane
-from servicekit.workers import lane_of
 from sie.inference.v1.model_service_pb2 import ModelState
 from sie.pool.v1.pool_pb2 import AssignedWorker, Pool, PoolSpec, PoolState
 from sie.registry.v1.bundle_pb2 import Bundle
@@ -69,6 +68,9 @@ class Clients(NamedTuple):
     retry_after_s: float = 120.0
     recent_use_s: float = 60.0
     patience_s: float = 600.0
+
+
+_MACHINES, _CLIENTS = Machines(), Clients()
 
 
 @dataclass
@@ -128,8 +130,8 @@ class Simulation:
         streams: Sequence[Stream],
         scaling: Scaling,
         seed: int,
-        machines: Machines = Machines(),
-        clients: Clients = Clients(),
+        machines: Machines = _MACHINES,
+        clients: Clients = _CLIENTS,
         without: Iterable[str] = (),
     ) -> None:
         self.now = 0.0
@@ -205,7 +207,8 @@ class Simulation:
             if not workers:
                 continue
             hosts = [worker for worker in workers if worker.models]
-            self._offer(lane, workers, len(hosts))
+            if len(hosts) < len(workers):
+                self._offer(lane, workers, len(hosts))
             room = ITEMS_PER_SECOND * sum(each.models[0].state == _LOADED for each in hosts)
             while queue and room > 0:
                 served = min(room, queue[0].items)
@@ -217,10 +220,11 @@ class Simulation:
 
     def _offer(self, lane: Lane, workers: Sequence[WorkerStatus], hosts: int) -> None:
         crowds = {_MODEL.model_id: Crowd(self.waiting_items(lane), hosts)}
-        for number, worker in enumerate(workers):
-            adopts = self._spreading.wanted(worker, crowds, self.now) if hosts else number == 0
-            if adopts:
+        for worker in [each for each in workers if not each.models]:
+            # Of those who could load it first, one takes the offer.
+            if not hosts or self._spreading.wanted(worker, crowds, self.now):
                 self._load(worker)
+                hosts += 1
 
     def _load(self, worker: WorkerStatus) -> None:
         worker.models.append(HostedModel(model_id=_MODEL.model_id, state=_LOADING))
@@ -353,8 +357,3 @@ def _by_profile(gauge: Collector) -> Counter[str]:
         for sample in family.samples:
             found[sample.labels["machine_profile"]] += sample.value  # type: ignore[assignment]
     return found
-
-
-def lanes_alive(workers: Iterable[WorkerStatus]) -> set[Lane]:
-    """Lanes of workers."""
-    return {lane_of(worker) for worker in workers}
