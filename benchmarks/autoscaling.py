@@ -53,9 +53,7 @@ def streams(seconds: int) -> list[Stream]:
 
 
 def simulate(variant: Variant, seconds: int) -> Outcome:
-    simulation = Simulation(
-        streams(seconds), scaling_of(variant), _SEED, without=variant.without
-    )
+    simulation = Simulation(streams(seconds), scaling_of(variant), _SEED, without=variant.without)
     return simulation.run(seconds)
 
 
@@ -80,8 +78,10 @@ def queued(outcome: Outcome) -> list[float]:
 
 
 def show_variants(outcomes: Iterable[tuple[Variant, Outcome]], ideal: float) -> None:
-    print("| variant | hours | of the ideal | starts | met no worker | waited p50, max s "
-          "| queued p50, p99 s |\n| --- | --- | --- | --- | --- | --- | --- |")
+    print(
+        "| variant | hours | of the ideal | starts | met no worker | waited p50, max s "
+        "| queued p50, p99 s |\n| --- | --- | --- | --- | --- | --- | --- |"
+    )
     for variant, outcome in outcomes:
         hours = sum(outcome.paid_s.values()) / 3600
         waited, in_queue = outcome.waited_s, queued(outcome)
@@ -95,7 +95,10 @@ def show_variants(outcomes: Iterable[tuple[Variant, Outcome]], ideal: float) -> 
 
 
 def show_kinds(first: Outcome, second: Outcome, ideal: Counter[str], seconds: int) -> None:
-    print("\n| traffic | ideal hours | hours, starts | … without recent-use |\n| --- | --- | --- | --- |")
+    print(
+        "\n| traffic | ideal hours | hours, starts | … without recent-use |\n"
+        "| --- | --- | --- | --- |"
+    )
     kinds = {stream.name: stream.kind for stream in streams(seconds)}
     for kind in ideal:
         names = [name for name, its in kinds.items() if its == kind]
@@ -113,8 +116,10 @@ def main() -> None:
         found = processes.map(simulate, _VARIANTS, [seconds] * len(_VARIANTS))
         outcomes = list(zip(_VARIANTS, found, strict=True))
     requests = outcomes[0][1].requests
-    print(f"{_POOLS} pools, {seconds / 3600:.0f} h, {requests:,} requests, seed {_SEED}; "
-          f"the ideal is {sum(ideal.values()):.0f} hours\n")
+    print(
+        f"{_POOLS} pools, {seconds / 3600:.0f} h, {requests:,} requests, seed {_SEED}; "
+        f"the ideal is {sum(ideal.values()):.0f} hours\n"
+    )
     show_variants(outcomes, sum(ideal.values()))
     show_kinds(outcomes[0][1], outcomes[1][1], ideal, seconds)
 

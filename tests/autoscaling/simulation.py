@@ -39,6 +39,8 @@ from tests.autoscaling.traffic import ITEMS_PER_SECOND, Stream
 _LOADED, _LOADING = ModelState.MODEL_STATE_LOADED, ModelState.MODEL_STATE_LOADING
 _READY, _STARTING = WorkerState.WORKER_STATE_READY, WorkerState.WORKER_STATE_STARTING
 _BUNDLE = "default"
+# Over which workers say how busy they were.
+_BUSY_OVER_S = 15.0
 _MODEL = Model(model_id="m", bundles=[_BUNDLE])
 
 
@@ -144,6 +146,8 @@ class Simulation:
         self._polling_s = scaling.polling_s
         self._pods: dict[str, list[_Pod]] = {name: [] for name in self._streams}
         self._queues: dict[Lane, deque[_Waiting]] = {}
+        # Items that could have been served this second.
+        self._left: dict[Lane, float] = {}
         self._returns: list[tuple[float, str, float, int]] = []
         self._pools: dict[str, Pool] = {}
         self._bundles = {_BUNDLE: Bundle(bundle_id=_BUNDLE)}
@@ -167,6 +171,7 @@ class Simulation:
             self._known = self._look()
         self._arrive()
         self._serve()
+        self._compute()
         if self.now % self._polling_s < 1:
             self._poll()
         self._pay()
@@ -209,7 +214,7 @@ class Simulation:
             hosts = [worker for worker in workers if worker.models]
             if len(hosts) < len(workers):
                 self._offer(lane, workers, len(hosts))
-            room = ITEMS_PER_SECOND * sum(each.models[0].state == _LOADED for each in hosts)
+            room = ITEMS_PER_SECOND * _loaded(hosts)
             while queue and room > 0:
                 served = min(room, queue[0].items)
                 room -= served
@@ -217,6 +222,17 @@ class Simulation:
                 if not queue[0].items:
                     done = queue.popleft()
                     self.outcome.queued_s.append((self.now + 1 - done.arrived, done.requests))
+            self._left[lane] = room
+
+    def _compute(self) -> None:
+        """How busy workers were."""
+        for lane, workers in self._known.lanes.items():
+            room = ITEMS_PER_SECOND * _loaded(workers)
+            busy = 1 - self._left.get(lane, room) / room if room else 0.0
+            for worker in workers:
+                now = busy if _loaded([worker]) else 0.0
+                worker.busy += (now - worker.busy) / _BUSY_OVER_S
+        self._left.clear()
 
     def _offer(self, lane: Lane, workers: Sequence[WorkerStatus], hosts: int) -> None:
         crowds = {_MODEL.model_id: Crowd(self.waiting_items(lane), hosts)}
@@ -348,6 +364,11 @@ class Simulation:
             "recent-use": UsageGauge(self._usage, self._alive, self.lanes, pools, clock),
             "queue-depth": QueueGauge("g", self._alive, self, pools),
         }
+
+
+def _loaded(workers: Iterable[WorkerStatus]) -> int:
+    """How many of them serve."""
+    return sum(entry.state == _LOADED for worker in workers for entry in worker.models)
 
 
 def _by_profile(gauge: Collector) -> Counter[str]:
