@@ -124,7 +124,15 @@ def record() -> list[dict[str, Any]]:
 
 def picture(rows: list[dict[str, Any]]) -> str:
     def series(label: str, colour: str, key: str, *, bars: bool = False) -> Series:
-        return Series(label, colour, [(row["minute"], row[key]) for row in rows], bars=bars)
+        return Series(label, colour, changes(key), bars=bars)
+
+    def counts(label: str, colour: str, key: str) -> Series:
+        return Series(label, colour, [(row["minute"], row[key]) for row in rows], bars=True)
+
+    def changes(key: str) -> list[tuple[float, float]]:
+        before = [None, *(row[key] for row in rows)]
+        seen = zip(rows, before, strict=False)
+        return [(row["minute"], row[key]) for row, last in seen if row[key] != last]
 
     panels = [
         Panel(
@@ -145,8 +153,8 @@ def picture(rows: list[dict[str, Any]]) -> str:
         Panel(
             "Replies in each look",
             [
-                series("200", "#2da44e", "served", bars=True),
-                series("202", "#cf222e", "refused", bars=True),
+                counts("200", "#2da44e", "served"),
+                counts("202", "#cf222e", "refused"),
             ],
         ),
     ]
