@@ -34,6 +34,7 @@ from gateway.http_face import HttpFace, Readiness
 from gateway.http_server import HttpServer
 from gateway.http_websocket import StatusSocket
 from gateway.inference import InferenceService
+from gateway.json_calls import JsonCalls
 from gateway.leases import LeaseGauge
 from gateway.models import ModelService
 from gateway.oip.rest import RestFace
@@ -176,6 +177,8 @@ async def run(settings: Settings) -> None:
             machine_profile_of=cluster.machine_profile_label,
         )
 
+        calls = JsonCalls(api)
+
         def readiness() -> Readiness:
             details = {"healthy_workers": len(workers.ready()), "revision": view.revision}
             return Readiness(not_ready(), details)
@@ -183,6 +186,7 @@ async def run(settings: Settings) -> None:
         status = ClusterStatus(view, workers)
         face = HttpFace(
             api,
+            calls,
             registry=REGISTRY,
             ready=readiness,
             page_rules=pages,

@@ -15,7 +15,7 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 _JSON_TYPES = {"", "application/json", "text/json", "application/x-www-form-urlencoded"}
 # How long the rest of a body over the limit is read and dropped.
 _DISCARD_S = 1.0
-_GZIP = 16 + zlib.MAX_WBITS
+GZIP = 16 + zlib.MAX_WBITS
 
 
 async def read_body(
@@ -31,7 +31,7 @@ async def read_body(
     """
     encoding = metadata.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip"):
-        raise _unsupported("content encoding", metadata["content-encoding"])
+        raise unsupported_encoding(metadata["content-encoding"])
     length = metadata.get("content-length", "")
     if length.isdecimal() and int(length) > max_bytes:
         # A client that waits for 100 Continue has sent nothing; any other one is sending now.
@@ -78,7 +78,7 @@ def _check_type(content_type: str, also: Collection[str]) -> None:
 
 
 def _inflate(body: bytes, max_bytes: int) -> bytes:
-    inflater = zlib.decompressobj(_GZIP)
+    inflater = zlib.decompressobj(GZIP)
     try:
         inflated = inflater.decompress(body, max_bytes + 1)
     except zlib.error:
@@ -96,6 +96,10 @@ def _too_large(max_bytes: int) -> SieError:
         f"the body is larger than {max_bytes} bytes",
         limit_bytes=max_bytes,
     )
+
+
+def unsupported_encoding(value: str) -> SieError:
+    return _unsupported("content encoding", value)
 
 
 def _unsupported(what: str, value: str) -> SieError:
