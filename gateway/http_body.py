@@ -29,9 +29,7 @@ async def read_body(
     Raises:
         SieError: it is larger than `max_bytes`, or of a type or encoding that is not read.
     """
-    encoding = metadata.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("identity", "gzip"):
-        raise unsupported_encoding(metadata["content-encoding"])
+    compressed = is_gzip(metadata)
     length = metadata.get("content-length", "")
     if length.isdecimal() and int(length) > max_bytes:
         # A client that waits for 100 Continue has sent nothing; any other one is sending now.
@@ -42,7 +40,19 @@ async def read_body(
     if not body:
         return body
     _check_type(metadata.get("content-type", ""), also)
-    return _inflate(body, max_bytes) if encoding == "gzip" else body
+    return _inflate(body, max_bytes) if compressed else body
+
+
+def is_gzip(metadata: Mapping[str, str]) -> bool:
+    """Whether a body is compressed.
+
+    Raises:
+        SieError: UNSUPPORTED_MEDIA_TYPE, it is of an encoding that is not read.
+    """
+    encoding = metadata.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip"):
+        raise _unsupported("content encoding", metadata["content-encoding"])
+    return encoding == "gzip"
 
 
 async def _receive_all(receive: Receive, max_bytes: int) -> bytes:
@@ -96,10 +106,6 @@ def _too_large(max_bytes: int) -> SieError:
         f"the body is larger than {max_bytes} bytes",
         limit_bytes=max_bytes,
     )
-
-
-def unsupported_encoding(value: str) -> SieError:
-    return _unsupported("content encoding", value)
 
 
 def _unsupported(what: str, value: str) -> SieError:

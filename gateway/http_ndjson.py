@@ -20,12 +20,13 @@ from typing import Any
 import orjson
 
 from gateway.api import Api
-from gateway.http_body import Receive
+from gateway.http_blocks import body_blocks, inflated, unless_silent
+from gateway.http_body import Receive, is_gzip
 from gateway.http_disconnect import DisconnectWatch
-from gateway.http_lines import Line, body_blocks, inflater_of, lines
 from gateway.http_response import StreamedResponse
 from gateway.job_stream import Job, answers
 from gateway.json_calls import JsonCalls, parsed, with_item
+from gateway.lines import Line, Splitter, lines
 from gateway.request_id import REQUEST_ID_HEADER
 from gateway.transcoder.routes import Match
 from servicekit.errors import SieError, invalid, json_of
@@ -78,12 +79,13 @@ class LineCalls:
         if order not in _ORDERS:
             raise invalid(ORDER_HEADER, "must be sent or ready")
         stream = _Stream(self._calls, match, metadata, request_id, in_order=_ORDERS[order])
-        inflate = inflater_of(metadata)
+        is_gzip(metadata)  # Refused before the response begins.
         limit = self._max_request_bytes
 
         async def chunks() -> AsyncGenerator[bytes]:
             async with body_blocks(receive, limit, watch.gone) as blocks:
-                read = lines(aiter(blocks), inflate, limit)
+                content = inflated(unless_silent(aiter(blocks)), metadata)
+                read = lines(content, Splitter(limit))
                 async with aclosing(answers(stream.jobs(read, limit), in_hand)) as replies:
                     try:
                         async for reply in replies:

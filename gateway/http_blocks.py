@@ -1,13 +1,12 @@
-"""The lines of a request's body, as they come."""
+"""A request's body as it comes, for those who answer before its end."""
 
 import asyncio
 import contextlib
 import zlib
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 
-from gateway.http_body import GZIP, Receive, unsupported_encoding
+from gateway.http_body import GZIP, Receive, is_gzip
 from servicekit.errors import SieError, invalid
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 
@@ -15,18 +14,6 @@ from sie.errors.v1.error_reason_pb2 import ErrorReason
 _INFLATED_BYTES = 64 * 1024
 # A connection on which nothing comes for so long is taken for dead.
 _SILENCE_S = 600.0
-
-
-class Line(NamedTuple):
-    """A line that is not empty.
-
-    Args:
-        number: from 1.
-        content: without its end; None: it is longer than lines may be.
-    """
-
-    number: int
-    content: bytes | None
 
 
 class BodyBlocks:
@@ -99,41 +86,35 @@ async def body_blocks(
         follower.cancel()
 
 
-def inflater_of(metadata: Mapping[str, str]) -> Callable[[bytes], Iterator[bytes]]:
-    """What makes blocks of a body's content of those that came.
+async def inflated(
+    blocks: AsyncIterator[bytes], metadata: Mapping[str, str]
+) -> AsyncIterator[bytes]:
+    """A body's content.
 
     Raises:
-        SieError: UNSUPPORTED_MEDIA_TYPE.
+        SieError: it is not gzip, though it says so.
     """
-    encoding = metadata.get("content-encoding", "identity").strip().lower()
-    if encoding == "identity":
-        return lambda block: iter((block,))
-    if encoding != "gzip":
-        raise unsupported_encoding(metadata["content-encoding"])
+    if not is_gzip(metadata):
+        async for block in blocks:
+            yield block
+        return
     inflater = zlib.decompressobj(GZIP)
-
-    def inflate(block: bytes) -> Iterator[bytes]:
-        while block:
+    async for block in blocks:
+        rest = block
+        while rest:
             try:
-                yield inflater.decompress(block, _INFLATED_BYTES)
+                yield inflater.decompress(rest, _INFLATED_BYTES)
             except zlib.error:
                 raise invalid("body", "not gzip") from None
-            block = inflater.unconsumed_tail
-
-    return inflate
+            rest = inflater.unconsumed_tail
 
 
-async def lines(
-    blocks: AsyncIterator[bytes],
-    inflate: Callable[[bytes], Iterator[bytes]],
-    most_bytes: int,
-) -> AsyncIterator[Line]:
-    """The lines of a body, of which none is held that is longer than `most_bytes`.
+async def unless_silent(blocks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The blocks.
 
     Raises:
-        SieError: the body is not gzip, or nothing came for ten minutes.
+        SieError: DEADLINE_EXCEEDED, none came for ten minutes.
     """
-    splitter = _Splitter(most_bytes)
     while True:
         try:
             async with asyncio.timeout(_SILENCE_S):
@@ -141,39 +122,9 @@ async def lines(
         except TimeoutError:
             raise SieError(
                 ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED,
-                f"no line within {_SILENCE_S:.0f} s",
+                f"nothing was sent for {_SILENCE_S:.0f} s",
                 timeout_ms=round(_SILENCE_S * 1000),
             ) from None
         if not block:
-            break
-        for part in inflate(block):
-            for line in splitter.add(part):
-                yield line
-    for line in splitter.add(b"\n"):
-        yield line
-
-
-class _Splitter:
-    def __init__(self, most_bytes: int) -> None:
-        self._most_bytes = most_bytes
-        self._begun: list[bytes] = []
-        self._size = 0
-        self._number = 0
-
-    def add(self, block: bytes) -> Iterator[Line]:
-        first, *rest = block.split(b"\n")
-        self._begin(first)
-        for piece in rest:
-            self._number += 1
-            content = None if self._size > self._most_bytes else b"".join(self._begun).strip()
-            self._begun, self._size = [], 0
-            if content is None or content:
-                yield Line(self._number, content)
-            self._begin(piece)
-
-    def _begin(self, piece: bytes) -> None:
-        self._size += len(piece)
-        if self._size > self._most_bytes:
-            self._begun = []
-        elif piece:
-            self._begun.append(piece)
+            return
+        yield block
