@@ -23,6 +23,10 @@ DEAD_PREFIX = "sie.dead"
 DEAD_LETTERS_STREAM = "SIE_DEAD_LETTERS"
 # Object store of requests that are too large for a message.
 PAYLOADS_BUCKET = "SIE_PAYLOADS"
+# Object store of the files that batches read and write.
+FILES_BUCKET = "SIE_FILES"
+# Key-value bucket of what is known of batches and files.
+BATCHES_BUCKET = "SIE_BATCHES"
 WORKER_STATUS_WILDCARD = "sie.worker.*.status"
 GATEWAY_STATUS_WILDCARD = "sie.gateway.*.status"
 WORKER_PING = "sie.worker.ping"
