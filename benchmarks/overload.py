@@ -153,7 +153,7 @@ class Scene:
     async def _reads_slowly(self) -> None:
         reader, writer = await self._connect()
         writer.write(self._whole())
-        while await reader.read(16):
+        while await reader.read(16):  # noqa: ASYNC110 - it is this client that is slow
             await asyncio.sleep(1.0)
 
     async def _sends_slowly(self) -> None:
