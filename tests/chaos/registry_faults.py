@@ -1,0 +1,180 @@
+"""Faults of the registry's readers and writers, while the cluster serves."""
+
+import signal
+import threading
+import time
+from contextlib import ExitStack
+from typing import Protocol
+
+import grpc
+
+from cli.ports import HOST, free_port
+from sie.registry.v1.model_pb2 import Model
+from sie.registry.v1.registry_admin_service_pb2 import ApplyModelRequest
+from sie.registry.v1.registry_admin_service_pb2_grpc import RegistryAdminServiceStub
+from sie.registry.v1.registry_service_pb2 import (
+    GetModelRequest,
+    GetRevisionRequest,
+    WatchRegistryRequest,
+)
+from sie.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
+from tests.chaos.load import Load, until
+from tests.chaos.stack import ChaosStack
+
+_WATCHERS = 20
+_COMMITS = 300
+_LARGE = 20_000
+# What the config service may grow by, however far its watchers fall behind.
+_GROWTH_BYTES = 150 * 1024 * 1024
+
+
+class Scene(Protocol):
+    """What these faults need of a scene."""
+
+    @property
+    def stack(self) -> ChaosStack: ...
+    @property
+    def load(self) -> Load: ...
+
+
+def model(name: str, size: int = 0) -> Model:
+    """A definition that nobody asks for, of about `size` bytes."""
+    found = Model(model_id=f"chaos/{name}", inputs=["text"], description="x" * size)
+    found.sources.add().directory = "/nowhere"
+    found.tasks.encode.dense.dims = 8
+    return found
+
+
+def slow_watchers(scene: Scene) -> None:
+    """Watchers that do not read while many large commits are made; then they read on."""
+    stack = scene.stack
+    before = _resident_bytes(stack.processes["config"].pid)
+    with ExitStack() as open_channels:
+        watches = []
+        for number in range(_WATCHERS):
+            channel = open_channels.enter_context(_channel(stack.config_address, number))
+            watch = RegistryServiceStub(channel).WatchRegistry(WatchRegistryRequest(), timeout=120)
+            next(watch)
+            watches.append(watch)
+        admin = RegistryAdminServiceStub(
+            open_channels.enter_context(_channel(stack.config_address, _WATCHERS))
+        )
+        revision = 0
+        for number in range(_COMMITS):
+            changed = model("large", _LARGE)
+            changed.description = f"{number} {changed.description}"
+            revision = admin.ApplyModel(ApplyModelRequest(model=changed), timeout=30).revision
+        grown = _resident_bytes(stack.processes["config"].pid) - before
+        assert grown < _GROWTH_BYTES, f"the config service grew by {grown} bytes"
+        for watch in watches:
+            _read_up_to(watch, revision)
+    scene.load.wait_for_right(5)
+
+
+def two_writers(scene: Scene) -> None:
+    """A second config service writes while the first is frozen; the first must notice."""
+    stack = scene.stack
+    address = f"{HOST}:{free_port()}"
+    second = stack.start_second_config(address)
+    second.wait_ready(30)
+    first = stack.processes["config"]
+    try:
+        with _channel(stack.config_address, 0) as one, _channel(address, 1) as two:
+            old = RegistryServiceStub(one).GetRevision(GetRevisionRequest(), timeout=10).revision
+            first.signal(signal.SIGSTOP)
+            by_second = RegistryAdminServiceStub(two).ApplyModel(
+                ApplyModelRequest(model=model(f"second-{time.time_ns()}")), timeout=20
+            )
+            first.signal(signal.SIGCONT)
+            stale = ApplyModelRequest(model=model("stale"), expected_revision=old)
+            _refused(RegistryAdminServiceStub(one), stale)
+            wanted = GetModelRequest(model_id=by_second.model.model_id)
+            until(lambda: _has(RegistryServiceStub(one), wanted), 20)
+            _both_write(one, two)
+    finally:
+        first.signal(signal.SIGCONT)
+        stack.retire(second.name)
+    scene.load.wait_for_right(5)
+
+
+def _both_write(one: grpc.Channel, two: grpc.Channel) -> None:
+    """Both write at once, each its own models; in the end both have everything."""
+    revisions: list[int] = []
+
+    def write(channel: grpc.Channel, name: str) -> None:
+        admin = RegistryAdminServiceStub(channel)
+        for number in range(10):
+            wanted = model(f"{name}-{number}-{time.time_ns()}")
+            revisions.append(_apply(admin, wanted))
+
+    threads = [
+        threading.Thread(target=write, args=pair) for pair in ((one, "first"), (two, "second"))
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(revisions)) == 20, "a commit is missing, or two have one revision"
+    for channel in (one, two):
+        stub = RegistryServiceStub(channel)
+        until(lambda: stub.GetRevision(GetRevisionRequest()).revision >= max(revisions), 20)  # noqa: B023
+
+
+def _apply(admin: RegistryAdminServiceStub, wanted: Model) -> int:
+    """Applies a model, again as long as the other writer was faster."""
+    for _ in range(50):
+        try:
+            return int(admin.ApplyModel(ApplyModelRequest(model=wanted), timeout=20).revision)
+        except grpc.RpcError as error:
+            assert error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.ABORTED), error
+            time.sleep(0.05)
+    raise AssertionError("fenced fifty times in a row")
+
+
+def _refused(admin: RegistryAdminServiceStub, request: ApplyModelRequest) -> None:
+    try:
+        admin.ApplyModel(request, timeout=20)
+    except grpc.RpcError as error:
+        refusals = (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.ABORTED)
+        assert error.code() in refusals, error
+    else:
+        raise AssertionError("a stale writer wrote")
+
+
+def _has(registry: RegistryServiceStub, wanted: GetModelRequest) -> bool:
+    try:
+        registry.GetModel(wanted, timeout=10)
+    except grpc.RpcError as error:
+        assert error.code() is grpc.StatusCode.NOT_FOUND, error
+        return False
+    return True
+
+
+def _read_up_to(watch: grpc.Call, revision: int) -> None:
+    for update in watch:
+        kind = update.WhichOneof("update")
+        assert kind != "compacted", "a watcher was left behind"
+        seen = {
+            "snapshot": update.snapshot.revision,
+            "event": update.event.revision,
+            "progress": update.progress.revision,
+            "events": max((each.revision for each in update.events.events), default=0),
+        }[kind]
+        if seen >= revision:
+            return
+    raise AssertionError("a watch ended")
+
+
+def _channel(address: str, number: int) -> grpc.Channel:
+    options = [
+        ("grpc.max_receive_message_length", -1),
+        # Each on a connection of its own.
+        ("grpc.use_local_subchannel_pool", 1),
+        ("grpc.primary_user_agent", f"chaos/{number}"),
+    ]
+    return grpc.insecure_channel(address, options=options)
+
+
+def _resident_bytes(pid: int) -> int:
+    with open(f"/proc/{pid}/statm") as file:  # noqa: PTH123
+        return int(file.read().split()[1]) * 4096
