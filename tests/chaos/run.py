@@ -55,7 +55,7 @@ def suffer(stack: ChaosStack, fault: Fault, seed: int, crash_s: float) -> Row:
             load.wait_for_right(_CALM)
             fault.inflict(Scene(stack, load, chance, crash_s))
         except Exception as error:  # noqa: BLE001 - one fault's failure is a row of the table
-            problems.append("".join(traceback.format_exception(error)[-3:]))
+            problems.append("".join(traceback.format_exception(error)[-1:] + traceback.format_tb(error.__traceback__)[-2:]))
     try:
         stack.heal()
         check_sums(stack.gateway_addresses)

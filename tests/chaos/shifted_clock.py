@@ -11,7 +11,7 @@ def main() -> None:
     time.time = lambda: true_time() + shift
     time.time_ns = lambda: true_time_ns() + int(shift * 1e9)
     sys.argv = [module]
-    runpy.run_module(module, run_name="__main__")
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 
 if __name__ == "__main__":
