@@ -17,11 +17,11 @@ async def langchain(url, model):
 
     from sie_sdk.langchain import SIEEmbeddings, SIEReranker
 
-    embeddings = SIEEmbeddings(url, model, client_options={"trust_env": False})
+    embeddings = SIEEmbeddings(url, model)
     store = InMemoryVectorStore(embeddings)
     store.add_texts(TEXTS)
     documents = [Document(text, metadata={"source": text[0]}) for text in TEXTS]
-    reranker = SIEReranker(url, model, top_n=2, client_options={"trust_env": False})
+    reranker = SIEReranker(url, model, top_n=2)
     best = reranker.compress_documents(documents, QUERY)
     also = await reranker.acompress_documents(documents, QUERY)
     assert "relevance_score" not in documents[1].metadata
@@ -44,12 +44,11 @@ async def llama_index(url, model):
 
     from sie_sdk.llama_index import SIEEmbedding, SIERerank
 
-    options = {"client_options": {"trust_env": False}}
-    embedding = SIEEmbedding(base_url=url, model_name=model, **options)
+    embedding = SIEEmbedding(base_url=url, model_name=model)
     nodes = [TextNode(text=text, id_=str(number)) for number, text in enumerate(TEXTS)]
     index = VectorStoreIndex(nodes, embed_model=embedding)
     found = index.as_retriever(similarity_top_k=1).retrieve(QUERY)
-    reranker = SIERerank(base_url=url, model=model, top_n=2, **options)
+    reranker = SIERerank(base_url=url, model=model, top_n=2)
     scored = [NodeWithScore(node=node) for node in nodes]
     best = reranker.postprocess_nodes(scored, QueryBundle(QUERY))
     also = await reranker.apostprocess_nodes(scored, QueryBundle(QUERY))

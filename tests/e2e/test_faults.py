@@ -96,12 +96,15 @@ def test_without_a_worker_requests_end_in_time_and_leave_their_demand(fresh_stac
     body = reply.json()
     assert reply.headers["retry-after"] == "120"
     assert (body["status"], body["gpu"], body["bundle"]) == ("provisioning", "cpu", "default")
-    metrics = ask(fresh_stack.http_address, "GET", "/metrics").body.decode()
-    demand = 'sie_gateway_pending_demand{bundle="default",machine_profile="cpu"} 1.0'
-    assert demand in metrics.splitlines()
+
+    def demands(value: str) -> bool:
+        metrics = ask(fresh_stack.http_address, "GET", "/metrics").body.decode().splitlines()
+        lane = '{bundle="default",machine_profile="cpu"}'
+        return f"sie_gateway_pending_demand{lane} {value}" in metrics
+
+    assert demands("1.0")
     fresh_stack.start_worker("worker-2").wait_ready(20)
-    metrics = ask(fresh_stack.http_address, "GET", "/metrics").body.decode()
-    assert demand.replace("1.0", "0.0") in metrics.splitlines()
+    until(lambda: demands("0.0"))
 
 
 def test_a_worker_that_is_told_to_stop_under_load_loses_nothing(fresh_stack: LocalStack):

@@ -161,6 +161,7 @@ def test_models_tell_which_verbs_answer_for_them(golden_stack):
     models = ask(golden_stack.http_address, "GET", "/v1/models").json()["models"]
     tasks = {model["name"]: model.get("tasks") for model in models}
     assert tasks == {
+        "golden/bert_classes": ["extract"],
         "golden/bert_cross_encoder": ["score"],
         "golden/bert_ner": ["extract"],
         "golden/bert_nli": ["extract"],

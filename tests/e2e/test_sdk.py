@@ -38,13 +38,13 @@ def wire(request):
 
 @pytest.fixture
 def client(stack, wire):
-    with SIEClient(url_of(stack, wire), trust_env=False) as client:
+    with SIEClient(url_of(stack, wire)) as client:
         yield client
 
 
 @pytest.fixture
 def golden(golden_stack, wire):
-    with SIEClient(url_of(golden_stack, wire), trust_env=False) as client:
+    with SIEClient(url_of(golden_stack, wire)) as client:
         yield client
 
 
@@ -58,7 +58,8 @@ def test_the_documented_calls(client):
         wait_for_capacity=True,
         provision_timeout_s=420,
     )
-    np.testing.assert_array_equal(also["dense"], result["dense"])
+    # Another worker may answer, with as many threads as it has cores, which add in another order.
+    np.testing.assert_allclose(also["dense"], result["dense"], atol=1e-6)
 
 
 def test_pools_as_documented(client):
@@ -89,7 +90,7 @@ def test_results_are_the_reference_in_bulk_and_by_iterator(client):
 
 
 async def test_the_asyncio_client_gives_the_same(stack, wire):
-    async with SIEAsyncClient(url_of(stack, wire), trust_env=False) as client:
+    async with SIEAsyncClient(url_of(stack, wire)) as client:
         one, several = await asyncio.gather(
             client.encode(DEFAULT_MODEL, TEXTS[0]),
             client.encode(DEFAULT_MODEL, TEXTS[:20], batch_size=4),
@@ -235,11 +236,11 @@ def test_many_threads_share_a_client(client):
 
 
 def test_the_cluster_is_watched(stack):
-    with SIEClient(f"http://{stack.http_address}", trust_env=False) as client:
+    with SIEClient(f"http://{stack.http_address}") as client:
         frames = client.watch()
         assert next(frames)["timestamp"] < next(frames)["timestamp"]
         frames.close()
-    elsewhere = SIEClient(f"http://{stack.http_address}/elsewhere", trust_env=False)
+    elsewhere = SIEClient(f"http://{stack.http_address}/elsewhere")
     with elsewhere as client, pytest.raises(errors.RequestError):
         next(client.watch())
     over_grpc = SIEClient(f"grpc://{stack.grpc_address}")
@@ -248,7 +249,7 @@ def test_the_cluster_is_watched(stack):
 
 
 async def test_the_cluster_is_watched_with_asyncio(stack):
-    async with SIEAsyncClient(f"http://{stack.http_address}", trust_env=False) as client:
+    async with SIEAsyncClient(f"http://{stack.http_address}") as client:
         frames = client.watch()
         assert (await anext(frames))["cluster"]["worker_count"] == 2
         await frames.aclose()
@@ -256,7 +257,7 @@ async def test_the_cluster_is_watched_with_asyncio(stack):
 
 def test_a_gateway_that_restarts_is_waited_for(fresh_stack, wire):
     fresh_stack.start()
-    with SIEClient(url_of(fresh_stack, wire), trust_env=False) as client:
+    with SIEClient(url_of(fresh_stack, wire)) as client:
         before = client.encode(DEFAULT_MODEL, "x")["dense"]
         fresh_stack.processes["gateway-1"].kill()
         started = threading.Timer(1.0, lambda: fresh_stack.start_gateway("gateway-1"))

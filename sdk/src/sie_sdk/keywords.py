@@ -46,7 +46,7 @@ class EncodeKeywords(CallKeywords, total=False):
 class BulkKeywords(EncodeKeywords, total=False):
     """What Encode takes beside it for many items."""
 
-    # Items of one request, at most. 256.
+    # Items of one request, at most. 64.
     batch_size: int
     # Requests at a time. 4.
     in_flight: int

@@ -98,20 +98,20 @@ class ScriptedGateway:
             reply = self.script.pop(0) if self.script else self.always
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
-        try:
-            self._answer(handler, reply(request) if callable(reply) else reply)
-        finally:
-            with self._lock:
-                self._at_once -= 1
+        reply = reply(request) if callable(reply) else reply
+        if reply != RESET:
+            reply = dict(reply)
+            time.sleep(reply.pop("delay"))
+        with self._lock:
+            self._at_once -= 1
+        self._answer(handler, reply)
 
     def _answer(self, handler, reply):
         if reply == RESET:
             handler.close_connection = True
             handler.connection.close()
             return
-        reply = dict(reply)
         status, body = reply.pop("status"), reply.pop("body")
-        time.sleep(reply.pop("delay"))
         handler.send_response(status)
         handler.send_header("content-type", reply.pop("type"))
         handler.send_header("content-length", str(len(body)))
@@ -139,7 +139,7 @@ class Asking:
         self.is_async = is_async
 
     def __call__(self, url, method, *args, client_options=None, **kwargs):
-        options = {"trust_env": False, **(client_options or {})}
+        options = client_options or {}
         if self.is_async:
             return asyncio.run(self._ask(url, options, method, args, kwargs))
         with SIEClient(url, **options) as client:

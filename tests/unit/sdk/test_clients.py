@@ -196,6 +196,7 @@ def test_a_server_that_does_not_answer_is_not_waited_for_long(gateway, ask, monk
 
 
 def test_many_items_are_several_requests_in_order(gateway, ask):
+    gateway.always = lambda request: {**vectors(request), "delay": 0.02}
     texts = ["x" * (number % 50) for number in range(1000)]
     told = []
     results = ask(
@@ -228,7 +229,7 @@ def test_an_iterator_is_read_no_further_than_needed(gateway):
             read.append(number)
             yield "x"
 
-    with SIEClient(gateway.url, trust_env=False) as client:
+    with SIEClient(gateway.url) as client:
         results = client.encode_iter("m", texts(), batch_size=10, in_flight=2)
         assert next(results)["dense"][0] == 1
         assert len(read) <= 50
@@ -240,7 +241,7 @@ def test_a_bulk_call_that_fails_leaves_no_thread_behind(gateway):
     gateway.always = lambda request: (
         {**refusal(400, "INVALID_INPUT"), "delay": 0.2} if b"bad" in request["body"] else waiting
     )
-    with SIEClient(gateway.url, trust_env=False) as client:
+    with SIEClient(gateway.url) as client:
         with pytest.raises(errors.RequestError):
             client.encode("m", ["bad", *["good"] * 3], batch_size=1)
         deadline = time.monotonic() + 10
@@ -251,7 +252,7 @@ def test_a_bulk_call_that_fails_leaves_no_thread_behind(gateway):
 
 async def test_an_async_iterator_that_is_left_leaves_nothing_behind(gateway):
     gateway.always = lambda request: {**vectors(request), "delay": 0.05}
-    async with SIEAsyncClient(gateway.url, trust_env=False) as client:
+    async with SIEAsyncClient(gateway.url) as client:
         results = client.encode_iter("m", ("x" for _ in range(100_000)), batch_size=10)
         async for _ in results:
             break
@@ -278,21 +279,21 @@ def test_bulk_work_waits_for_its_quota_and_a_single_call_does_not(gateway, ask):
 
 
 def test_a_connection_serves_many_calls(gateway):
-    with SIEClient(gateway.url, trust_env=False) as client:
+    with SIEClient(gateway.url) as client:
         for _ in range(10):
             client.encode("m", "x")
         assert len(gateway.connections) == 1
 
 
 def test_a_client_is_shared_by_threads(gateway):
-    with SIEClient(gateway.url, trust_env=False) as client, ThreadPoolExecutor(16) as threads:
+    with SIEClient(gateway.url) as client, ThreadPoolExecutor(16) as threads:
         lengths = threads.map(lambda n: client.encode("m", "x" * n)["dense"][0], range(200))
         assert list(lengths) == list(range(200))
 
 
 def test_closing_wakes_whoever_waits(gateway):
     gateway.always = refusal(503, "QUEUE_FULL", retry_after=60)
-    client = SIEClient(gateway.url, trust_env=False)
+    client = SIEClient(gateway.url)
     with ThreadPoolExecutor(1) as threads:
         waiting = threads.submit(client.encode, "m", "x")
         while not gateway.requests:
@@ -306,7 +307,7 @@ def test_closing_wakes_whoever_waits(gateway):
 
 async def test_closing_wakes_tasks_that_wait(gateway):
     gateway.always = refusal(503, "QUEUE_FULL", retry_after=60)
-    client = SIEAsyncClient(gateway.url, trust_env=False)
+    client = SIEAsyncClient(gateway.url)
     waiting = asyncio.create_task(client.encode("m", "x"))
     while not gateway.requests:
         await asyncio.sleep(0.01)
@@ -317,7 +318,7 @@ async def test_closing_wakes_tasks_that_wait(gateway):
 
 async def test_a_cancelled_call_ends_at_once(gateway):
     gateway.always = answer(200, b"", delay_s=1.0)
-    async with SIEAsyncClient(gateway.url, trust_env=False) as client:
+    async with SIEAsyncClient(gateway.url) as client:
         call = asyncio.create_task(client.encode("m", "x"))
         while not gateway.requests:
             await asyncio.sleep(0.01)
@@ -384,7 +385,7 @@ def test_pools(gateway, ask):
 
 def test_a_lease_is_renewed_until_its_pool_is_deleted(gateway):
     gateway.always = answer(200, POOL)
-    with SIEClient(gateway.url, trust_env=False) as client:
+    with SIEClient(gateway.url) as client:
         with client.pool("tenant-abc", {"l4": 2}, ttl_seconds=0.2) as pool:
             assert pool["name"] == "tenant-abc"
             # Failures are tried again, and nobody is disturbed.
@@ -401,7 +402,7 @@ def test_a_lease_is_renewed_until_its_pool_is_deleted(gateway):
 
 async def test_a_lease_is_renewed_beside_the_event_loop(gateway):
     gateway.always = answer(200, POOL)
-    async with SIEAsyncClient(gateway.url, trust_env=False) as client:
+    async with SIEAsyncClient(gateway.url) as client:
         await client.create_pool("tenant-abc", {"l4": 2}, ttl_seconds=0.2)
         await client.create_pool("tenant-abc", {"l4": 2}, ttl_seconds=0.2)
         while sum(each["path"].endswith("/renew") for each in gateway.requests) < 2:
@@ -409,9 +410,19 @@ async def test_a_lease_is_renewed_beside_the_event_loop(gateway):
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
+def test_a_proxy_is_not_asked_for_this_machine(gateway, ask, monkeypatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    assert ask(gateway.url, "encode", "m", "x", wait_for_capacity=False)
+    with pytest.raises(errors.SIEConnectionError, match="refused|attempts failed"):
+        ask("http://10.255.255.1:80", "encode", "m", "x", wait_for_capacity=False)
+
+
 def test_a_server_far_from_ours_is_warned_of_once(gateway, caplog):
     gateway.always = lambda request: {**vectors(request), "x-sie-server-version": "7.0.0"}
-    with SIEClient(gateway.url, trust_env=False) as client, caplog.at_level(logging.WARNING):
+    with SIEClient(gateway.url) as client, caplog.at_level(logging.WARNING):
         client.encode("m", "x")
         client.encode("m", "x")
     assert [record.message for record in caplog.records if "7.0.0" in record.message] == [

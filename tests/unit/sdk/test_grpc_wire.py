@@ -1,5 +1,7 @@
 """The gRPC wire and the table of calls, held to the contract."""
 
+import asyncio
+import socket
 import subprocess
 import sys
 
@@ -14,7 +16,7 @@ from servicekit.errors import SieError, spec_of, status_of
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.inference.v1 import inference_service_pb2, model_service_pb2
 from sie.pool.v1 import pool_service_pb2
-from sie_sdk import errors
+from sie_sdk import SIEAsyncClient, errors
 from sie_sdk._core import rpcs
 from sie_sdk._core.failure import Kind, error_of
 from sie_sdk._grpc.reasons import HTTP_STATUS
@@ -187,3 +189,16 @@ def test_the_package_needs_neither_the_server_nor_its_generated_code():
 def test_both_generated_forms_live_in_one_process():
     method(rpcs.ENCODE)
     assert inference_service_pb2.EncodeRequest(model="m").model == "m"
+
+
+def test_an_asyncio_client_may_be_made_before_its_loop():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        client = SIEAsyncClient(f"grpc://127.0.0.1:{taken.getsockname()[1]}")
+
+        async def ask():
+            async with client:
+                await client.list_models()
+
+        with pytest.raises(errors.SIEConnectionError):
+            asyncio.run(ask())

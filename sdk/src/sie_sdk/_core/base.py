@@ -32,7 +32,7 @@ class ClientBase(Generic[Transport]):
         cert_file: PEM of a certificate to show, with its chain.
         key_file: PEM of its key.
         headers: sent with every call.
-        trust_env: whether proxies that the environment names are used.
+        trust_env: whether proxies that the environment names are used, except on loopback.
 
     Raises:
         ValueError: the address is none.

@@ -29,7 +29,8 @@ from sie_sdk.types import (
     Truncate,
 )
 
-_BATCH_ITEMS = 256
+# With what is in flight, a few seconds of work also for a small machine.
+_BATCH_ITEMS = 64
 # Well below what servers take by default (16 MiB).
 _BATCH_BYTES = 4 * 1024 * 1024
 _IN_FLIGHT = 4

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Settings:
         max_connections: to the gateway at a time.
         tls: certificates.
         headers: sent with every call, keys in lower case.
-        trust_env: whether proxies named by the environment are used.
+        trust_env: whether proxies named by the environment may be used.
     """
 
     url: str
@@ -53,6 +54,12 @@ class Settings:
     def is_grpc(self) -> bool:
         """Whether calls go over gRPC."""
         return self.url.startswith(("grpc://", "grpcs://"))
+
+    @property
+    def uses_proxies(self) -> bool:
+        """Whether the environment's proxies are used; none reaches this machine's loopback."""
+        name = urlsplit(self.url).hostname or ""
+        return self.trust_env and name not in ("localhost", "::1") and not name.startswith("127.")
 
     @property
     def host(self) -> str:

@@ -52,14 +52,12 @@ class AsyncGrpcTransport:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._channel: Any = (
-            grpc.aio.secure_channel(settings.host, _credentials(settings.tls), _options(settings))
-            if _is_secure(settings)
-            else grpc.aio.insecure_channel(settings.host, _options(settings))
-        )
+        # Opened by the first call, since it belongs to the loop that runs then.
+        self._channel: Any = None
 
     async def send(self, call: Call, timeout_s: float) -> Reply | Failure:
         described = method(call.rpc)
+        self._channel = self._channel or self._open()
         send = self._channel.unary_unary(described.path)
         done = send(
             described.serialise(call.message),
@@ -74,7 +72,16 @@ class AsyncGrpcTransport:
         return reply_of(call.rpc, body, trailing)
 
     async def close(self) -> None:
-        await self._channel.close(None)
+        if self._channel is not None:
+            await self._channel.close(None)
+
+    def _open(self) -> Any:
+        settings = self._settings
+        if _is_secure(settings):
+            return grpc.aio.secure_channel(
+                settings.host, _credentials(settings.tls), _options(settings)
+            )
+        return grpc.aio.insecure_channel(settings.host, _options(settings))
 
 
 def _is_secure(settings: Settings) -> bool:
@@ -85,7 +92,7 @@ def _options(settings: Settings) -> list[tuple[str, Any]]:
     return [
         ("grpc.max_receive_message_length", -1),
         ("grpc.max_send_message_length", -1),
-        ("grpc.enable_http_proxy", int(settings.trust_env)),
+        ("grpc.enable_http_proxy", int(settings.uses_proxies)),
     ]
 
 

@@ -27,7 +27,7 @@ class HttpTransport:
             headers=base_headers(settings),
             verify=context_of(settings.tls) or True,
             limits=_limits(settings),
-            trust_env=settings.trust_env,
+            trust_env=settings.uses_proxies,
         )
 
     def send(self, call: Call, timeout_s: float) -> Reply | Failure:
@@ -67,7 +67,7 @@ class AsyncHttpTransport:
             headers=base_headers(settings),
             verify=context_of(settings.tls) or True,
             limits=_limits(settings),
-            trust_env=settings.trust_env,
+            trust_env=settings.uses_proxies,
         )
 
     async def send(self, call: Call, timeout_s: float) -> Reply | Failure:
