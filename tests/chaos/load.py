@@ -1,40 +1,26 @@
 """Load that checks what it gets: each vector is compared with the one its text must have."""
 
 import http.client
-import json
 import random
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from enum import StrEnum
 from typing import Self
 
-import numpy as np
+from tests.chaos.verdicts import TEXTS, Ending, Verdict, body_of, judge
+from tests.e2e.conftest import ENCODE, ask
 
-from tests.e2e.conftest import ENCODE, GOLDEN, HttpReply, ask
-
-TEXTS = json.loads((GOLDEN / "texts.json").read_bytes())
-REFERENCE = np.load(GOLDEN / "reference.npy")
-TOLERANCE = 1e-5
-RETRYABLE = {202, 429, 503, 504}
 # Long texts would spend the time on computing rather than on faults.
 _SHORT = [index for index, text in enumerate(TEXTS) if 0 < len(text) < 320]
-_MOST_TEXTS = 6
+_FEW_TEXTS = 6
+# More than a chunk holds.
+_MANY_TEXTS = 40
+_MANY_SHARE = 0.05
 # How late an answer may come on a machine that is busy with other things.
 _LATE_S = 3.0
 _PAUSE_S = 0.05
-
-
-class Verdict(StrEnum):
-    """How a request ended."""
-
-    RIGHT = "right"
-    RETRYABLE = "retryable"  # one typed error that says when to try again
-    BROKEN = "broken"  # the connection to the gateway broke
-    WRONG = "wrong"  # another vector than its texts have, or another kind of reply
-    HUNG = "hung"  # no answer within its deadline
 
 
 class Load:
@@ -51,8 +37,10 @@ class Load:
         self, addresses: Sequence[str], seed: int, clients: int = 6, timeout_s: float = 15.0
     ) -> None:
         self.counts: Counter[Verdict] = Counter()
-        self.right_items = 0
-        self.notes: list[str] = []
+        self.notes: Counter[str] = Counter()
+        self.answered_items = 0
+        self.dead_items = 0
+        self.slowest_s = 0.0
         self._addresses = addresses
         self._timeout_s = timeout_s
         self._stop = threading.Event()
@@ -82,63 +70,53 @@ class Load:
     def wait_for_right(self, more: int, seconds: float = 60.0) -> None:
         """Return when `more` requests have got their right result from here on."""
         wanted = self.counts[Verdict.RIGHT] + more
-        until(lambda: self.counts[Verdict.RIGHT] >= wanted, seconds)
+        until(lambda: self.counts[Verdict.RIGHT] >= wanted, seconds, f"{more} right results")
+
+    def wait_for_sent(self, more: int, seconds: float = 60.0) -> None:
+        """Return when `more` requests have ended, however, from here on."""
+        wanted = self.sent + more
+        until(lambda: self.sent >= wanted, seconds, f"{more} requests to end")
 
     def _client(self, number: int, texts: random.Random) -> None:
         turn = number
         while not self._stop.is_set():
-            indices = texts.sample(_SHORT, texts.randint(1, _MOST_TEXTS))
-            address = self._addresses[turn % len(self._addresses)]
-            verdict, note = self._ask(address, indices)
-            with self._lock:
-                self.counts[verdict] += 1
-                self.right_items += len(indices) if verdict is Verdict.RIGHT else 0
-                if note:
-                    self.notes.append(f"{verdict}: {note}")
-            if verdict is not Verdict.RIGHT:
+            is_many = texts.random() < _MANY_SHARE
+            indices = texts.choices(
+                _SHORT, k=_MANY_TEXTS if is_many else texts.randint(1, _FEW_TEXTS)
+            )
+            started = time.monotonic()
+            ending = self._ask(self._addresses[turn % len(self._addresses)], indices)
+            self._note(ending, time.monotonic() - started)
+            if ending.verdict is not Verdict.RIGHT:
                 self._stop.wait(_PAUSE_S)
             turn += 1
 
-    def _ask(self, address: str, indices: list[int]) -> tuple[Verdict, str]:
-        body = {"items": [{"id": str(index), "text": TEXTS[index]} for index in indices]}
+    def _note(self, ending: Ending, seconds: float) -> None:
+        with self._lock:
+            self.counts[ending.verdict] += 1
+            self.answered_items += ending.answered
+            self.dead_items += ending.dead
+            self.slowest_s = max(self.slowest_s, seconds)
+            if ending.note:
+                self.notes[ending.note] += 1
+
+    def _ask(self, address: str, indices: list[int]) -> Ending:
         headers = {"x-request-timeout": str(self._timeout_s)}
-        started = time.monotonic()
+        longest, started = self._timeout_s + _LATE_S, time.monotonic()
         try:
-            reply = ask(address, "POST", ENCODE, body, headers, timeout=self._timeout_s + _LATE_S)
+            reply = ask(address, "POST", ENCODE, body_of(indices), headers, timeout=longest)
         except TimeoutError:
-            return Verdict.HUNG, f"nothing from {address} after {self._timeout_s + _LATE_S:g} s"
+            return Ending(Verdict.HUNG, f"nothing after {longest:g} s")
+        except ConnectionRefusedError:
+            return Ending(Verdict.REFUSED, "connection refused")
         except (OSError, http.client.HTTPException) as error:
-            return Verdict.BROKEN, type(error).__name__
-        took = time.monotonic() - started
-        if took > self._timeout_s + _LATE_S:
-            return Verdict.HUNG, f"{reply.status} after {took:.1f} s"
+            return Ending(Verdict.BROKEN, type(error).__name__)
+        if time.monotonic() - started > longest:
+            return Ending(Verdict.HUNG, f"{reply.status} after more than {longest:g} s")
         return judge(reply, indices)
 
 
-def judge(reply: HttpReply, indices: Sequence[int]) -> tuple[Verdict, str]:
-    """What a reply to these texts is worth, and why, where it is not the right one."""
-    try:
-        found = reply.json()
-        if reply.status != 200:
-            reason, retry_after_s = found["error"]["code"], found["error"]["retry_after_s"]
-            is_fine = reply.status in RETRYABLE and retry_after_s > 0
-            return (Verdict.RETRYABLE if is_fine else Verdict.WRONG), f"{reply.status} {reason}"
-        items = found["items"]
-        if failed := [item["error"] for item in items if "error" in item]:
-            is_fine = all(error.get("retry_after_s", 0) > 0 for error in failed)
-            return (Verdict.RETRYABLE if is_fine else Verdict.WRONG), str(failed[0])
-        if [item["id"] for item in items] != [str(index) for index in indices]:
-            return Verdict.WRONG, "other items than were sent"
-        vectors = np.array([item["dense"]["values"] for item in items], dtype=np.float32)
-    except (ValueError, KeyError, TypeError) as error:
-        return Verdict.WRONG, f"{reply.status} {error!r} {reply.body[:200]!r}"
-    if vectors.shape != REFERENCE[indices].shape:
-        return Verdict.WRONG, f"vectors of shape {vectors.shape}"
-    worst = float(np.abs(vectors - REFERENCE[indices]).max())
-    return (Verdict.RIGHT, "") if worst <= TOLERANCE else (Verdict.WRONG, f"off by {worst:.2g}")
-
-
-def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60.0, wanted: str = "it") -> None:
     """Return when the condition holds.
 
     Raises:
@@ -146,5 +124,5 @@ def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
+        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain for {wanted}"
         time.sleep(0.05)

@@ -4,38 +4,34 @@ import signal
 import threading
 import time
 from contextlib import ExitStack
-from typing import Protocol
 
 import grpc
 
 from cli.ports import HOST, free_port
 from sie.inference.v1.model_service_pb2 import InputType
 from sie.registry.v1.model_pb2 import Model
-from sie.registry.v1.registry_admin_service_pb2 import ApplyModelRequest
+from sie.registry.v1.registry_admin_service_pb2 import (
+    ApplyModelRequest,
+    DeleteModelRequest,
+    ImportRegistryRequest,
+)
 from sie.registry.v1.registry_admin_service_pb2_grpc import RegistryAdminServiceStub
+from sie.registry.v1.registry_document_pb2 import RegistryDocument
 from sie.registry.v1.registry_service_pb2 import (
     GetModelRequest,
     GetRevisionRequest,
     WatchRegistryRequest,
 )
 from sie.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
-from tests.chaos.load import Load, until
-from tests.chaos.stack import ChaosStack
+from tests.chaos.load import until
+from tests.chaos.scene import SOME, Scene
 
 _WATCHERS = 20
-_COMMITS = 300
-_LARGE = 20_000
-# What the config service may grow by, however far its watchers fall behind.
+_MODELS = 100
+_LARGE = 2000
+# What the config service may grow by, however far its watchers fall behind: the history of so many
+# models, which is bounded, and not what each of the watchers has yet to read.
 _GROWTH_BYTES = 150 * 1024 * 1024
-
-
-class Scene(Protocol):
-    """What these faults need of a scene."""
-
-    @property
-    def stack(self) -> ChaosStack: ...
-    @property
-    def load(self) -> Load: ...
 
 
 def model(name: str, size: int = 0) -> Model:
@@ -47,29 +43,45 @@ def model(name: str, size: int = 0) -> Model:
 
 
 def slow_watchers(scene: Scene) -> None:
-    """Watchers that do not read while many large commits are made; then they read on."""
+    """Watchers that do not read while thousands of commits are made; then they read on."""
     stack = scene.stack
     before = _resident_bytes(stack.processes["config"].pid)
     with ExitStack() as open_channels:
         watches = []
         for number in range(_WATCHERS):
             channel = open_channels.enter_context(_channel(stack.config_address, number))
-            watch = RegistryServiceStub(channel).WatchRegistry(WatchRegistryRequest(), timeout=120)
+            watch = RegistryServiceStub(channel).WatchRegistry(WatchRegistryRequest(), timeout=300)
             next(watch)
             watches.append(watch)
         admin = RegistryAdminServiceStub(
             open_channels.enter_context(_channel(stack.config_address, _WATCHERS))
         )
-        revision = 0
-        for number in range(_COMMITS):
-            changed = model("large", _LARGE)
-            changed.max_sequence_length = 16 + number
-            revision = admin.ApplyModel(ApplyModelRequest(model=changed), timeout=30).revision
+        revision = _commit(admin, scene.commits)
         grown = _resident_bytes(stack.processes["config"].pid) - before
-        assert grown < _GROWTH_BYTES, f"the config service grew by {grown} bytes"
+        assert grown < _GROWTH_BYTES, f"the config service grew by {grown >> 20} MiB"
         for watch in watches:
             _read_up_to(watch, revision)
-    scene.load.wait_for_right(5)
+        for number in range(_MODELS):
+            name = _large(number, 0).model_id
+            admin.DeleteModel(DeleteModelRequest(model_id=name, allow_missing=True), timeout=30)
+    scene.load.wait_for_right(SOME)
+
+
+def _commit(admin: RegistryAdminServiceStub, commits: int) -> int:
+    """Makes so many commits, a hundred with each call; returns the last one's revision."""
+    revision = 0
+    for round_number in range(commits // _MODELS):
+        document = RegistryDocument(models=[_large(n, round_number) for n in range(_MODELS)])
+        reply = admin.ImportRegistry(ImportRegistryRequest(registry=document), timeout=60)
+        assert len(reply.changes) == _MODELS, "a commit is missing"
+        revision = reply.revision
+    return revision
+
+
+def _large(number: int, round_number: int) -> Model:
+    found = model(f"large-{number}", _LARGE)
+    found.max_sequence_length = 16 + round_number
+    return found
 
 
 def two_writers(scene: Scene) -> None:
@@ -95,7 +107,7 @@ def two_writers(scene: Scene) -> None:
     finally:
         first.signal(signal.SIGCONT)
         stack.retire(second.name)
-    scene.load.wait_for_right(5)
+    scene.load.wait_for_right(SOME)
 
 
 def _both_write(one: grpc.Channel, two: grpc.Channel) -> None:

@@ -1,115 +1,120 @@
-"""Faults one after the other, each under load, and a table of how its requests ended."""
+"""Has clusters suffer faults, each under load, and judges how they stood them."""
 
 import random
-import tempfile
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
-from tests.chaos.faults import Fault, Scene
-from tests.chaos.load import Load, Verdict
-from tests.chaos.stack import ChaosStack, check_sums
+from tests.chaos.load import Load
+from tests.chaos.report import Row
+from tests.chaos.scene import SOME, Fault, Scene
+from tests.chaos.stack import ChaosStack
+from tests.chaos.sums import differences, sums_of
+from tests.chaos.verdicts import Verdict
 
-_COLUMNS = ("fault", "accepted", "right", "retryable", "broken", "wrong", "hung", "lost", "s")
-_CALM = 10
+_FRAMES = 2
 
 
-class Row(NamedTuple):
-    """What one fault did.
+@dataclass(frozen=True)
+class Plan:
+    """How much is done.
 
     Args:
-        fault: its name.
-        load: how the requests ended.
-        seconds: how long it took.
-        lost: requests whose connection broke though no gateway was touched.
-        problems: what was not as it must be; empty if all was.
+        seed: decides the order, the texts and all other chance.
+        crash_seconds: how long workers crash at random.
+        commits: how many are made behind the back of slow watchers.
     """
 
-    fault: str
-    load: Load
-    seconds: float
-    lost: int
-    problems: list[str]
-
-    def cells(self) -> list[str]:
-        counts = self.load.counts
-        broken = counts[Verdict.BROKEN] - self.lost
-        verdicts = [counts[Verdict.RIGHT], counts[Verdict.RETRYABLE], broken]
-        bad = [counts[Verdict.WRONG], counts[Verdict.HUNG], self.lost]
-        return [
-            self.fault,
-            *map(str, [self.load.sent, *verdicts, *bad]),
-            f"{self.seconds:.0f}",
-        ]
+    seed: int = 1
+    crash_seconds: float = 120.0
+    commits: int = 10_000
 
 
-def suffer(stack: ChaosStack, fault: Fault, seed: int, crash_s: float) -> Row:
-    """Has a running cluster suffer one fault under load."""
-    problems: list[str] = []
-    started = time.monotonic()
-    chance = random.Random(f"{seed}/{fault.name}")
-    with Load(stack.gateway_addresses, seed) as load:
+class Runner:
+    """Suffers faults, those that need no cluster of their own on one that they share.
+
+    Args:
+        plan: how much is done.
+        directory: everything that clusters write goes here.
+        cache_dir: compiled engines.
+    """
+
+    def __init__(self, plan: Plan, directory: Path, cache_dir: Path) -> None:
+        self._plan = plan
+        self._directory = directory
+        self._cache_dir = cache_dir
+        self._clusters = 0
+
+    def in_order(self, faults: Sequence[Fault]) -> list[Fault]:
+        """The order that the seed decides; those with a cluster of their own come last."""
+        order = list(faults)
+        random.Random(self._plan.seed).shuffle(order)
+        return sorted(order, key=lambda fault: bool(fault.stack))
+
+    def suffer_all(self, faults: Sequence[Fault]) -> Iterator[Row]:
+        """A row for each fault, in the order given. After a failure the cluster is a new one."""
+        with ExitStack() as shared:
+            cluster: ChaosStack | None = None
+            for fault in faults:
+                if fault.stack or cluster is None:
+                    shared.close()
+                    cluster = shared.enter_context(self._cluster(fault))
+                    cluster.start()
+                row = self.suffer(cluster, fault)
+                yield row
+                if row.problems or fault.stack:
+                    shared.close()
+                    cluster = None
+
+    def suffer(self, cluster: ChaosStack, fault: Fault) -> Row:
+        """Has a running cluster suffer one fault under load."""
+        problems: list[str] = []
+        started = time.monotonic()
+        chance = random.Random(f"{self._plan.seed}/{fault.name}")
+        load = Load(cluster.gateway_addresses, self._plan.seed)
         try:
-            load.wait_for_right(_CALM)
-            fault.inflict(Scene(stack, load, chance, crash_s))
+            before = sums_of(cluster)
+            with load:
+                load.wait_for_right(SOME)
+                fault.inflict(
+                    Scene(cluster, load, chance, self._plan.crash_seconds, self._plan.commits)
+                )
         except Exception as error:  # noqa: BLE001 - one fault's failure is a row of the table
-            problems.append("".join(traceback.format_exception(error)[-1:] + traceback.format_tb(error.__traceback__)[-2:]))
-    try:
-        stack.heal()
-        check_sums(stack.gateway_addresses)
-    except Exception as error:  # noqa: BLE001 - as above
-        problems.append(f"counts: {error!r}")
-    lost = 0 if fault.breaks else load.counts[Verdict.BROKEN]
-    problems += _judge(fault, load, lost)
-    return Row(fault.name, load, time.monotonic() - started, lost, problems)
+            problems.append(_brief(error))
+        try:
+            cluster.heal()
+            after = sums_of(cluster)
+            if not fault.restarts and not problems:
+                problems += differences(before, after, load)
+        except Exception as error:  # noqa: BLE001 - as above
+            problems.append(_brief(error))
+        problems += unwanted(fault, load)
+        return Row(fault.name, load, time.monotonic() - started, problems)
+
+    def _cluster(self, fault: Fault) -> ChaosStack:
+        self._clusters += 1
+        directory = self._directory / str(self._clusters)
+        return ChaosStack(directory, self._cache_dir, **fault.stack)
 
 
-def _judge(fault: Fault, load: Load, lost: int) -> list[str]:
-    unwanted = load.counts[Verdict.WRONG] + load.counts[Verdict.HUNG] + lost
+def unwanted(fault: Fault, load: Load) -> list[str]:
+    """Endings that the fault does not excuse."""
+    never = {Verdict.WRONG, Verdict.HUNG}
+    if not fault.breaks:
+        never.add(Verdict.BROKEN)
+    if not fault.restarts:
+        never.add(Verdict.REFUSED)
     if fault.all_right:
-        unwanted += load.counts[Verdict.RETRYABLE]
-    return sorted(set(load.notes))[:10] if unwanted else []
+        never.add(Verdict.RETRYABLE)
+    found = [
+        f"{load.counts[each]} {each}" for each in Verdict if each in never and load.counts[each]
+    ]
+    return [f"{', '.join(found)}: {dict(load.notes)}"] if found else []
 
 
-def table(rows: Sequence[Row]) -> str:
-    """The rows, aligned."""
-    cells = [list(_COLUMNS), *(row.cells() for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if place else cell.ljust(width)
-            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
-        )
-        for line in cells
-    )
-
-
-def new_stack(directory: Path, cache_dir: Path, fault: Fault | None = None) -> ChaosStack:
-    """A cluster such as the fault needs, with nothing started yet."""
-    arguments = {} if fault is None else dict(fault.stack or {})
-    return ChaosStack(directory, cache_dir, **arguments)  # type: ignore[arg-type]
-
-
-def suffer_all(faults: Sequence[Fault], seed: int, crash_s: float, cache_dir: Path) -> list[Row]:
-    """Has clusters suffer the faults: one after the other, in an order that the seed decides."""
-    order = list(faults)
-    random.Random(seed).shuffle(order)
-    rows: list[Row] = []
-    shared = [fault for fault in order if fault.stack is None]
-    with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
-        if shared:
-            with new_stack(Path(folder) / "shared", cache_dir) as stack:
-                stack.start()
-                rows += [_told(suffer(stack, fault, seed, crash_s)) for fault in shared]
-        for number, fault in enumerate(each for each in order if each.stack is not None):
-            with new_stack(Path(folder) / str(number), cache_dir, fault) as stack:
-                stack.start()
-                rows.append(_told(suffer(stack, fault, seed, crash_s)))
-    return rows
-
-
-def _told(row: Row) -> Row:
-    print(table([row]).splitlines()[1], *row.problems, sep="\n    ", flush=True)  # noqa: T201
-    return row
+def _brief(error: Exception) -> str:
+    frames = traceback.format_tb(error.__traceback__)[-_FRAMES:]
+    return "".join([*traceback.format_exception_only(error), *frames])

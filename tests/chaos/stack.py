@@ -2,8 +2,7 @@
 
 import json
 import os
-import shutil
-import sys
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,12 +10,12 @@ from cli import broker, probes
 from cli.local_stack import LocalStack
 from cli.managed_process import ManagedProcess
 from cli.ports import HOST, free_port
-from tests.chaos.load import until
+from tests.chaos.small_disk import fill, on_small_disk
 from tests.e2e.conftest import ask
 
 WORKERS = ("worker-1", "worker-2")
 GATEWAYS = ("gateway-1", "gateway-2")
-_SHIFTED_CLOCK = Path(__file__).with_name("shifted_clock.py")
+_SHIFTED_CLOCK = Path(__file__).with_name("shifted_clock")
 
 
 class ChaosStack(LocalStack):
@@ -45,6 +44,7 @@ class ChaosStack(LocalStack):
         self._clients = [self.ports.broker, *(free_port() for _ in range(brokers - 1))]
         self._routes = [free_port() for _ in range(brokers)]
         self._monitors = [free_port() for _ in range(brokers)]
+        self._true_envs: dict[str, Mapping[str, str]] = {}
 
     @property
     def nats_url(self) -> str:
@@ -68,7 +68,7 @@ class ChaosStack(LocalStack):
             self.start_gateway(name)
 
     def start_broker(self) -> ManagedProcess:
-        """Starts every broker that does not run, and waits until they listen."""
+        """Starts every broker that does not run, and waits until they serve."""
         for number, name in enumerate(self.brokers):
             if name not in self.processes:
                 self._start("broker", self._broker(number, name))
@@ -79,26 +79,20 @@ class ChaosStack(LocalStack):
         return self.processes["broker"]
 
     def restart(self, name: str) -> ManagedProcess:
-        """Starts a process that has ended, with what it had."""
+        """Starts a process that ends, with what it had."""
         process = self.processes[name]
-        process.wait(30)
+        process.wait(40)
         process.start()
         return process
 
-    def start_skewed(self, name: str, seconds: float) -> ManagedProcess:
-        """Starts a worker whose clock is off by `seconds`."""
-        process = self.start_worker(name)
-        process.kill()
-        process.wait(10)
-        shifted = ManagedProcess(
-            name,
-            [sys.executable, "-P", str(_SHIFTED_CLOCK), str(seconds), "worker"],
-            process.log_path,
-            env=process.env,
-            probe=probes.ready(HOST, int(process.env["SIE_WORKER_HTTP_PORT"])),
-        )
-        self._start("worker", shifted)
-        return shifted
+    def skew(self, name: str, seconds: float) -> None:
+        """Restarts a service with a clock that is off by `seconds`, until the cluster is healed."""
+        process = self.processes[name]
+        self._true_envs[name] = process.env
+        path = f"{_SHIFTED_CLOCK}{os.pathsep}{process.env['PYTHONPATH']}"
+        shift = {"PYTHONPATH": path, "CHAOS_CLOCK_SHIFT_S": str(seconds)}
+        self._restart_with(name, dict(process.env) | shift)
+        process.wait_ready(60)
 
     def start_second_config(self, address: str) -> ManagedProcess:
         """Starts a config service beside the first, on the same broker."""
@@ -130,8 +124,19 @@ class ChaosStack(LocalStack):
                         return str(detail.get("cluster", {}).get("leader", ""))
         return ""
 
+    def is_broker_healthy(self, number: int = 0) -> bool:
+        """What its liveness probe says."""
+        address = f"{HOST}:{self._monitors[number]}"
+        return ask(address, "GET", "/healthz?js-server-only=true", timeout=5).status == 200
+
     def heal(self) -> None:
-        """Starts what has ended, and returns when everything is ready."""
+        """Undoes what was done to processes, and returns when everything is ready."""
+        for process in self.processes.values():
+            if process.is_running:
+                process.signal(signal.SIGCONT)
+        for name, env in self._true_envs.items():
+            self._restart_with(name, env)
+        self._true_envs.clear()
         self.start_broker()
         for process in self.processes.values():
             if not process.is_running:
@@ -141,11 +146,14 @@ class ChaosStack(LocalStack):
 
     def fill_disk(self) -> Path:
         """Leaves no room in the broker's file system; returns the file that took it."""
-        ballast = Path(f"/proc/{self.processes['broker'].pid}/root{self._store(0)}/ballast")
-        with ballast.open("wb", buffering=0) as file:
-            for size in (1 << 16, 1 << 9, 1):
-                _fill(file, size)
-        return ballast
+        return fill(self.processes["broker"].pid, self._store(0))
+
+    def _restart_with(self, name: str, env: Mapping[str, str]) -> None:
+        process = self.processes[name]
+        process.terminate()
+        process.wait(40)
+        process.env = env
+        process.start()
 
     def _store(self, number: int) -> Path:
         return self.directory / "broker" / str(number)
@@ -178,42 +186,3 @@ class ChaosStack(LocalStack):
         routes = [f"nats://{HOST}:{port}" for port in self._routes]
         listen = f"{HOST}:{self._routes[number]}"
         return common | {"cluster": {"name": "sie", "listen": listen, "routes": routes}}
-
-
-def on_small_disk(directory: Path, mib: int, command: list[str]) -> list[str]:
-    """The command, run where `directory` is a file system of that size, seen by it alone."""
-    unshare = shutil.which("unshare")
-    assert unshare is not None, "unshare is missing"
-    mount = f'mount -t tmpfs -o size={mib}m small "$0" && exec "$@"'
-    return [unshare, "--map-root-user", "--mount", "sh", "-c", mount, str(directory), *command]
-
-
-def metric(address: str, name: str, **labels: str) -> float:
-    """A counter of a process, summed over the labels that are not given."""
-    total = 0.0
-    for line in ask(address, "GET", "/metrics").body.decode().splitlines():
-        series, _, value = line.rpartition(" ")
-        if series.split("{")[0] == name and all(f'{k}="{v}"' in series for k, v in labels.items()):
-            total += float(value)
-    return total
-
-
-def check_sums(addresses: list[str]) -> None:
-    """Checks that what each gateway accepted is what it ended.
-
-    Raises:
-        AssertionError: some items neither ended nor wait for anything.
-    """
-    for address in addresses:
-        accepted = "sie_gateway_work_items_accepted_total"
-        ended = "sie_gateway_work_items_ended_total"
-        until(lambda: metric(address, accepted) == metric(address, ended), 20)  # noqa: B023
-
-
-def _fill(file: object, size: int) -> None:
-    block = b"\0" * size
-    try:
-        while True:
-            file.write(block)  # type: ignore[attr-defined]
-    except OSError:
-        return

@@ -1,0 +1,40 @@
+"""The broker at its limits: a queue that is full, a disk that is, a leader that is lost."""
+
+import signal
+
+from tests.chaos.load import until
+from tests.chaos.scene import SOME, Scene
+from tests.chaos.stack import WORKERS
+from tests.chaos.verdicts import Verdict
+
+_QUEUE = "SIE_WORK_default"
+
+
+def fill_stream(scene: Scene) -> None:
+    """Workers are frozen until the queue refuses; then they go on."""
+    for name in WORKERS:
+        scene.stack.processes[name].signal(signal.SIGSTOP)
+    until(lambda: any("QUEUE_FULL" in note for note in scene.load.notes), 30, "a refusal")
+    scene.serves()
+
+
+def fill_disk(scene: Scene) -> None:
+    """The broker has no room on its disk; then it has, and is restarted if its probe says so."""
+    ballast = scene.stack.fill_disk()
+    until(lambda: scene.load.counts[Verdict.RETRYABLE] > SOME, 60, "refusals")
+    ballast.unlink()
+    if not scene.stack.is_broker_healthy():
+        scene.stack.processes["broker"].terminate()
+        scene.stack.restart("broker").wait_ready(30)
+    scene.load.wait_for_right(SOME, 90)
+
+
+def lose_leader(scene: Scene) -> None:
+    """The broker that leads the work queue's stream dies, and comes back."""
+    leader = scene.stack.leader(_QUEUE)
+    assert leader in scene.stack.brokers, f"no leader: {leader!r}"
+    scene.stack.processes[leader].kill()
+    scene.stack.processes[leader].wait(10)
+    until(lambda: scene.stack.leader(_QUEUE) not in ("", leader), 30, "a new leader")
+    scene.load.wait_for_right(5 * SOME)
+    scene.serves()
