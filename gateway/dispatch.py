@@ -203,7 +203,7 @@ class Dispatcher:
             raise _queue_unavailable("the broker is not connected")
         token = next(self._tokens)
         now = self._clock()
-        items = self._items(work, chunks, self._result_prefix + token, now)
+        items = self._items(work, chunks, self._result_prefix + token)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         total = sum(chunk.item_count for chunk in chunks)
         pending = _Pending(work, self._result_prefix + token, items, total, done)
@@ -236,9 +236,7 @@ class Dispatcher:
                 self._spawn(self._forget(keys))
         return [pending.results[key] for key in sorted(pending.results)]
 
-    def _items(
-        self, work: Work, chunks: Sequence[Chunk], reply_subject: str, now: float
-    ) -> dict[int, Any]:
+    def _items(self, work: Work, chunks: Sequence[Chunk], reply_subject: str) -> dict[int, Any]:
         return {
             chunk.first_item: PackedWorkItem(
                 request_id=work.request_id,
@@ -248,7 +246,6 @@ class Dispatcher:
                 registry_revision=work.revision,
                 reply_subject=reply_subject,
                 deadline_unix_ms=int(work.deadline * 1000),
-                published_unix_us=int(now * 1e6),
                 work_class=work.work_class,
                 tenant=work.tenant,
                 **{work.verb: chunk.request},
@@ -326,6 +323,7 @@ class Dispatcher:
         pending.attempt += 1
         try:
             for item in items:
+                item.published_unix_us = int(self._clock() * 1e6)
                 message_id = f"{item.reply_subject}.{item.first_item}.{pending.attempt}"
                 await self._nats.publish(
                     subject,
