@@ -1,13 +1,14 @@
 """From a request to the queue and back: publishes chunks, collects their results.
 
     run() ── WorkItem ──► JetStream ──► worker
-      ▲                      │ publish ack          sie.reply.<gateway>.ack.<token>
+      ▲                      │ publish ack          sie.reply.<gateway>.ack.<token>-<first item>
       └── future ◄───────────┴── WorkResult ◄────── sie.reply.<gateway>.result.<token>
 
-One subscription carries all replies. The publish ack is not awaited before the result: it
-only matters when it is a refusal, and then it fails the request at once. When the broker
-comes back after a loss, chunks without a result are published again, under a new message
-id: computing one twice is harmless, forgetting one is not. When a caller goes away, or a
+One subscription carries all replies. The publish ack is not awaited before the result: a
+refusal fails the request at once, and where none comes, because a broker died with the
+message, the chunk is sent again under its message id, by which the broker knows a copy.
+When the broker comes back after a loss, chunks without a result are published again, under a
+new message id: computing one twice is harmless, forgetting one is not. When a caller goes away, or a
 request fails while parts of it wait, workers are told not to compute the rest.
 """
 
@@ -53,6 +54,9 @@ _REPUBLISH_FOR_S = 5.0
 
 # Room for a message's headers beside its payload.
 _HEADER_BYTES = 1024
+
+# A broker that lives and has a leader for the stream says sooner that it has stored a message.
+_ACK_WITHIN_S = 2.0
 
 # Pieces of one result come one after the other; when the rest stays away so long it is lost.
 _PIECES_WITHIN_S = 5.0
@@ -109,6 +113,8 @@ class _Pending:
     done: asyncio.Future[None]
     results: dict[int, Any] = field(default_factory=dict)  # WorkResult by first item
     attempt: int = 0
+    unacked: set[int] = field(default_factory=set)  # first items the broker may not have
+    sent_at: float = 0.0  # the latest of them, seconds, monotonic
     unroutable_since: float = 0.0
     pieces: Reassembly = field(default_factory=Reassembly)
 
@@ -159,6 +165,7 @@ class Dispatcher:
         clock: seconds since 1970 UTC.
         payloads: keeps requests that are too large for the broker; its own store by default.
         metrics: counts items; into a registry of its own by default.
+        ack_within_s: a message that the broker has not acknowledged by then is sent again.
     """
 
     def __init__(
@@ -168,6 +175,7 @@ class Dispatcher:
         clock: Callable[[], float] = time.time,
         payloads: PayloadStore | None = None,
         metrics: WorkMetrics | None = None,
+        ack_within_s: float = _ACK_WITHIN_S,
     ) -> None:
         self._nats = nats
         self._clock = clock
@@ -180,10 +188,12 @@ class Dispatcher:
         self._payloads = payloads or JetStreamPayloads(nats)
         self._metrics = metrics or WorkMetrics(CollectorRegistry())
         self._drain_rates: defaultdict[str, DrainRate] = defaultdict(DrainRate)
+        self._ack_within_s = ack_within_s
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         await self._nats.subscribe(self._wildcard, cb=self._on_message)
+        self._spawn(self._follow_acks())
 
     def __len__(self) -> int:
         """Requests that wait."""
@@ -319,8 +329,14 @@ class Dispatcher:
                 log.info("payload not removed: %s", error)
 
     async def _publish(self, token: str, pending: _Pending, items: Sequence[Any]) -> None:
-        subject = subjects.work_subject(pending.lane, pending.model_id, pending.work.queue)
+        """Publish under message ids of their own."""
         pending.attempt += 1
+        await self._send(token, pending, items)
+
+    async def _send(self, token: str, pending: _Pending, items: Sequence[Any]) -> None:
+        subject = subjects.work_subject(pending.lane, pending.model_id, pending.work.queue)
+        pending.unacked = {item.first_item for item in items}
+        pending.sent_at = time.monotonic()
         try:
             for item in items:
                 item.published_unix_us = int(self._clock() * 1e6)
@@ -328,19 +344,38 @@ class Dispatcher:
                 await self._nats.publish(
                     subject,
                     item.SerializeToString(),
-                    reply=self._ack_prefix + token,
+                    reply=f"{self._ack_prefix}{token}-{item.first_item}",
                     headers={"Nats-Msg-Id": message_id},
                 )
         except NatsError as error:
             raise _queue_unavailable(str(error) or type(error).__name__) from error
 
+    async def _follow_acks(self) -> None:
+        """Send again what the broker has not acknowledged, for as long as this gateway runs."""
+        while True:
+            await asyncio.sleep(self._ack_within_s / 2)
+            if not self._nats.is_connected:
+                continue
+            latest = time.monotonic() - self._ack_within_s
+            for token, pending in list(self._pending.items()):
+                if pending.unacked and pending.sent_at < latest:
+                    await self._send_unacked(token, pending)
+
+    async def _send_unacked(self, token: str, pending: _Pending) -> None:
+        items = [each for each in pending.unanswered() if each.first_item in pending.unacked]
+        try:
+            await self._send(token, pending, items)
+        except SieError as error:
+            pending.fail(error)
+
     async def _on_message(self, message: Msg) -> None:
-        kind, token = message.subject.rsplit(".", 2)[1:]
+        kind, last = message.subject.rsplit(".", 2)[1:]
+        token, _, first_item = last.partition("-")
         pending = self._pending.get(token)
         if pending is None:
             return  # The caller has gone, or a redelivered chunk was answered before.
         if kind == "ack":
-            self._on_ack(token, pending, message)
+            self._on_ack(token, int(first_item), pending, message)
         else:
             self._on_result(token, pending, PackedWorkResult.FromString(message.data))
 
@@ -366,7 +401,8 @@ class Dispatcher:
             log.warning("pieces of a result were lost", extra={"fields": {"reply": reply_id}})
             await self._publish_unanswered(token, pending)
 
-    def _on_ack(self, token: str, pending: _Pending, message: Msg) -> None:
+    def _on_ack(self, token: str, first_item: int, pending: _Pending, message: Msg) -> None:
+        pending.unacked.discard(first_item)
         if not message.data:  # No stream listens on the subject.
             self._republish_soon(token, pending)
         elif b'"error"' in message.data:

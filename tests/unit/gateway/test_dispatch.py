@@ -49,7 +49,8 @@ async def client(nats_url):
 
 @pytest.fixture
 async def dispatcher(client):
-    dispatcher = Dispatcher(client, "gw")
+    # Of its own, as every gateway has: an answer of the last test may still be under way.
+    dispatcher = Dispatcher(client, f"gw{client.client_id}")
     await dispatcher.start()
     return dispatcher
 
@@ -394,3 +395,34 @@ async def test_bulk_work_waits_in_a_queue_of_its_own(client, dispatcher):
     assert WorkItem.FromString(message.data).tenant == "acme"
     with pytest.raises(SieError):
         await task
+
+
+class Losing:
+    """A connection to a broker that dies with the first copy of the second message of work."""
+
+    def __init__(self, client):
+        self._client = client
+        self.published = []
+
+    def __getattr__(self, name):
+        return getattr(self._client, name)
+
+    async def publish(self, subject, data, **more):
+        self.published.append(more["headers"]["Nats-Msg-Id"])
+        if len(self.published) != 2:
+            await self._client.publish(subject, data, **more)
+
+
+async def test_work_that_the_broker_never_acknowledged_is_sent_again_and_no_other(client):
+    losing = Losing(client)
+    dispatcher = Dispatcher(losing, "gl", ack_within_s=0.2)
+    await dispatcher.start()
+    task = run(dispatcher, chunk(0, "a"), chunk(1, "b"))
+    for item in await pull(client, 2):
+        await answer(client, item)
+    assert ids(await task) == ["a", "b"]
+    first, *seconds = losing.published
+    # A copy that both came through is one: the broker knows it by its id.
+    assert len(seconds) > 1
+    assert len(set(seconds)) == 1
+    assert first not in seconds
