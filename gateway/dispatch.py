@@ -8,8 +8,8 @@ One subscription carries all replies. The publish ack is not awaited before the 
 refusal fails the request at once, and where none comes, because a broker died with the
 message, the chunk is sent again under its message id, by which the broker knows a copy.
 When the broker comes back after a loss, chunks without a result are published again, under a
-new message id: computing one twice is harmless, forgetting one is not. When a caller goes away, or a
-request fails while parts of it wait, workers are told not to compute the rest.
+new message id: computing one twice is harmless, forgetting one is not. When a caller goes
+away, or a request fails while parts of it wait, workers are told not to compute the rest.
 """
 
 import asyncio
@@ -57,6 +57,8 @@ _HEADER_BYTES = 1024
 
 # A broker that lives and has a leader for the stream says sooner that it has stored a message.
 _ACK_WITHIN_S = 2.0
+# After so many times that, it does not store anything: its disk is full, or most brokers are gone.
+_ACKS_MISSED = 5
 
 # Pieces of one result come one after the other; when the rest stays away so long it is lost.
 _PIECES_WITHIN_S = 5.0
@@ -114,7 +116,8 @@ class _Pending:
     results: dict[int, Any] = field(default_factory=dict)  # WorkResult by first item
     attempt: int = 0
     unacked: set[int] = field(default_factory=set)  # first items the broker may not have
-    sent_at: float = 0.0  # the latest of them, seconds, monotonic
+    published_at: float = 0.0  # the latest attempt, seconds, monotonic
+    sent_at: float = 0.0  # the latest copy
     unroutable_since: float = 0.0
     pieces: Reassembly = field(default_factory=Reassembly)
 
@@ -331,6 +334,7 @@ class Dispatcher:
     async def _publish(self, token: str, pending: _Pending, items: Sequence[Any]) -> None:
         """Publish under message ids of their own."""
         pending.attempt += 1
+        pending.published_at = time.monotonic()
         await self._send(token, pending, items)
 
     async def _send(self, token: str, pending: _Pending, items: Sequence[Any]) -> None:
@@ -362,6 +366,9 @@ class Dispatcher:
                     await self._send_unacked(token, pending)
 
     async def _send_unacked(self, token: str, pending: _Pending) -> None:
+        if time.monotonic() - pending.published_at > _ACKS_MISSED * self._ack_within_s:
+            pending.fail(_queue_unavailable("the broker stores no work"))
+            return
         items = [each for each in pending.unanswered() if each.first_item in pending.unacked]
         try:
             await self._send(token, pending, items)

@@ -2,7 +2,9 @@
 
 import signal
 
+from tests.chaos import registry_faults
 from tests.chaos.load import until
+from tests.chaos.registry_faults import config_channel
 from tests.chaos.scene import SOME, Scene
 from tests.chaos.stack import WORKERS
 from tests.chaos.verdicts import Verdict
@@ -22,11 +24,16 @@ def fill_disk(scene: Scene) -> None:
     """The broker has no room on its disk; then it has, and is restarted if its probe says so."""
     ballast = scene.stack.fill_disk()
     until(lambda: scene.load.counts[Verdict.RETRYABLE] > SOME, 60, "refusals")
-    ballast.unlink()
-    if not scene.stack.is_broker_healthy():
-        scene.stack.processes["broker"].terminate()
-        scene.stack.restart("broker").wait_ready(30)
-    scene.load.wait_for_right(SOME, 90)
+    with config_channel(scene.stack.config_address) as channel:
+        written = registry_faults.write_or_be_refused(channel, "while-full")
+        ballast.unlink()
+        if not scene.stack.is_broker_healthy():
+            scene.stack.processes["broker"].terminate()
+            scene.stack.restart("broker").wait_ready(30)
+        scene.load.wait_for_right(SOME)
+        assert registry_faults.write_or_be_refused(channel, "after"), "the registry stays shut"
+        assert registry_faults.has(channel, "after"), "a commit was lost"
+        assert written <= registry_faults.has(channel, "while-full"), "a commit was lost"
 
 
 def lose_leader(scene: Scene) -> None:

@@ -49,12 +49,12 @@ def slow_watchers(scene: Scene) -> None:
     with ExitStack() as open_channels:
         watches = []
         for number in range(_WATCHERS):
-            channel = open_channels.enter_context(_channel(stack.config_address, number))
+            channel = open_channels.enter_context(config_channel(stack.config_address, number))
             watch = RegistryServiceStub(channel).WatchRegistry(WatchRegistryRequest(), timeout=300)
             next(watch)
             watches.append(watch)
         admin = RegistryAdminServiceStub(
-            open_channels.enter_context(_channel(stack.config_address, _WATCHERS))
+            open_channels.enter_context(config_channel(stack.config_address, _WATCHERS))
         )
         revision = _commit(admin, scene.commits)
         grown = _resident_bytes(stack.processes["config"].pid) - before
@@ -92,17 +92,15 @@ def two_writers(scene: Scene) -> None:
     second.wait_ready(30)
     first = stack.processes["config"]
     try:
-        with _channel(stack.config_address, 0) as one, _channel(address, 1) as two:
+        with config_channel(stack.config_address, 0) as one, config_channel(address, 1) as two:
             old = RegistryServiceStub(one).GetRevision(GetRevisionRequest(), timeout=10).revision
             first.signal(signal.SIGSTOP)
-            by_second = RegistryAdminServiceStub(two).ApplyModel(
-                ApplyModelRequest(model=model(f"second-{time.time_ns()}")), timeout=20
-            )
+            by_second = f"second-{time.time_ns()}"
+            assert write_or_be_refused(two, by_second), "the second could not write"
             first.signal(signal.SIGCONT)
             stale = ApplyModelRequest(model=model("stale"), expected_revision=old)
             _refused(RegistryAdminServiceStub(one), stale)
-            wanted = GetModelRequest(model_id=by_second.model.model_id)
-            until(lambda: _has(RegistryServiceStub(one), wanted), 20)
+            until(lambda: has(one, by_second), 20, "the other's commit")
             _both_write(one, two)
     finally:
         first.signal(signal.SIGCONT)
@@ -155,9 +153,24 @@ def _refused(admin: RegistryAdminServiceStub, request: ApplyModelRequest) -> Non
         raise AssertionError("a stale writer wrote")
 
 
-def _has(registry: RegistryServiceStub, wanted: GetModelRequest) -> bool:
+def write_or_be_refused(channel: grpc.Channel, name: str) -> bool:
+    """Whether a model was written; if not, the refusal is one that may be retried."""
     try:
-        registry.GetModel(wanted, timeout=10)
+        RegistryAdminServiceStub(channel).ApplyModel(
+            ApplyModelRequest(model=model(name)), timeout=20
+        )
+    except grpc.RpcError as error:
+        if error.code() is not grpc.StatusCode.UNAVAILABLE:
+            raise
+        return False
+    return True
+
+
+def has(channel: grpc.Channel, name: str) -> bool:
+    """Whether the registry has a model that was written under this name."""
+    try:
+        wanted = GetModelRequest(model_id=model(name).model_id)
+        RegistryServiceStub(channel).GetModel(wanted, timeout=10)
     except grpc.RpcError as error:
         if error.code() is not grpc.StatusCode.NOT_FOUND:
             raise
@@ -180,7 +193,8 @@ def _read_up_to(watch: grpc.Call, revision: int) -> None:
     raise AssertionError("a watch ended")
 
 
-def _channel(address: str, number: int) -> grpc.Channel:
+def config_channel(address: str, number: int = 0) -> grpc.Channel:
+    """A connection to a config service; each number has one of its own."""
     options = [
         ("grpc.max_receive_message_length", -1),
         # Each on a connection of its own.

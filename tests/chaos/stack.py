@@ -127,7 +127,7 @@ class ChaosStack(LocalStack):
     def is_broker_healthy(self, number: int = 0) -> bool:
         """What its liveness probe says."""
         address = f"{HOST}:{self._monitors[number]}"
-        return ask(address, "GET", "/healthz?js-server-only=true", timeout=5).status == 200
+        return ask(address, "GET", "/healthz", timeout=5).status == 200
 
     def heal(self) -> None:
         """Undoes what was done to processes, and returns when everything is ready."""
