@@ -116,6 +116,13 @@ def test_bulk_work_fills_the_room_that_interactive_work_leaves():
     assert [each.tokens for each in batch] == [10, 15, 20]
 
 
+def test_the_longest_of_what_came_together_goes_first():
+    queue = WaitingQueue()
+    queue.add([text(10), text(200), text(50)])
+    alone = BatchLimits(1000, 1, 1)
+    assert [batch[0].tokens for batch in drain(queue, alone)] == [200, 50, 10]
+
+
 @given(histories, limits, st.sampled_from("abc"))
 def test_what_is_removed_is_never_taken(history, limits, tenant):
     queue = WaitingQueue()
