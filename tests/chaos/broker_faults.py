@@ -36,12 +36,39 @@ def fill_disk(scene: Scene) -> None:
         assert written <= registry_faults.has(channel, "while-full"), "a commit was lost"
 
 
+def fill_leaders_disk(scene: Scene) -> None:
+    """Of three brokers, the one that leads the work queue's stream has no room on its disk."""
+    leader = _leader(scene)
+    ballast = scene.stack.fill_disk(leader)
+    until(lambda: scene.stack.leader(_QUEUE) not in ("", leader), 60, "another leader")
+    scene.load.wait_for_right(5 * SOME)
+    ballast.unlink()
+    scene.stack.processes[leader].terminate()
+    scene.stack.restart(leader).wait_ready(30)
+    scene.load.wait_for_right(SOME)
+
+
+def restart_brokers(scene: Scene) -> None:
+    """Every broker of a cluster once, each with its streams caught up before the next goes."""
+    for number, name in enumerate(scene.stack.brokers):
+        scene.stack.processes[name].terminate()
+        scene.stack.restart(name).wait_ready(30)
+        until(lambda number=number: scene.stack.is_broker_healthy(number), 60, f"{name}'s health")
+        scene.load.wait_for_right(SOME)
+    scene.serves()
+
+
 def lose_leader(scene: Scene) -> None:
     """The broker that leads the work queue's stream dies, and comes back."""
-    leader = scene.stack.leader(_QUEUE)
-    assert leader in scene.stack.brokers, f"no leader: {leader!r}"
+    leader = _leader(scene)
     scene.stack.processes[leader].kill()
     scene.stack.processes[leader].wait(10)
     until(lambda: scene.stack.leader(_QUEUE) not in ("", leader), 30, "a new leader")
     scene.load.wait_for_right(5 * SOME)
     scene.serves()
+
+
+def _leader(scene: Scene) -> str:
+    leader = scene.stack.leader(_QUEUE)
+    assert leader in scene.stack.brokers, f"no leader: {leader!r}"
+    return leader

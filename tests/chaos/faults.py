@@ -5,7 +5,8 @@ from tests.chaos.process_faults import freeze, kill, skew, terminate
 from tests.chaos.scene import Fault
 
 _HOUR_S = 3600.0
-_MIB = 1024 * 1024
+# That fit onto a small disk.
+_SMALL_STREAMS = {"SIE_STREAM_MAX_BYTES": str(3 * 1024 * 1024)}
 
 FAULTS = (
     Fault("kill -9 worker", kill("worker-1"), all_right=True),
@@ -38,7 +39,13 @@ FAULTS = (
     Fault(
         "full disk",
         broker_faults.fill_disk,
-        stack={"disk_mib": 24, "env": {"SIE_STREAM_MAX_BYTES": str(3 * _MIB)}},
+        stack={"disk_mib": 24, "env": _SMALL_STREAMS},
     ),
+    Fault(
+        "cluster, leader's disk full",
+        broker_faults.fill_leaders_disk,
+        stack={"brokers": 3, "disk_mib": 24, "env": _SMALL_STREAMS},
+    ),
+    Fault("cluster, brokers restart", broker_faults.restart_brokers, stack={"brokers": 3}),
     Fault("cluster loses its leader", broker_faults.lose_leader, stack={"brokers": 3}),
 )

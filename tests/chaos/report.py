@@ -6,7 +6,7 @@ from tests.chaos.load import Load
 from tests.chaos.verdicts import Verdict
 
 _COLUMNS = ("requests", *Verdict, "slowest s", "took s")
-_NAME_WIDTH = 25
+_NAME_WIDTH = 29
 _MOST_NOTES = 3
 
 

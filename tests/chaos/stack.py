@@ -144,9 +144,9 @@ class ChaosStack(LocalStack):
         for process in self.processes.values():
             process.wait_ready(60)
 
-    def fill_disk(self) -> Path:
-        """Leaves no room in the broker's file system; returns the file that took it."""
-        return fill(self.processes["broker"].pid, self._store(0))
+    def fill_disk(self, name: str = "broker") -> Path:
+        """Leaves no room in a broker's file system; returns the file that took it."""
+        return fill(self.processes[name].pid, self._store(self.brokers.index(name)))
 
     def _restart_with(self, name: str, env: Mapping[str, str]) -> None:
         process = self.processes[name]
