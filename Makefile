@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup up clients test check check-code check-proto check-generated check-charts tools bench peers lock \
+.PHONY: help setup up clients test chaos check check-code check-proto check-generated check-charts tools bench peers lock \
 	generate baseline format clean
 
 BIN := .venv/bin
@@ -24,6 +24,10 @@ up: setup ## Start a broker, a config service, a worker and a gateway here, with
 # Three at a time, a file each: some compute, others wait for clusters of processes.
 test: setup clients ## Run every test (ARGS="-k name" for some)
 	@$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
+
+# The short form of it, four faults, is part of the tests.
+chaos: setup ## Have a cluster suffer every fault under load (ARGS="--seed 7 --only broker")
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 check: check-code check-proto check-generated check-charts test ## Everything CI runs
 

@@ -29,6 +29,7 @@ from servicekit.settings import describe, from_environment, setting
 from servicekit.subjects import Lane
 from sie.worker.v1.worker_status_pb2 import WorkerState
 from worker import metrics
+from worker.broker_clock import BrokerClock
 from worker.cancellations import Cancellations
 from worker.device import Device
 from worker.engines.sessions import available_cores
@@ -104,7 +105,11 @@ async def run(settings: Settings) -> None:
         cancellations = Cancellations()
         await cancellations.follow(client, lane)
         payloads = open_payloads(settings.payload_store, client)
-        host = _host(settings, client, lane, changed.set, Intake(cancellations, payloads))
+        clock = BrokerClock(client)
+        await clock.ask()
+        await _background(stack, clock.run())
+        intake = Intake(cancellations, payloads, clock)
+        host = _host(settings, client, lane, changed.set, intake)
         heartbeat = Heartbeat(
             client,
             lane,

@@ -50,7 +50,8 @@ async def client(nats_url):
 
 @pytest.fixture
 async def dispatcher(client):
-    dispatcher = Dispatcher(client, "gw")
+    # Of its own, as every gateway has: an answer of the last test may still be under way.
+    dispatcher = Dispatcher(client, f"gw{client.client_id}")
     await dispatcher.start()
     return dispatcher
 
@@ -427,3 +428,45 @@ async def test_bulk_work_waits_in_a_queue_of_its_own(client, dispatcher):
     assert WorkItem.FromString(message.data).tenant == "acme"
     with pytest.raises(SieError):
         await task
+
+
+class Losing:
+    """A connection to a broker that loses some of the work, counted from 1."""
+
+    def __init__(self, client, *lost):
+        self._client = client
+        self._lost = lost
+        self.published = []
+
+    def __getattr__(self, name):
+        return getattr(self._client, name)
+
+    async def publish(self, subject, data, **more):
+        if "headers" in more:
+            self.published.append(more["headers"]["Nats-Msg-Id"])
+            if len(self.published) in self._lost:
+                return
+        await self._client.publish(subject, data, **more)
+
+
+async def test_work_that_the_broker_never_acknowledged_is_sent_again_and_no_other(client):
+    losing = Losing(client, 2)
+    dispatcher = Dispatcher(losing, "gl", ack_within_s=0.2)
+    await dispatcher.start()
+    task = run(dispatcher, chunk(0, "a"), chunk(1, "b"))
+    for item in await pull(client, 2):
+        await answer(client, item)
+    assert ids(await task) == ["a", "b"]
+    first, *seconds = losing.published
+    # A copy that both came through is one: the broker knows it by its id.
+    assert len(seconds) > 1
+    assert len(set(seconds)) == 1
+    assert first not in seconds
+
+
+async def test_a_broker_that_stores_nothing_is_told_of_before_the_deadline(client):
+    dispatcher = Dispatcher(Losing(client, *range(100)), "gn", ack_within_s=0.05)
+    await dispatcher.start()
+    with pytest.raises(SieError) as caught:
+        await run(dispatcher, chunk(0, "a"), timeout=60.0)
+    assert caught.value.reason == ErrorReason.ERROR_REASON_QUEUE_UNAVAILABLE
