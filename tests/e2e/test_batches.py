@@ -8,7 +8,9 @@ from pathlib import Path
 
 import openai
 import pytest
+from click.testing import CliRunner
 
+from cli.__main__ import main
 from cli.local_stack import DEFAULT_MODEL, LocalStack
 from cli.ports import HOST, free_port
 from tests.e2e.conftest import ENCODE, ask
@@ -171,3 +173,32 @@ def test_a_batch_outlives_the_gateways_that_run_it(fresh_stack: LocalStack):
     results = lines_of(ask(addresses[first], "GET", path).body)
     assert [each["line"] for each in results] == list(range(1, 901))
     assert runners(fresh_stack, batch)[-1] == first
+
+
+def sie(stack: LocalStack, *arguments: str) -> tuple[int, str]:
+    done = CliRunner().invoke(main, ["batch", "--address", stack.grpc_address, *arguments])
+    return done.exit_code, done.output
+
+
+def test_the_command_runs_a_batch(stack: LocalStack, tmp_path: Path):
+    source = tmp_path / "in.jsonl"
+    bodies = [{"items": [{"text": "a"}]}, {"items": []}]
+    source.write_bytes(jsonl(request(n, ENCODE, body) for n, body in enumerate(bodies)))
+    code, shown = sie(stack, "create", str(source), "--endpoint", ENCODE, "--wait")
+    assert code == 0, shown
+    batch, *rest = shown.splitlines()[1].split()
+    assert rest[:4] == ["completed", "1", "1", "2"]
+    assert [each["custom_id"] for each in lines_of(sie(stack, "results", batch)[1])] == ["c0"]
+    target = tmp_path / "errors.jsonl"
+    assert sie(stack, "results", batch, "--errors", "-o", str(target))[0] == 0
+    assert [each["custom_id"] for each in lines_of(target.read_text())] == ["c1"]
+    assert batch in sie(stack, "list")[1]
+    assert sie(stack, "wait", batch)[0] == 0
+    assert sie(stack, "cancel", batch)[1].splitlines()[1].split()[1] == "completed"
+    assert sie(stack, "delete", batch) == (0, f"{batch} is deleted\n")
+    code, told = sie(stack, "show", batch)
+    assert (code, "BATCH_NOT_FOUND" in told) == (1, True)
+    source.write_text("{}")
+    _, shown = sie(stack, "create", str(source), "--wait")
+    assert "line 1: custom_id" in shown
+    assert sie(stack, "create", "missing.jsonl") == (1, "Error: missing.jsonl: no such file\n")

@@ -115,12 +115,12 @@ class Gateway:
         return found
 
     async def content(self, file_id):
-        content, offset = b"", "0"
+        content, offset = b"", 0
         while True:
             answer = await self.ask("GET", f"/v1/files/{file_id}:read?offset={offset}")
             assert answer.status == 200, answer.body
             content += base64.b64decode(answer.json.get("content", ""))
-            if (offset := answer.json["next_offset"]) == "0":
+            if (offset := answer.json["next_offset"]) == 0:
                 return content
 
     async def results(self, file_id):
@@ -357,7 +357,7 @@ async def test_a_file_may_come_in_parts_and_a_part_twice(gateway):
     assert again.json["error"]["metadata"]["field"] == "file_id"
     first_part = await gateway.ask("GET", f"/v1/files/{file['id']}:read")
     assert base64.b64decode(first_part.json["content"]) == b"abc"
-    assert first_part.json["next_offset"] == "3"
+    assert first_part.json["next_offset"] == 3
 
 
 async def test_a_tenant_sees_its_own_and_nothing_else(gateway):
