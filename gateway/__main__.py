@@ -104,6 +104,8 @@ class Settings:
     batch_jobs: int = setting("SIE_BATCH_JOBS", 2)
     # After which a batch whose gateway is silent goes to another.
     batch_lease_s: float = setting("SIE_BATCH_LEASE_S", 10.0)
+    # After which callers come back that find no worker: about half of what a machine takes to come.
+    retry_after_s: float = setting("SIE_RETRY_AFTER_S", 120.0)
     # For how long a request keeps a worker of its lane.
     recent_use_s: float = setting("SIE_RECENT_USE_S", 60.0)
     drain_s: float = setting("SIE_DRAIN_S", 25.0)
@@ -128,7 +130,7 @@ async def run(settings: Settings) -> None:
             RegistryView(settings.config_address, settings.state_dir, f"gateway/{gateway_id}")
         )
         workers = WorkerDirectory()
-        demand = Demand()
+        demand = Demand(settings.retry_after_s)
         dispatcher = Dispatcher(
             client,
             gateway_id,

@@ -16,8 +16,8 @@ import itertools
 import logging
 import secrets
 import time
-from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -281,9 +281,13 @@ class Dispatcher:
             if pending.lane == lane and pending.model_id == model_id:
                 pending.fail(error)
 
-    def waiting(self, lane: Lane) -> set[str]:
-        """Ids of the models that requests of a lane wait for."""
-        return {each.model_id for each in self._pending.values() if each.lane == lane}
+    def waiting(self, lane: Lane) -> Mapping[str, int]:
+        """Items of a lane that have no result yet, by the model that they wait for."""
+        found: Counter[str] = Counter()
+        for each in self._pending.values():
+            if each.lane == lane:
+                found[each.model_id] += each.remaining
+        return found
 
     def waiting_items(self, lane: Lane) -> int:
         """Items of a lane that have no result yet."""

@@ -116,7 +116,8 @@ class WaitingQueue(Generic[T]):
         return min(text.arrived for text in waiting)
 
     def add(self, texts: Iterable[T]) -> None:
-        for text in texts:
+        """Queue texts that came together: the longest first, so that no long one ends alone."""
+        for text in sorted(texts, key=lambda text: text.tokens, reverse=True):
             of = self._bulk if text.flow.bulk else self._interactive
             if not of.waiting:
                 of.time = max(of.time, self._now)

@@ -17,6 +17,7 @@ from gateway.auth.tokens import Tokens
 class Access(Enum):
     """What a call asks of the caller."""
 
+    OPEN = auto()  # nothing: probes do not carry tokens
     USE = auto()  # a known token; checked again where model and pool are known
     RESERVE = auto()  # the right to manage the pool that the request names
     ADMIN = auto()
@@ -34,11 +35,14 @@ _USED = (
     "sie.compat.v1.TeiTextService",
 )
 _READ = ("sie.registry.v1.RegistryService", "sie.registry.v1.RegistryStatusService")
+_OPEN = ("inference.GRPCInferenceService.ServerLive", "inference.GRPCInferenceService.ServerReady")
 _POOLS = "sie.pool.v1.PoolService"
 
 
 def access_of(method: MethodDescriptor) -> Access:
     """What an rpc asks for. Services that are not listed here are the administrator's."""
+    if method.full_name in _OPEN:
+        return Access.OPEN
     service = method.containing_service.full_name
     options: Any = method.GetOptions()
     reads = options.idempotency_level == options.NO_SIDE_EFFECTS
@@ -92,6 +96,9 @@ class Guard:
         Raises:
             SieError: UNAUTHENTICATED, PERMISSION_DENIED or QUOTA_EXCEEDED.
         """
+        if access is Access.OPEN:
+            yield Admission(Principal())
+            return
         admission = Admission(principal or self.identify(metadata))
         if access is Access.ADMIN:
             admission.principal.check_admin()

@@ -50,9 +50,13 @@ class Principal:
         """Calls of one stream that are made at a time: its other calls are not to be refused."""
         return min(_IN_HAND, self.limits.concurrent_requests or _IN_HAND)
 
+    def may_use(self, model_id: str) -> bool:
+        """Whether the caller may use the model; lists show it no other."""
+        return not self.models or any(fnmatchcase(model_id, pattern) for pattern in self.models)
+
     def check_model(self, model_id: str) -> None:
         """Raises SieError, PERMISSION_DENIED, unless the caller may use the model."""
-        if self.models and not any(fnmatchcase(model_id, pattern) for pattern in self.models):
+        if not self.may_use(model_id):
             raise _denied(f"this token may not use model '{model_id}'")
 
     def check_pool(self, pool: str) -> None:

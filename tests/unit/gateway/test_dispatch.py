@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.cluster import Cluster
 from gateway.dispatch import Chunk, Dispatcher, PackedWorkResult, Work
+from gateway.spreading import Spreading
 from gateway.work_metrics import OUTCOMES, WorkMetrics
 from servicekit import subjects
 from servicekit.errors import SieError, code_of
@@ -223,10 +224,12 @@ class OfferingCluster:
         self._workers = WorkerDirectory()
         self._workers.update(worker(*hosted))
 
+        self._spreading = Spreading()
+
     def _offer_once(self, model_id, lane):
         self.offers.append((model_id, lane))
 
-    _is_hosted = Cluster._is_hosted
+    _hosts = Cluster._hosts
     offer_waiting = Cluster.offer_waiting
 
 

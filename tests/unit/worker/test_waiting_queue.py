@@ -133,6 +133,13 @@ def test_where_bulk_work_may_not_begin_a_batch_only_other_work_is_taken():
     assert [each.tokens for each in queue.take(limits, limits)] == [10]
 
 
+def test_the_longest_of_what_came_together_goes_first():
+    queue = WaitingQueue()
+    queue.add([text(10), text(200), text(50)])
+    alone = BatchLimits(1000, 1, 1)
+    assert [batch[0].tokens for batch in drain(queue, alone)] == [200, 50, 10]
+
+
 @given(histories, limits, st.sampled_from("abc"))
 def test_what_is_removed_is_never_taken(history, limits, tenant):
     queue = WaitingQueue()
