@@ -57,6 +57,7 @@ bench: setup ## Run the benchmarks
 	@$(BIN)/python benchmarks/wire.py
 	@$(BIN)/python benchmarks/shapes.py
 	@$(BIN)/python benchmarks/run.py $(ARGS)
+	@$(BIN)/python benchmarks/bulk_beside_interactive.py
 
 peers: setup ## Install other servers into .sie/peers and measure ours beside them (gigabytes)
 	@benchmarks/peers/install.sh
