@@ -30,6 +30,7 @@ from servicekit.settings import describe, from_environment, setting
 from servicekit.subjects import Lane
 from sie.worker.v1.worker_status_pb2 import WorkerState
 from worker import metrics
+from worker.broker_clock import BrokerClock
 from worker.busy import BusyShare
 from worker.cancellations import Cancellations
 from worker.device import Device
@@ -108,9 +109,12 @@ async def run(settings: Settings) -> None:
         cancellations = Cancellations()
         await cancellations.follow(client, lane)
         payloads = open_payloads(settings.payload_store, client)
+        clock = BrokerClock(client)
+        await clock.ask()
+        await _background(stack, clock.run())
+        intake = Intake(cancellations, payloads, clock)
         device = Device(available_cores())
         busy = BusyShare(settings.busy_over_s)
-        intake = Intake(cancellations, payloads)
         host = _host(settings, client, lane, changed.set, device, intake)
         heartbeat = Heartbeat(
             client,
