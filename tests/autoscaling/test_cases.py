@@ -166,7 +166,8 @@ def a_leased_pool_is_warm_for_as_long_as_its_lease(cluster: ScaledCluster) -> No
     path = "/v1/pools/tenant"
 
     def renewed() -> str:
-        return ask(cluster.address(), "POST", f"{path}/renew").json()["status"]["state"]
+        assert ask(cluster.address(), "POST", f"{path}/renew").status == 200
+        return ask(cluster.address(), "GET", path).json()["status"]["state"]
 
     cluster.until(lambda: renewed() == "active")
     active_at = time.monotonic()
