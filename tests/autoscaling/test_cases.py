@@ -188,15 +188,16 @@ def work_outlives_the_loss_of_its_machine(cluster: ScaledCluster) -> None:
     served_at = time.monotonic()
     with ThreadPoolExecutor(4) as threads:
         work = [
-            threads.submit(encode, cluster, texts=1000, profile="spot", timeout_s=90)
+            threads.submit(encode, cluster, texts=4000, profile="spot", timeout_s=90)
             for _ in range(4)
         ]
         (lost,) = pool.pods.running()
-        cluster.until(lambda: any(each.done() for each in work))
+        cluster.until(lambda: pool.last("queue-depth") > 0)
         lost.kill()
+        assert not all(each.done() for each in work)
         replies = [each.result() for each in work]
     assert {reply.status for reply in replies} == {200}
-    assert all(len(reply.json()["items"]) == 1000 for reply in replies)
+    assert all(len(reply.json()["items"]) == 4000 for reply in replies)
     (replacement,) = pool.pods.running()
     assert replacement is not lost
     assert pool.counts(served_at) == {1}
