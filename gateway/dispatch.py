@@ -36,6 +36,7 @@ from servicekit.errors import SieError
 from servicekit.packed import packed_twin
 from servicekit.payloads import JetStreamPayloads, PayloadStore
 from servicekit.subjects import Lane, Queue
+from servicekit.tracing import NO_SPAN, Span
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.work.v1.work_item_pb2 import CancelNotice, WorkClass, WorkItem
 from sie.work.v1.work_result_pb2 import WorkResult
@@ -81,6 +82,7 @@ class Work(NamedTuple):
         deadline: seconds since 1970 UTC; nothing is published past it.
         tenant: whose work it is.
         work_class: whether it goes before or behind other work of the lane.
+        span: the request in its trace.
     """
 
     verb: str
@@ -91,6 +93,7 @@ class Work(NamedTuple):
     deadline: float
     tenant: str = DEFAULT_TENANT
     work_class: WorkClass = WorkClass.WORK_CLASS_INTERACTIVE
+    span: Span = NO_SPAN
 
     @property
     def queue(self) -> Queue:
@@ -111,6 +114,7 @@ class _Pending:
     attempt: int = 0
     unroutable_since: float = 0.0
     pieces: Reassembly = field(default_factory=Reassembly)
+    trace: dict[str, str] = field(default_factory=dict)  # headers that go on with it
 
     @property
     def lane(self) -> Lane:
@@ -202,7 +206,7 @@ class Dispatcher:
         if not self._nats.is_connected:
             raise _queue_unavailable("the broker is not connected")
         token = next(self._tokens)
-        now = self._clock()
+        now, started = self._clock(), time.perf_counter()
         items = self._items(work, chunks, self._result_prefix + token, now)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         total = sum(chunk.item_count for chunk in chunks)
@@ -213,9 +217,15 @@ class Dispatcher:
         keys: list[str] = []
         try:
             async with asyncio.timeout(work.deadline - now - _REPLY_MARGIN_S):
-                await self._keep_large(items.values(), keys)
-                await self._publish(token, pending, list(items.values()))
-                await done
+                with work.span.child("publish", "producer") as span:
+                    pending.trace = span.headers()
+                    await self._keep_large(items.values(), keys)
+                    await self._publish(token, pending, list(items.values()))
+                published = time.perf_counter()
+                self._metrics.published(work.verb, total, published - started)
+                with work.span.child("wait"):
+                    await done
+            self._metrics.waited(work.verb, time.perf_counter() - published)
             outcome = "answered"
         except TimeoutError:
             outcome = "expired"
@@ -263,6 +273,8 @@ class Dispatcher:
             self._metrics.ended(pool, _outcome_of(result), result.item_count)
             left -= result.item_count
         self._metrics.ended(pool, outcome, left)
+        tokens = sum(result.input_tokens for result in pending.results.values())
+        self._metrics.tokens(pending.model_id, pending.work.tenant, tokens)
         if pending.results:
             count = sum(result.item_count for result in pending.results.values())
             self._drain_rates[pool].answered(self._clock(), count)
@@ -310,6 +322,7 @@ class Dispatcher:
             request = PackedWorkItem(**{verb: getattr(item, verb)}).SerializeToString()
             keys.append(secrets.token_hex(16))
             await self._payloads.put(keys[-1], request)
+            self._metrics.offloaded()
             item.ClearField(verb)
             item.payload.key, item.payload.size_bytes = keys[-1], len(request)
 
@@ -331,7 +344,7 @@ class Dispatcher:
                     subject,
                     item.SerializeToString(),
                     reply=self._ack_prefix + token,
-                    headers={"Nats-Msg-Id": message_id},
+                    headers={"Nats-Msg-Id": message_id, **pending.trace},
                 )
         except NatsError as error:
             raise _queue_unavailable(str(error) or type(error).__name__) from error
@@ -374,6 +387,7 @@ class Dispatcher:
         elif b'"error"' in message.data:
             detail = orjson.loads(message.data)["error"].get("description", "refused")
             log.warning("queue refused work", extra={"fields": {"detail": detail}})
+            self._metrics.refused_by_broker()
             pending.fail(self._queue_full(pending.lane.pool))
         else:
             pending.unroutable_since = 0.0

@@ -16,6 +16,7 @@ from typing import Any
 
 import grpc
 
+from gateway.access_log import Record
 from gateway.api import Api
 from gateway.grpc_face import metadata_of, parse
 from gateway.request_id import REQUEST_ID_HEADER, request_id_of
@@ -31,6 +32,7 @@ from sie.inference.v1.inference_service_pb2 import (
 
 _SERVICE = inference_service_pb2.DESCRIPTOR.services_by_name["InferenceService"]
 _ENCODE = f"/{_SERVICE.full_name}/Encode"
+_PATH = f"/{_SERVICE.full_name}/EncodeStream"
 # Enough to keep several workers busy with small requests.
 _IN_HAND = 64
 
@@ -130,11 +132,15 @@ class _Stream:
     ) -> bytes:
         endpoint = self._api.endpoints[_ENCODE]
         reply = _PackedResponse(key=request.key)
+        record = Record(request_id, "GRPC", _PATH, bytes_in=request.ByteSize())
         try:
             done = await self._api.call(
-                endpoint, request.request, self._metadata, timeout_s, request_id
+                endpoint, request.request, self._metadata, timeout_s, record
             )
             reply.response = done.body
+            record.bytes_out = len(done.body)
         except SieError as error:
             reply.error.ParseFromString(proto_of(error).SerializeToString())
+        finally:
+            self._api.access_log.write(record)
         return bytes(reply.SerializeToString())

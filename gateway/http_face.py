@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol
 from google.protobuf.message import Message
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from gateway.access_log import Record
 from gateway.api import Api
 from gateway.auth.pages import PageRules
 from gateway.http_body import Receive, read_body
@@ -30,7 +31,8 @@ from gateway.request_id import request_id_of
 from gateway.transcoder.openapi import document
 from gateway.transcoder.routes import MethodNotAllowed, RouteTable, routes_of
 from servicekit import logs
-from servicekit.errors import SieError, internal, invalid
+from servicekit.errors import SieError, code_of, internal, invalid
+from sie.errors.v1.error_reason_pb2 import ErrorReason
 
 log = logging.getLogger(__name__)
 
@@ -57,9 +59,13 @@ class Request(NamedTuple):
 
     scope: Scope
     metadata: Mapping[str, str]
-    id: str
+    record: Record
     receive: Receive
     watch: DisconnectWatch
+
+    @property
+    def id(self) -> str:
+        return self.record.request_id
 
     @property
     def method(self) -> str:
@@ -68,7 +74,7 @@ class Request(NamedTuple):
     @property
     def path(self) -> str:
         """The path as it was sent: decoding is up to the route's template."""
-        return self.scope["raw_path"].decode("latin-1")  # type: ignore[no-any-return]
+        return self.record.path
 
     @property
     def query(self) -> str:
@@ -145,9 +151,16 @@ class HttpFace:
             await self._socket(scope["path"], metadata, receive, send)
             return
         with DisconnectWatch(receive) as watch:
-            request = Request(scope, metadata, request_id_of(metadata), receive, watch)
-            response = await self._respond(request)
-            await self._send(send, response, with_body=scope["method"] != "HEAD")
+            path = scope["raw_path"].decode("latin-1")
+            record = Record(request_id_of(metadata), scope["method"], path)
+            request = Request(scope, metadata, record, receive, watch)
+            try:
+                response = await self._respond(request)
+                record.status = response.status
+                record.bytes_out = len(response.body)
+                await self._send(send, response, with_body=scope["method"] != "HEAD")
+            finally:
+                self._api.access_log.write(record)
 
     async def _respond(self, request: Request) -> Response:
         logs.request_id.set(request.id)
@@ -160,9 +173,11 @@ class HttpFace:
                     return await face.answer(request)
             return await self._transcode(request)
         except SieError as error:
+            request.record.reason = code_of(error.reason)
             return error_response(error, request.id)
         except Exception:
             log.exception("unexpected failure", extra={"fields": {"path": request.path}})
+            request.record.reason = code_of(ErrorReason.ERROR_REASON_INTERNAL_ERROR)
             return error_response(internal(), request.id)
 
     async def _transcode(self, request: Request) -> Response:
@@ -175,11 +190,12 @@ class HttpFace:
                 request.metadata, request.receive, self._max_request_bytes, codec.content_types
             )
             request.watch.start()
+            request.record.bytes_in = len(body)
             return await codec.read(request.metadata, captured, request.query, body)
 
         try:
             reply = await self._api.call(
-                route.endpoint, read, request.metadata, request_id=request.id
+                route.endpoint, read, request.metadata, record=request.record
             )
         except SieError as error:
             if is_openai(route):

@@ -27,6 +27,7 @@ from servicekit.probes import Probes
 from servicekit.registry_view import RegistryView
 from servicekit.settings import describe, from_environment, setting
 from servicekit.subjects import Lane
+from servicekit.tracing import Tracer, TracingSettings, open_tracer
 from sie.worker.v1.worker_status_pb2 import WorkerState
 from worker import metrics
 from worker.cancellations import Cancellations
@@ -49,7 +50,7 @@ _EXIT_STUCK = 70
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(TracingSettings):
     """What a worker is told by its environment."""
 
     nats_url: str = setting("SIE_NATS_URL", "nats://127.0.0.1:4222")
@@ -84,7 +85,7 @@ class Settings:
     log_json: bool = setting("SIE_LOG_JSON", False)
 
 
-async def run(settings: Settings) -> None:
+async def run(settings: Settings, tracer: Tracer) -> None:
     lane = Lane(settings.pool or DEFAULT_POOL, settings.machine_profile, settings.bundle)
     async with contextlib.AsyncExitStack() as stack:
 
@@ -104,7 +105,9 @@ async def run(settings: Settings) -> None:
         cancellations = Cancellations()
         await cancellations.follow(client, lane)
         payloads = open_payloads(settings.payload_store, client)
-        host = _host(settings, client, lane, changed.set, Intake(cancellations, payloads))
+        intake = Intake(cancellations, payloads, tracer)
+        metrics.broker_connected.set_function(lambda: client.is_connected)
+        host = _host(settings, client, lane, changed.set, intake)
         heartbeat = Heartbeat(
             client,
             lane,
@@ -228,7 +231,9 @@ def main() -> None:
     settings = from_environment(Settings)
     logs.configure(settings.log_level, as_json=settings.log_json, process="worker")
     log.info("starting", extra={"fields": describe(settings)})
-    uvloop.run(run(settings))
+    tracer = open_tracer(settings, "sie-worker", settings.worker_id, version("sie"))
+    with contextlib.closing(tracer):
+        uvloop.run(run(settings, tracer))
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from servicekit.payloads import PayloadStore
+from servicekit.tracing import Tracer
 from worker.cancellations import Cancellations
 
 
@@ -15,8 +16,10 @@ class Intake:
     Attributes:
         cancelled: whose work is not to be computed any more.
         payloads: holds requests that are too large for a message.
+        tracer: goes on with the traces of gateways.
 
     """
 
     cancelled: Cancellations
     payloads: PayloadStore
+    tracer: Tracer = field(default_factory=Tracer)
