@@ -21,6 +21,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from gateway.access_log import Record
 from gateway.api import Api
 from gateway.auth.pages import PageRules
+from gateway.auth.principal import Principal
 from gateway.http_body import Receive, read_body
 from gateway.http_codec import Codec
 from gateway.http_disconnect import DisconnectWatch
@@ -38,8 +39,8 @@ log = logging.getLogger(__name__)
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Scope = Mapping[str, Any]
-# Answers GET at a fixed path.
-Page = Callable[[], Response]
+# Answers GET at a fixed path, for whoever reads it.
+Page = Callable[[Principal], Response]
 
 
 class Readiness(NamedTuple):
@@ -136,10 +137,10 @@ class HttpFace:
         self._faces = faces
         openapi = json_response(_with_paths(document(routes, version), faces))
         self._pages: dict[str, Page] = {
-            "/healthz": lambda: json_response({"status": "ok"}),
-            "/readyz": lambda: _readiness(ready()),
-            "/metrics": lambda: _metrics(registry),
-            "/openapi.json": lambda: openapi,
+            "/healthz": lambda _: json_response({"status": "ok"}),
+            "/readyz": lambda _: _readiness(ready()),
+            "/metrics": lambda _: _metrics(registry),
+            "/openapi.json": lambda _: openapi,
             **(pages or {}),
         }
 
@@ -166,8 +167,8 @@ class HttpFace:
         logs.request_id.set(request.id)
         try:
             if (page := self._pages.get(request.path)) is not None:
-                self._page_rules.check(request.path, request.metadata)
-                return _get(page, request)
+                reader = self._page_rules.check(request.path, request.metadata)
+                return _get(page, request, reader)
             for face in self._faces:
                 if face.serves(request.path):
                     return await face.answer(request)
@@ -219,10 +220,10 @@ def _with_paths(openapi: dict[str, Any], faces: Iterable[Face]) -> dict[str, Any
     return openapi
 
 
-def _get(page: Page, request: Request) -> Response:
+def _get(page: Page, request: Request, reader: Principal) -> Response:
     if request.method not in ("GET", "HEAD"):
         raise MethodNotAllowed(request.method, request.path, ["GET"])
-    return page()
+    return page(reader)
 
 
 def _readiness(readiness: Readiness) -> Response:

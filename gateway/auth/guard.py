@@ -17,6 +17,8 @@ from gateway.auth.tokens import Tokens
 class Access(Enum):
     """What a call asks of the caller."""
 
+    OPEN = auto()  # nothing: probes carry no credentials
+    READ = auto()  # a token for all models
     USE = auto()  # a known token; checked again where model and pool are known
     RESERVE = auto()  # the right to manage the pool that the request names
     ADMIN = auto()
@@ -32,6 +34,10 @@ _USED = (
     "sie.compat.v1.TeiTextService",
 )
 _READ = ("sie.registry.v1.RegistryService", "sie.registry.v1.RegistryStatusService")
+_PROBES = (
+    "inference.GRPCInferenceService.ServerLive",
+    "inference.GRPCInferenceService.ServerReady",
+)
 _POOLS = "sie.pool.v1.PoolService"
 
 
@@ -40,7 +46,11 @@ def access_of(method: MethodDescriptor) -> Access:
     service = method.containing_service.full_name
     options: Any = method.GetOptions()
     reads = options.idempotency_level == options.NO_SIDE_EFFECTS
-    if service in _USED or (service in (*_READ, _POOLS) and reads):
+    if method.full_name in _PROBES:
+        return Access.OPEN
+    if service in _READ and reads:
+        return Access.READ
+    if service in _USED or (service == _POOLS and reads):
         return Access.USE
     return Access.RESERVE if service == _POOLS else Access.ADMIN
 
@@ -88,9 +98,14 @@ class Guard:
         Raises:
             SieError: UNAUTHENTICATED, PERMISSION_DENIED or QUOTA_EXCEEDED.
         """
+        if access is Access.OPEN:
+            yield Admission(Principal())
+            return
         admission = Admission(self.identify(metadata))
         if access is Access.ADMIN:
             admission.principal.check_admin()
+        elif access is Access.READ:
+            admission.principal.check_reads()
         self._limiter.enter(admission.principal, self._clock())
         try:
             yield admission

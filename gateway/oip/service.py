@@ -72,16 +72,16 @@ class OpenInferenceService:
             name=PLATFORM, version=self._version, extensions=EXTENSIONS
         )
 
-    async def model_ready(
-        self, request: pb.ModelReadyRequest, _call: Call
-    ) -> pb.ModelReadyResponse:
+    async def model_ready(self, request: pb.ModelReadyRequest, call: Call) -> pb.ModelReadyResponse:
         model = self._model(request.name, request.version, "name")
+        call.principal.check_model(model.model_id)
         return pb.ModelReadyResponse(ready=self._state(model) == ModelState.MODEL_STATE_LOADED)
 
     async def model_metadata(
-        self, request: pb.ModelMetadataRequest, _call: Call
+        self, request: pb.ModelMetadataRequest, call: Call
     ) -> pb.ModelMetadataResponse:
         model = self._model(request.name, request.version, "name")
+        call.principal.check_model(model.model_id)
         own = verbs_of(model)[0]
         return pb.ModelMetadataResponse(
             name=model.model_id,
@@ -102,11 +102,15 @@ class OpenInferenceService:
         return Reply(response(request, given), reply.headers)
 
     async def repository_index(
-        self, request: pb.RepositoryIndexRequest, _call: Call
+        self, request: pb.RepositoryIndexRequest, call: Call
     ) -> pb.RepositoryIndexResponse:
         if request.repository_name:
             raise invalid("repository_name", "there is one repository, without a name")
-        entries = [(model, self._state(model)) for model in self._cluster.models()]
+        entries = [
+            (model, self._state(model))
+            for model in self._cluster.models()
+            if call.principal.sees(model.model_id)
+        ]
         return pb.RepositoryIndexResponse(
             models=[
                 pb.RepositoryIndexResponse.ModelIndex(

@@ -299,5 +299,6 @@ def test_a_collector_that_is_away_delays_nothing(observed, tmp_path):
         assert connection.getresponse().read()
     connection.close()
     began = time.monotonic()
-    gateway.stop(20)
+    gateway.terminate()
+    assert gateway.wait(20) == 0
     assert time.monotonic() - began < 10
