@@ -27,6 +27,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from prometheus_client import CollectorRegistry
 
+from gateway.backlog import Backlog
 from gateway.drain_rate import DrainRate
 from gateway.reassembly import Reassembly
 from gateway.work_metrics import WorkMetrics
@@ -184,6 +185,7 @@ class Dispatcher:
         self._payloads = payloads or JetStreamPayloads(nats)
         self._metrics = metrics or WorkMetrics(CollectorRegistry())
         self._drain_rates: defaultdict[str, DrainRate] = defaultdict(DrainRate)
+        self._backlogs: defaultdict[tuple[Lane, Queue], Backlog] = defaultdict(Backlog)
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
@@ -200,19 +202,23 @@ class Dispatcher:
             WorkResults, packed twins, in the order of items, covering all of them.
 
         Raises:
-            SieError: QUEUE_FULL, QUEUE_UNAVAILABLE, DEADLINE_EXCEEDED, PAYLOAD_UNAVAILABLE,
-                RESULT_TOO_LARGE.
+            SieError: QUEUE_FULL (also where the deadline would pass before its turn comes),
+                QUEUE_UNAVAILABLE, DEADLINE_EXCEEDED, PAYLOAD_UNAVAILABLE, RESULT_TOO_LARGE.
         """
         if not self._nats.is_connected:
             raise _queue_unavailable("the broker is not connected")
-        token = next(self._tokens)
         now, started = self._clock(), time.perf_counter()
+        backlog = self._backlogs[work.lane, work.queue]
+        if work.queue is Queue.INTERACTIVE:
+            _check_in_time(backlog, started, work.deadline - now, work.lane.pool)
+        token = next(self._tokens)
         items = self._items(work, chunks, self._result_prefix + token, now)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         total = sum(chunk.item_count for chunk in chunks)
         pending = _Pending(work, self._result_prefix + token, items, total, done)
         self._pending[token] = pending
         self._metrics.accepted(work.lane.pool, total)
+        backlog.add(started, total)
         outcome = "cancelled"
         keys: list[str] = []
         try:
@@ -239,6 +245,7 @@ class Dispatcher:
             raise
         finally:
             del self._pending[token]
+            backlog.leave(max(0, pending.remaining))
             self._account(pending, outcome)
             if outcome in ("cancelled", "refused"):
                 self._spawn(self._cancel(pending))
@@ -361,7 +368,7 @@ class Dispatcher:
 
     def _on_result(self, token: str, pending: _Pending, result: Any) -> None:
         if not result.HasField("part"):
-            pending.add(result)
+            self._add(pending, result)
             return
         is_first = result.part.reply_id not in pending.pieces
         try:
@@ -370,9 +377,15 @@ class Dispatcher:
             pending.fail(error)
             return
         if whole is not None:
-            pending.add(PackedWorkResult.FromString(whole))
+            self._add(pending, PackedWorkResult.FromString(whole))
         elif is_first:
             self._spawn(self._await_pieces(token, pending, result.part.reply_id))
+
+    def _add(self, pending: _Pending, result: Any) -> None:
+        before = pending.remaining
+        pending.add(result)
+        backlog = self._backlogs[pending.lane, pending.work.queue]
+        backlog.answered(time.perf_counter(), before - pending.remaining)
 
     async def _await_pieces(self, token: str, pending: _Pending, reply_id: str) -> None:
         """Have a result computed again of which pieces were lost."""
@@ -426,6 +439,19 @@ class Dispatcher:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _check_in_time(backlog: Backlog, now: float, left_s: float, pool: str) -> None:
+    """Raises QUEUE_FULL where the deadline would pass before the work's turn comes."""
+    wait_s = backlog.wait_s(now)
+    if wait_s > left_s:
+        raise SieError(
+            ErrorReason.ERROR_REASON_QUEUE_FULL,
+            f"the queue of pool '{pool}' is {wait_s:.1f} s long, and the deadline is in "
+            f"{left_s:.1f} s",
+            retry_after_s=max(1.0, wait_s - left_s),
+            pool=pool,
+        )
 
 
 def _outcome_of(result: Any) -> str:

@@ -57,15 +57,14 @@ def main() -> None:
         modes = GenerationMode if operation.body or operation.query else [GenerationMode.POSITIVE]
         for mode in modes:
             run.operation(operation, mode, int(examples))
-    print(
-        json.dumps(
-            {
-                "operations": len(operations),
-                "requests": run.statuses.total(),
-                "statuses": dict(run.statuses),
-                "failures": list(run.failures.values()),
-            }
-        )
+    json.dump(
+        {
+            "operations": len(operations),
+            "requests": run.statuses.total(),
+            "statuses": dict(run.statuses),
+            "failures": list(run.failures.values()),
+        },
+        sys.stdout,
     )
 
 
@@ -76,7 +75,7 @@ class Run:
         self._url = url
         self._model = model
         self._number = number
-        self._random = Random(number)  # noqa: S311 - it must be repeatable
+        self._random = Random(number)
         self._session = requests.Session()
         self._session.trust_env = False
 

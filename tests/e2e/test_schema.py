@@ -11,7 +11,7 @@ from cli.local_stack import DEFAULT_MODEL, LocalStack
 
 PYTHON = Path(sys.prefix) / "clients/bin/python"
 SCRIPT = Path(__file__).parents[1] / "clients/schema.py"
-SEED, EXAMPLES = 11, 5
+SEED, EXAMPLES = 11, 3
 
 pytestmark = pytest.mark.skipif(
     not PYTHON.exists(), reason="`make clients` installs what these tests run"
@@ -38,5 +38,5 @@ def test_every_answer_is_described_and_none_is_a_failure_of_ours(result):
 def test_enough_was_asked(result):
     assert result["operations"] > 40
     assert result["requests"] > result["operations"] * EXAMPLES
-    assert result["statuses"].get("200", 0) > 50, result["statuses"]
-    assert result["statuses"].get("400", 0) > 50, result["statuses"]
+    assert result["statuses"].get("200", 0) > 20, result["statuses"]
+    assert result["statuses"].get("400", 0) > 20, result["statuses"]
