@@ -170,8 +170,8 @@ def test_a_message_within_itself_ends_with_an_error_not_a_crash(routes):
 def test_it_is_in_the_openapi_document(routes):
     openapi = document(routes, "1", computes)
     assert set(openapi["paths"]) == {
-        "/v1/trees/{tree.name}",
-        "/v1/trees/{tree.name}:grow",
+        "/v1/trees/{tree_name}",
+        "/v1/trees/{tree_name}:grow",
         "/v1/trees:probe",
     }
     probe = openapi["paths"]["/v1/trees:probe"]["get"]

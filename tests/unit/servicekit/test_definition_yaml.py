@@ -13,8 +13,10 @@ from sie.registry.v1.registry_history_service_pb2 import RevisionInfo
 
 FILE = Path("f")
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+# A whole number is written without its point, and so a zero without its sign.
+NUMBERS = st.floats(-1e9, 1e9).map(lambda number: number + 0.0)
 JSON = st.recursive(
-    st.none() | st.booleans() | TEXT | st.integers(-(2**40), 2**40) | st.floats(-1e9, 1e9),
+    st.none() | st.booleans() | TEXT | st.integers(-(2**40), 2**40) | NUMBERS,
     lambda below: st.lists(below, max_size=3) | st.dictionaries(TEXT, below, max_size=3),
     max_leaves=6,
 )
