@@ -1,16 +1,18 @@
 """How long work that is published now would wait: a pure account, the clock is passed in.
 
-The speed of a lane shows only while it has enough to do, so it is measured from the moment when
-that much waits, and anew after each pause. Of a lane that answers nothing nothing is predicted: it
-may be loading a model.
+The speed of a lane shows only while it has enough to do, so only such time is measured, and
+forgotten after a pause. Of a lane that answers nothing nothing is predicted: it may be loading a
+model.
 """
 
-# So many items keep every core busy.
-_BUSY_ITEMS = 64
+# So many items keep a worker busy.
+_BUSY_ITEMS = 16
 # Before that a mean says little.
 _MEASURED_FOR_S = 1.0
-# What was answered so long ago counts half.
+# What was answered so long ago, of busy time, counts half.
 _HALF_LIFE_S = 5.0
+# After so long a pause everything may be different.
+_FORGOTTEN_AFTER_S = 30.0
 
 
 class Backlog:
@@ -18,7 +20,7 @@ class Backlog:
 
     def __init__(self) -> None:
         self.waiting = 0
-        self._busy_since: float | None = None
+        self._is_busy = False
         self._measured_at = 0.0
         self._answered = 0.0
         self._seconds = 0.0
@@ -26,31 +28,36 @@ class Backlog:
     def add(self, now: float, items: int) -> None:
         """Items were published."""
         self.waiting += items
-        if self._busy_since is None and self.waiting >= _BUSY_ITEMS:
-            self._busy_since = self._measured_at = now
+        if self._is_busy or self.waiting < _BUSY_ITEMS:
+            return
+        if now - self._measured_at > _FORGOTTEN_AFTER_S:
             self._answered = self._seconds = 0.0
+        self._is_busy = True
+        self._measured_at = now
 
     def answered(self, now: float, items: int) -> None:
         """Items have their results."""
-        if self._busy_since is not None:
-            self._forget(now)
+        self._measure(now)
+        if self._is_busy:
             self._answered += items
-        self.leave(items)
+        self.leave(now, items)
 
-    def leave(self, items: int) -> None:
+    def leave(self, now: float, items: int) -> None:
         """Items wait no more, for whatever reason."""
+        self._measure(now)
         self.waiting -= items
-        if self.waiting < _BUSY_ITEMS:
-            self._busy_since = None
+        self._is_busy = self._is_busy and self.waiting >= _BUSY_ITEMS
 
     def wait_s(self, now: float) -> float:
         """Seconds until all that waits will have been answered; 0 where that is not known."""
-        if self._busy_since is None or now - self._busy_since < _MEASURED_FOR_S:
+        self._measure(now)
+        if not self._is_busy or self._seconds < _MEASURED_FOR_S or not self._answered:
             return 0.0
-        self._forget(now)
-        return self.waiting * self._seconds / self._answered if self._answered else 0.0
+        return self.waiting * self._seconds / self._answered
 
-    def _forget(self, now: float) -> None:
+    def _measure(self, now: float) -> None:
+        if not self._is_busy:
+            return
         passed = now - self._measured_at
         kept = 0.5 ** (passed / _HALF_LIFE_S)
         self._answered *= kept

@@ -59,6 +59,10 @@ _HEADER_BYTES = 1024
 # Pieces of one result come one after the other; when the rest stays away so long it is lost.
 _PIECES_WITHIN_S = 5.0
 
+# Of the time to the deadline, what may be spent in the queue by prediction; the rest is for its
+# errors, since work that is given up halfway has been computed for nobody.
+_QUEUED_SHARE = 0.5
+
 # Left of the deadline for the reply itself.
 _REPLY_MARGIN_S = 0.002
 
@@ -245,7 +249,7 @@ class Dispatcher:
             raise
         finally:
             del self._pending[token]
-            backlog.leave(max(0, pending.remaining))
+            backlog.leave(time.perf_counter(), max(0, pending.remaining))
             self._account(pending, outcome)
             if outcome in ("cancelled", "refused"):
                 self._spawn(self._cancel(pending))
@@ -442,14 +446,14 @@ class Dispatcher:
 
 
 def _check_in_time(backlog: Backlog, now: float, left_s: float, pool: str) -> None:
-    """Raises QUEUE_FULL where the deadline would pass before the work's turn comes."""
+    """Raises QUEUE_FULL where the deadline might pass before the work's turn comes."""
     wait_s = backlog.wait_s(now)
-    if wait_s > left_s:
+    if wait_s > left_s * _QUEUED_SHARE:
         raise SieError(
             ErrorReason.ERROR_REASON_QUEUE_FULL,
             f"the queue of pool '{pool}' is {wait_s:.1f} s long, and the deadline is in "
             f"{left_s:.1f} s",
-            retry_after_s=max(1.0, wait_s - left_s),
+            retry_after_s=max(1.0, wait_s - left_s * _QUEUED_SHARE),
             pool=pool,
         )
 

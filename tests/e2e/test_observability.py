@@ -6,11 +6,13 @@ import re
 import secrets
 import time
 import urllib.request
+from collections import Counter
 
 import grpc
 import pytest
 
 from cli.local_stack import DEFAULT_MODEL, LocalStack
+from cli.ports import free_port
 from sie.inference.v1.inference_service_pb2 import EncodeRequest
 from sie.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
 from sie.oip import open_inference_pb2 as oip
@@ -284,6 +286,36 @@ def test_probes_of_the_open_inference_protocol_need_no_token(observed):
             with pytest.raises(grpc.RpcError) as caught:
                 call(request)
             assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
+
+
+def test_gateways_may_share_their_ports(observed):
+    names = ("gateway-3", "gateway-4")
+    http_port, grpc_port = free_port(), free_port()
+    taken = {"SIE_HTTP_PORT": str(http_port), "SIE_GRPC_PORT": str(grpc_port)}
+    for name in names:
+        gateway = observed.start_gateway(name, SIE_SHARE_PORTS="true", **taken)
+        gateway.wait_ready(20)
+        # The other one may have answered the probe.
+        log = observed.logs_dir / f"{name}.log"
+        deadline = time.monotonic() + 20
+        while '"message":"listening"' not in log.read_text() and time.monotonic() < deadline:
+            time.sleep(0.05)
+    answered = Counter()
+    for number in range(60):
+        headers = {**ACME, "x-sie-request-id": f"shared-{number}"}
+        assert ask(f"127.0.0.1:{http_port}", "GET", "/v1/models", headers=headers).status == 200
+        with grpc.insecure_channel(
+            f"127.0.0.1:{grpc_port}", options=[("grpc.use_local_subchannel_pool", 1)]
+        ) as channel:
+            assert GRPCInferenceServiceStub(channel).ServerLive(oip.ServerLiveRequest()).live
+    for name in names:
+        lines = (observed.logs_dir / f"{name}.log").read_text()
+        answered[name, "http"] = lines.count('"rpc":"list_models"')
+        answered[name, "grpc"] = lines.count('"rpc":"server_live"')
+        observed.processes[name].terminate()
+        assert observed.processes[name].wait(20) == 0
+    assert len(answered) == 4
+    assert all(answered.values()), answered
 
 
 def test_a_collector_that_is_away_delays_nothing(observed, tmp_path):

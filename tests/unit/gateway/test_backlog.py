@@ -39,9 +39,9 @@ def test_a_pause_is_no_speed():
     backlog = Backlog()
     backlog.add(0, 100)
     backlog.answered(1, 60)
-    backlog.leave(40)
+    backlog.leave(1, 30)
     backlog.add(1000, 200)
     assert backlog.wait_s(1000.5) == 0
     backlog.answered(1002, 100)
     assert backlog.wait_s(1002) == pytest.approx(2, rel=0.2)
-    assert backlog.waiting == 100
+    assert backlog.waiting == 110
