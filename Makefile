@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup up clients test check check-code check-proto check-generated check-charts tools bench peers lock \
+.PHONY: help setup up clients test check check-code check-proto check-generated check-charts tools bench overload peers lock \
 	generate baseline format clean
 
 BIN := .venv/bin
@@ -56,7 +56,11 @@ check-charts: setup
 bench: setup ## Run the benchmarks
 	@$(BIN)/python benchmarks/wire.py
 	@$(BIN)/python benchmarks/shapes.py
+	@$(BIN)/python benchmarks/faces.py
 	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+overload: setup ## Ask twice as much as a cluster can do, from 500 clients for two minutes
+	@$(BIN)/python benchmarks/overload.py $(ARGS)
 
 peers: setup ## Install other servers into .sie/peers and measure ours beside them (gigabytes)
 	@benchmarks/peers/install.sh
