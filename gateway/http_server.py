@@ -32,6 +32,7 @@ class HttpServer:
         port: 0 takes a free one.
         tls: None serves in clear.
         headers_within_s: connections without a whole head so long after it began are cut.
+        shares_port: see GrpcServer.
         keep_alive_s: idle connections are kept so long, and those that read nothing.
     """
 
@@ -43,10 +44,12 @@ class HttpServer:
         tls: ServerTls | None = None,
         *,
         headers_within_s: float = _HEADERS_WITHIN_S,
+        shares_port: bool = False,
         keep_alive_s: float = _KEEP_ALIVE_S,
     ) -> None:
         self._host = host
         self._port = port
+        self._shares_port = shares_port
         config = uvicorn.Config(
             app,
             loop="none",
@@ -75,7 +78,7 @@ class HttpServer:
         Raises:
             OSError: the address is taken; the message names it.
         """
-        listener = _listen(self._host, self._port)
+        listener = _listen(self._host, self._port, shares_port=self._shares_port)
         port: int = listener.getsockname()[1]
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
         await self._server.listening.wait()
@@ -118,10 +121,12 @@ class _Server(uvicorn.Server):
         return contextlib.nullcontext()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, *, shares_port: bool) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shares_port:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         listener.bind((host, port))
     except OSError as error:

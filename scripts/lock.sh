@@ -21,7 +21,7 @@ lock() {
     mv "$target.new" "$target"
 }
 
-lock requirements/lock.txt pyproject.toml --extra local --extra dev
+lock requirements/lock.txt pyproject.toml --extra local --extra dev --extra tracing
 lock requirements/charts.txt requirements/charts.in --constraints requirements/lock.txt
 lock requirements/clients.txt requirements/clients.in
 for image in wheel gateway config worker-cpu worker-cuda12; do

@@ -38,6 +38,8 @@ class GrpcServer:
         services: full names of the services that will be added.
         max_message_bytes: larger requests are refused by the transport itself.
         tls: None serves in clear.
+        shares_port: whether other processes may listen there too; the kernel then gives each
+            connection to one of them. Otherwise a taken port is an error.
     """
 
     def __init__(
@@ -46,6 +48,8 @@ class GrpcServer:
         services: Sequence[str],
         max_message_bytes: int,
         tls: ServerTls | None = None,
+        *,
+        shares_port: bool = False,
     ) -> None:
         self._address = address
         self._tls = tls
@@ -59,8 +63,7 @@ class GrpcServer:
                 ("grpc.max_connection_age_ms", _MAX_CONNECTION_AGE_MS),
                 ("grpc.keepalive_permit_without_calls", 1),
                 ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
-                # A taken port is an error, not a second listener.
-                ("grpc.so_reuseport", 0),
+                ("grpc.so_reuseport", int(shares_port)),
             ],
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self.server)

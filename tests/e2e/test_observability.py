@@ -6,11 +6,14 @@ import re
 import secrets
 import time
 import urllib.request
+from collections import Counter
+from pathlib import Path
 
 import grpc
 import pytest
 
 from cli.local_stack import DEFAULT_MODEL, LocalStack
+from cli.ports import free_port
 from sie.inference.v1.inference_service_pb2 import EncodeRequest
 from sie.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
 from sie.oip import open_inference_pb2 as oip
@@ -82,12 +85,20 @@ def _value(text, name, **labels):
     return 0.0
 
 
-def _access_lines(stack, request_id):
-    text = (stack.logs_dir / "gateway-1.log").read_text()
-    lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
-    return [
-        line for line in lines if line["message"] == "request" and line["request_id"] == request_id
-    ]
+def _access_lines(stack, request_id, wait_s=5.0):
+    """The lines of a request, which are written after its reply."""
+    deadline = time.monotonic() + wait_s
+    while True:
+        text = (stack.logs_dir / "gateway-1.log").read_text()
+        lines = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+        found = [
+            each
+            for each in lines
+            if each["message"] == "request" and each["request_id"] == request_id
+        ]
+        if found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.02)
 
 
 SPANS = {
@@ -228,7 +239,7 @@ def test_grpc_calls_are_in_the_access_log_too(observed):
 def test_probes_are_not_in_the_access_log(observed):
     request_id = secrets.token_hex(8)
     ask(observed.http_address, "GET", "/readyz", headers={"x-sie-request-id": request_id})
-    assert _access_lines(observed, request_id) == []
+    assert _access_lines(observed, request_id, wait_s=0.2) == []
 
 
 def test_tokens_and_time_of_the_device_are_put_down_to_the_tenant(observed):
@@ -286,6 +297,36 @@ def test_probes_of_the_open_inference_protocol_need_no_token(observed):
             assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
 
 
+def test_gateways_may_share_their_ports(observed):
+    names = ("gateway-3", "gateway-4")
+    http_port, grpc_port = free_port(), free_port()
+    taken = {"SIE_HTTP_PORT": str(http_port), "SIE_GRPC_PORT": str(grpc_port)}
+    for name in names:
+        gateway = observed.start_gateway(name, SIE_SHARE_PORTS="true", **taken)
+        gateway.wait_ready(20)
+        # The other one may have answered the probe.
+        log = observed.logs_dir / f"{name}.log"
+        deadline = time.monotonic() + 20
+        while '"message":"listening"' not in log.read_text() and time.monotonic() < deadline:
+            time.sleep(0.05)
+    answered = Counter()
+    for number in range(60):
+        headers = {**ACME, "x-sie-request-id": f"shared-{number}"}
+        assert ask(f"127.0.0.1:{http_port}", "GET", "/v1/models", headers=headers).status == 200
+        with grpc.insecure_channel(
+            f"127.0.0.1:{grpc_port}", options=[("grpc.use_local_subchannel_pool", 1)]
+        ) as channel:
+            assert GRPCInferenceServiceStub(channel).ServerLive(oip.ServerLiveRequest()).live
+    for name in names:
+        lines = (observed.logs_dir / f"{name}.log").read_text()
+        answered[name, "http"] = lines.count('"rpc":"list_models"')
+        answered[name, "grpc"] = lines.count('"rpc":"server_live"')
+        observed.processes[name].terminate()
+        assert observed.processes[name].wait(20) == 0
+    assert len(answered) == 4
+    assert all(answered.values()), answered
+
+
 def test_a_collector_that_is_away_delays_nothing(observed, tmp_path):
     gateway = observed.start_gateway(
         "gateway-2", OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="http://127.0.0.1:9/v1/traces"
@@ -302,3 +343,41 @@ def test_a_collector_that_is_away_delays_nothing(observed, tmp_path):
     gateway.terminate()
     assert gateway.wait(20) == 0
     assert time.monotonic() - began < 10
+
+
+DOCUMENT = Path(__file__).parents[2] / "docs/metrics.md"
+
+
+def _families(text):
+    helps = dict(re.findall(r"^# HELP (sie_\S+) (.*)$", text, re.MULTILINE))
+    kinds = dict(re.findall(r"^# TYPE (sie_\S+) (\S+)$", text, re.MULTILINE))
+    # When a series was made is told by a family of its own.
+    return {
+        (name, kinds[name], helps[name].replace("|", "\\|"))
+        for name in helps
+        if not name.endswith("_created")
+    }
+
+
+def test_the_table_of_metrics_is_what_the_services_show(observed):
+    config = observed.processes["config"].env["SIE_CONFIG_HTTP_PORT"]
+    shown = _families(_metrics(observed.http_address))
+    shown |= _families(_worker_metrics(observed))
+    shown |= _families(_metrics(f"127.0.0.1:{config}"))
+    rows = re.findall(
+        r"^\| `(\S+)` \| (\w+) \| ([^|]*) \| (.*) \|$", DOCUMENT.read_text(), re.MULTILINE
+    )
+    assert {(name, kind, meaning) for name, kind, _, meaning in rows} == shown
+    assert len(rows) == len({row[0] for row in rows}) > 50
+
+
+def test_labels_are_those_of_the_table(observed):
+    rows = re.findall(r"^\| `(\S+)` \| (\w+) \| ([^|]*) \|", DOCUMENT.read_text(), re.MULTILINE)
+    documented = {name: set(re.findall(r"\w+", labels)) for name, _, labels in rows}
+    text = _metrics(observed.http_address) + _worker_metrics(observed)
+    for line in text.splitlines():
+        found = re.match(r"(sie_\w+?)(_bucket|_sum|_count)?(?:\{(.*)\})? ", line)
+        if found and not found[1].endswith("_created"):
+            name = found[1] if found[1] in documented else found[1] + (found[2] or "")
+            labels = set(re.findall(r'(\w+)="', found[3] or "")) - {"le"}
+            assert labels == documented[name], line

@@ -7,68 +7,64 @@ from hypothesis import strategies as st
 from gateway.backlog import Backlog
 
 
-def under_pressure(rate, waiting, seconds=5, tenant="a"):
-    """A backlog of which `rate` items a second are answered, and replaced."""
-    backlog = Backlog()
-    backlog.enter(tenant, waiting, 0.0)
-    for tick in range(1, seconds * 10 + 1):
-        backlog.leave(tenant, rate // 10, tick / 10, answered=True)
-        backlog.enter(tenant, rate // 10, tick / 10)
+def busy(rate, seconds, waiting=1000, start=0.0, backlog=None):
+    """A backlog of which `rate` items a second are answered, and replaced, for so long."""
+    if backlog is None:
+        backlog = Backlog()
+        backlog.enter("a", waiting, start)
+    for step in range(1, int(seconds * 10) + 1):
+        backlog.leave("a", rate // 10, start + step / 10, answered=True)
+        backlog.enter("a", rate // 10, start + step / 10)
     return backlog
 
 
-def test_the_excess_is_what_waits_over_the_speed_less_the_bound():
-    backlog = under_pressure(rate=100, waiting=2000)
-    assert backlog.excess_s("a", 10.0, 5.0) == pytest.approx(10.0, rel=0.3)
-    assert backlog.excess_s("a", 30.0, 5.0) == 0
+@pytest.mark.parametrize("rate", [50, 400])
+def test_what_waits_takes_as_long_as_it_has_taken(rate):
+    backlog = busy(rate, 10)
+    assert backlog.excess_s("a", 0.5, 10.0) == pytest.approx(1000 / rate - 0.5, rel=0.1)
+    assert backlog.excess_s("a", 30.0, 10.0) == 0
+
+
+def test_a_change_of_speed_is_seen_within_seconds():
+    backlog = busy(400, 10)
+    busy(100, 15, start=10.0, backlog=backlog)
+    assert backlog.excess_s("a", 0, 25.0) == pytest.approx(10, rel=0.4)
 
 
 def test_a_tenant_is_not_refused_for_anothers_backlog():
-    backlog = under_pressure(rate=100, waiting=2000)
+    backlog = busy(rate=100, seconds=5, waiting=2000)
+    assert backlog.excess_s("a", 10.0, 5.0) > 0
     assert backlog.excess_s("b", 10.0, 5.0) == 0
     backlog.enter("b", 600, 5.0)
     assert backlog.excess_s("b", 10.0, 5.0) > 0
 
 
-def test_a_short_queue_tells_nothing():
-    backlog = under_pressure(rate=10, waiting=50, seconds=20)
-    assert backlog.excess_s("a", 0.001, 20.0) == 0
+def test_nothing_is_predicted_of_little_of_a_moment_or_of_silence():
+    few = busy(rate=10, seconds=20, waiting=15)
+    assert few.excess_s("a", 0.0, 20.0) == 0
+    assert busy(rate=100, seconds=0.5).excess_s("a", 0.0, 0.5) == 0
+    silent = Backlog()
+    silent.enter("a", 5000, 0.0)
+    silent.leave("a", 10, 5.0, answered=False)
+    assert silent.excess_s("a", 0.0, 60.0) == 0
 
 
-def test_a_burst_is_let_in_until_its_speed_is_known():
+def test_a_pause_is_no_speed():
     backlog = Backlog()
-    backlog.enter("a", 10_000, 0.0)
-    backlog.leave("a", 1, 0.1, answered=True)
-    assert backlog.excess_s("a", 1.0, 0.2) == 0
-    assert backlog.excess_s("a", 1.0, 3.2) > 0
-
-
-def test_a_model_that_is_being_loaded_refuses_nothing():
-    backlog = Backlog()
-    backlog.enter("a", 10_000, 0.0)
-    backlog.leave("a", 10, 5.0, answered=False)
-    assert backlog.excess_s("a", 1.0, 60.0) == 0
-
-
-def test_what_was_before_the_pressure_does_not_count():
-    backlog = Backlog()
-    for second in range(10):
-        backlog.enter("a", 1, float(second))
-        backlog.leave("a", 1, second + 0.5, answered=True)
-    backlog.enter("a", 500, 10.0)
-    for tick in range(40):
-        backlog.leave("a", 10, 10 + tick / 10, answered=True)
-        backlog.enter("a", 10, 10 + tick / 10)
-    assert backlog.excess_s("a", 10.0, 14.0) == 0
+    backlog.enter("a", 100, 0.0)
+    backlog.leave("a", 60, 1.0, answered=True)
+    backlog.leave("a", 30, 1.0, answered=False)
+    backlog.enter("a", 200, 1000.0)
+    assert backlog.excess_s("a", 0.0, 1000.5) == 0
+    backlog.leave("a", 100, 1002.0, answered=True)
+    assert backlog.excess_s("a", 0.0, 1002.0) == pytest.approx(2, rel=0.2)
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.integers(1, 200), st.booleans())))
-def test_what_came_and_went_leaves_nothing(history):
+def test_what_came_and_went_makes_nobody_wait(history):
     backlog = Backlog()
     for number, (tenant, count, _) in enumerate(history):
         backlog.enter(tenant, count, float(number))
     for number, (tenant, count, answered) in enumerate(history):
-        assert not backlog.is_empty
         backlog.leave(tenant, count, float(len(history) + number), answered=answered)
-    assert backlog.is_empty
     assert backlog.excess_s("a", 0.0, 1e6) == 0
