@@ -62,7 +62,6 @@ class Runner:
                 if fault.stack or cluster is None:
                     shared.close()
                     cluster = shared.enter_context(self._cluster(fault))
-                    cluster.start()
                 row = self.suffer(cluster, fault)
                 yield row
                 if row.problems or fault.stack:
@@ -70,10 +69,15 @@ class Runner:
                     cluster = None
 
     def suffer(self, cluster: ChaosStack, fault: Fault) -> Row:
-        """Has a running cluster suffer one fault under load."""
+        """Has a cluster suffer one fault under load; starts it, unless it runs."""
         problems: list[str] = []
-        started = time.monotonic()
         chance = random.Random(f"{self._plan.seed}/{fault.name}")
+        try:
+            if not cluster.processes:
+                cluster.start()
+        except Exception as error:  # noqa: BLE001 - one fault's failure is a row of the table
+            return Row(fault.name, Load([], self._plan.seed), 0.0, [_brief(error)])
+        started = time.monotonic()
         load = Load(cluster.gateway_addresses, self._plan.seed)
         try:
             before = sums_of(cluster)
@@ -82,7 +86,7 @@ class Runner:
                 fault.inflict(
                     Scene(cluster, load, chance, self._plan.crash_seconds, self._plan.commits)
                 )
-        except Exception as error:  # noqa: BLE001 - one fault's failure is a row of the table
+        except Exception as error:  # noqa: BLE001 - as above
             problems.append(_brief(error))
         try:
             cluster.heal()
