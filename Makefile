@@ -2,8 +2,8 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup up clients test chaos check check-code check-proto check-generated check-charts tools bench peers lock \
-	generate baseline format clean
+.PHONY: help setup up clients test chaos autoscaling check check-code check-proto check-generated check-charts \
+	tools bench peers lock generate baseline format clean
 
 BIN := .venv/bin
 GENERATED := gen sdk/src/sie_sdk/_grpc/descriptors.binpb sdk/src/sie_sdk/_grpc/reasons.py
@@ -61,6 +61,11 @@ bench: setup ## Run the benchmarks
 	@$(BIN)/python benchmarks/wire.py
 	@$(BIN)/python benchmarks/shapes.py
 	@$(BIN)/python benchmarks/run.py $(ARGS)
+	@$(BIN)/python benchmarks/bulk_beside_interactive.py
+
+autoscaling: setup ## Draw a run of autoscaling into docs/, and simulate a day of it (minutes)
+	@$(BIN)/python -m scripts.autoscaling_run docs/autoscaling.svg
+	@$(BIN)/python -m benchmarks.autoscaling $(ARGS)
 
 peers: setup ## Install other servers into .sie/peers and measure ours beside them (gigabytes)
 	@benchmarks/peers/install.sh

@@ -28,6 +28,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from prometheus_client import CollectorRegistry
 
+from gateway.backlog import Backlog
 from gateway.drain_rate import DrainRate
 from gateway.reassembly import Reassembly
 from gateway.work_metrics import WorkMetrics
@@ -62,6 +63,9 @@ _ACKS_MISSED = 5
 
 # Pieces of one result come one after the other; when the rest stays away so long it is lost.
 _PIECES_WITHIN_S = 5.0
+
+# When to come back where too much waits, in seconds.
+_LEAST_EXCESS_S, _MOST_EXCESS_S = 1.0, 60.0
 
 # Left of the deadline for the reply itself.
 _REPLY_MARGIN_S = 0.002
@@ -168,6 +172,8 @@ class Dispatcher:
         clock: seconds since 1970 UTC.
         payloads: keeps requests that are too large for the broker; its own store by default.
         metrics: counts items; into a registry of its own by default.
+        max_wait_s: interactive work that would wait longer for its turn is refused; 0: only what
+            would miss its deadline is.
         ack_within_s: a message that the broker has not acknowledged by then is sent again.
     """
 
@@ -178,6 +184,7 @@ class Dispatcher:
         clock: Callable[[], float] = time.time,
         payloads: PayloadStore | None = None,
         metrics: WorkMetrics | None = None,
+        max_wait_s: float = 0.0,
         ack_within_s: float = _ACK_WITHIN_S,
     ) -> None:
         self._nats = nats
@@ -190,6 +197,8 @@ class Dispatcher:
         self._pending: dict[str, _Pending] = {}
         self._payloads = payloads or JetStreamPayloads(nats)
         self._metrics = metrics or WorkMetrics(CollectorRegistry())
+        self._max_wait_s = max_wait_s
+        self._backlogs: defaultdict[tuple[Lane, str], Backlog] = defaultdict(Backlog)
         self._drain_rates: defaultdict[str, DrainRate] = defaultdict(DrainRate)
         self._ack_within_s = ack_within_s
         self._tasks: set[asyncio.Task[None]] = set()
@@ -214,13 +223,15 @@ class Dispatcher:
         """
         if not self._nats.is_connected:
             raise _queue_unavailable("the broker is not connected")
-        token = next(self._tokens)
         now = self._clock()
+        self._check_wait(work, now)
+        token = next(self._tokens)
         items = self._items(work, chunks, self._result_prefix + token)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         total = sum(chunk.item_count for chunk in chunks)
         pending = _Pending(work, self._result_prefix + token, items, total, done)
         self._pending[token] = pending
+        self._backlogs[work.lane, work.model_id].enter(work.tenant, total, now)
         self._metrics.accepted(work.lane.pool, total)
         outcome = "cancelled"
         keys: list[str] = []
@@ -242,12 +253,38 @@ class Dispatcher:
             raise
         finally:
             del self._pending[token]
+            self._leave_backlog(work, total, answered=outcome == "answered")
             self._account(pending, outcome)
             if outcome in ("cancelled", "refused"):
                 self._spawn(self._cancel(pending))
             if keys and not _is_dead(pending):
                 self._spawn(self._forget(keys))
         return [pending.results[key] for key in sorted(pending.results)]
+
+    def _check_wait(self, work: Work, now: float) -> None:
+        """Refuse what would wait too long, before it makes others wait.
+
+        Raises:
+            SieError: QUEUE_FULL.
+        """
+        bound_s = work.deadline - now
+        if self._max_wait_s and work.queue is Queue.INTERACTIVE:
+            bound_s = min(bound_s, self._max_wait_s)
+        backlog = self._backlogs.get((work.lane, work.model_id))
+        if backlog is None or not (excess_s := backlog.excess_s(work.tenant, bound_s, now)):
+            return
+        raise SieError(
+            ErrorReason.ERROR_REASON_QUEUE_FULL,
+            f"work for model '{work.model_id}' waits more than {bound_s:.1f} s at present",
+            retry_after_s=min(_MOST_EXCESS_S, max(_LEAST_EXCESS_S, excess_s)),
+            pool=work.lane.pool,
+        )
+
+    def _leave_backlog(self, work: Work, count: int, *, answered: bool) -> None:
+        key = work.lane, work.model_id
+        self._backlogs[key].leave(work.tenant, count, self._clock(), answered=answered)
+        if self._backlogs[key].is_empty:
+            del self._backlogs[key]
 
     def _items(self, work: Work, chunks: Sequence[Chunk], reply_subject: str) -> dict[int, Any]:
         return {

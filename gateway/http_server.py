@@ -7,6 +7,7 @@ from typing import Any
 
 import uvicorn
 
+from gateway.http_protocol import BoundedHttpProtocol
 from servicekit.tls import ServerTls
 
 _BACKLOG = 2048
@@ -33,7 +34,7 @@ class HttpServer:
         config = uvicorn.Config(
             app,
             loop="none",
-            http="httptools",
+            http=BoundedHttpProtocol,
             ws="wsproto",
             # What clients of the status send is not read.
             ws_max_size=1024,

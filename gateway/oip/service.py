@@ -72,9 +72,7 @@ class OpenInferenceService:
             name=PLATFORM, version=self._version, extensions=EXTENSIONS
         )
 
-    async def model_ready(
-        self, request: pb.ModelReadyRequest, call: Call
-    ) -> pb.ModelReadyResponse:
+    async def model_ready(self, request: pb.ModelReadyRequest, call: Call) -> pb.ModelReadyResponse:
         model = self._model(request.name, request.version, "name", call)
         return pb.ModelReadyResponse(ready=self._state(model) == ModelState.MODEL_STATE_LOADED)
 

@@ -27,7 +27,7 @@ from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior_
 from sie.batch.v1 import file_pb2 as sie_dot_batch_dot_v1_dot_file__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fsie/batch/v1/file_service.proto\x12\x0csie.batch.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x17sie/batch/v1/file.proto\"^\n\x11\x43reateFileRequest\x12\x16\n\x08\x66ilename\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0f\n\x07purpose\x18\x02 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x03 \x01(\x0c\x12\x0f\n\x07partial\x18\x04 \x01(\x08\"6\n\x12\x43reateFileResponse\x12 \n\x04\x66ile\x18\x01 \x01(\x0b\x32\x12.sie.batch.v1.File\"\\\n\x11\x41ppendFileRequest\x12\x15\n\x07\x66ile_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06offset\x18\x02 \x01(\x04\x12\x0f\n\x07\x63ontent\x18\x03 \x01(\x0c\x12\x0f\n\x07partial\x18\x04 \x01(\x08\"6\n\x12\x41ppendFileResponse\x12 \n\x04\x66ile\x18\x01 \x01(\x0b\x32\x12.sie.batch.v1.File\"8\n\x0fReadFileRequest\x12\x15\n\x07\x66ile_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06offset\x18\x02 \x01(\x04\"8\n\x10ReadFileResponse\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x12\x13\n\x0bnext_offset\x18\x02 \x01(\x04\"\'\n\x0eGetFileRequest\x12\x15\n\x07\x66ile_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"3\n\x0fGetFileResponse\x12 \n\x04\x66ile\x18\x01 \x01(\x0b\x32\x12.sie.batch.v1.File\"A\n\x10ListFilesRequest\x12\r\n\x05limit\x18\x01 \x01(\r\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\t\x12\x0f\n\x07purpose\x18\x03 \x01(\t\"z\n\x11ListFilesResponse\x12\x0e\n\x06object\x18\x01 \x01(\t\x12 \n\x04\x64\x61ta\x18\x02 \x03(\x0b\x32\x12.sie.batch.v1.File\x12\x10\n\x08has_more\x18\x03 \x01(\x08\x12\x10\n\x08\x66irst_id\x18\x04 \x01(\t\x12\x0f\n\x07last_id\x18\x05 \x01(\t\"*\n\x11\x44\x65leteFileRequest\x12\x15\n\x07\x66ile_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"A\n\x12\x44\x65leteFileResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06object\x18\x02 \x01(\t\x12\x0f\n\x07\x64\x65leted\x18\x03 \x01(\x08\x32\xa8\x05\n\x0b\x46ileService\x12k\n\nCreateFile\x12\x1f.sie.batch.v1.CreateFileRequest\x1a .sie.batch.v1.CreateFileResponse\"\x1a\x82\xd3\xe4\x93\x02\x14\"\t/v1/files:\x01*b\x04\x66ile\x12|\n\nAppendFile\x12\x1f.sie.batch.v1.AppendFileRequest\x1a .sie.batch.v1.AppendFileResponse\"+\x82\xd3\xe4\x93\x02%\"\x1a/v1/files/{file_id}:append:\x01*b\x04\x66ile\x12n\n\x08ReadFile\x12\x1d.sie.batch.v1.ReadFileRequest\x1a\x1e.sie.batch.v1.ReadFileResponse\"#\x90\x02\x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/files/{file_id}:read\x12l\n\x07GetFile\x12\x1c.sie.batch.v1.GetFileRequest\x1a\x1d.sie.batch.v1.GetFileResponse\"$\x90\x02\x01\x82\xd3\xe4\x93\x02\x1b\x12\x13/v1/files/{file_id}b\x04\x66ile\x12\x62\n\tListFiles\x12\x1e.sie.batch.v1.ListFilesRequest\x1a\x1f.sie.batch.v1.ListFilesResponse\"\x14\x90\x02\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/files\x12l\n\nDeleteFile\x12\x1f.sie.batch.v1.DeleteFileRequest\x1a .sie.batch.v1.DeleteFileResponse\"\x1b\x82\xd3\xe4\x93\x02\x15*\x13/v1/files/{file_id}b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fsie/batch/v1/file_service.proto\x12\x0csie.batch.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x17sie/batch/v1/file.proto\"^\n\x11\x43reateFileRequest\x12\x16\n\x08\x66ilename\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0f\n\x07purpose\x18\x02 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x03 \x01(\x0c\x12\x0f\n\x07partial\x18\x04 \x01(\x08\"6\n\x12\x43reateFileResponse\x12 \n\x04\x66ile\x18\x01 \x01(\x0b\x32\x12.sie.batch.v1.File\"`\n\x11\x41ppendFileRequest\x12\x15\n\x07\x66ile_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x06offset\x18\x02 \x01(\x04\x42\x02\x30\x02\x12\x0f\n\x07\x63ontent\x18\x03 \x01(\x0c\x12\x0f\n\x07partial\x18\x04 \x01(\x08\"6\n\x12\x41ppendFileResponse\x12 \n\x04\x66ile\x18\x01 \x01(\x0b\x32\x12.sie.batch.v1.File\"<\n\x0fReadFileRequest\x12\x15\n\x07\x66ile_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x12\n\x06offset\x18\x02 \x01(\x04\x42\x02\x30\x02\"<\n\x10ReadFileResponse\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x12\x17\n\x0bnext_offset\x18\x02 \x01(\x04\x42\x02\x30\x02\"\'\n\x0eGetFileRequest\x12\x15\n\x07\x66ile_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"3\n\x0fGetFileResponse\x12 \n\x04\x66ile\x18\x01 \x01(\x0b\x32\x12.sie.batch.v1.File\"A\n\x10ListFilesRequest\x12\r\n\x05limit\x18\x01 \x01(\r\x12\r\n\x05\x61\x66ter\x18\x02 \x01(\t\x12\x0f\n\x07purpose\x18\x03 \x01(\t\"z\n\x11ListFilesResponse\x12\x0e\n\x06object\x18\x01 \x01(\t\x12 \n\x04\x64\x61ta\x18\x02 \x03(\x0b\x32\x12.sie.batch.v1.File\x12\x10\n\x08has_more\x18\x03 \x01(\x08\x12\x10\n\x08\x66irst_id\x18\x04 \x01(\t\x12\x0f\n\x07last_id\x18\x05 \x01(\t\"*\n\x11\x44\x65leteFileRequest\x12\x15\n\x07\x66ile_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\"A\n\x12\x44\x65leteFileResponse\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06object\x18\x02 \x01(\t\x12\x0f\n\x07\x64\x65leted\x18\x03 \x01(\x08\x32\xa8\x05\n\x0b\x46ileService\x12k\n\nCreateFile\x12\x1f.sie.batch.v1.CreateFileRequest\x1a .sie.batch.v1.CreateFileResponse\"\x1a\x82\xd3\xe4\x93\x02\x14\"\t/v1/files:\x01*b\x04\x66ile\x12|\n\nAppendFile\x12\x1f.sie.batch.v1.AppendFileRequest\x1a .sie.batch.v1.AppendFileResponse\"+\x82\xd3\xe4\x93\x02%\"\x1a/v1/files/{file_id}:append:\x01*b\x04\x66ile\x12n\n\x08ReadFile\x12\x1d.sie.batch.v1.ReadFileRequest\x1a\x1e.sie.batch.v1.ReadFileResponse\"#\x90\x02\x01\x82\xd3\xe4\x93\x02\x1a\x12\x18/v1/files/{file_id}:read\x12l\n\x07GetFile\x12\x1c.sie.batch.v1.GetFileRequest\x1a\x1d.sie.batch.v1.GetFileResponse\"$\x90\x02\x01\x82\xd3\xe4\x93\x02\x1b\x12\x13/v1/files/{file_id}b\x04\x66ile\x12\x62\n\tListFiles\x12\x1e.sie.batch.v1.ListFilesRequest\x1a\x1f.sie.batch.v1.ListFilesResponse\"\x14\x90\x02\x01\x82\xd3\xe4\x93\x02\x0b\x12\t/v1/files\x12l\n\nDeleteFile\x12\x1f.sie.batch.v1.DeleteFileRequest\x1a .sie.batch.v1.DeleteFileResponse\"\x1b\x82\xd3\xe4\x93\x02\x15*\x13/v1/files/{file_id}b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,8 +38,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEFILEREQUEST'].fields_by_name['filename']._serialized_options = b'\342A\001\002'
   _globals['_APPENDFILEREQUEST'].fields_by_name['file_id']._loaded_options = None
   _globals['_APPENDFILEREQUEST'].fields_by_name['file_id']._serialized_options = b'\342A\001\002'
+  _globals['_APPENDFILEREQUEST'].fields_by_name['offset']._loaded_options = None
+  _globals['_APPENDFILEREQUEST'].fields_by_name['offset']._serialized_options = b'0\002'
   _globals['_READFILEREQUEST'].fields_by_name['file_id']._loaded_options = None
   _globals['_READFILEREQUEST'].fields_by_name['file_id']._serialized_options = b'\342A\001\002'
+  _globals['_READFILEREQUEST'].fields_by_name['offset']._loaded_options = None
+  _globals['_READFILEREQUEST'].fields_by_name['offset']._serialized_options = b'0\002'
+  _globals['_READFILERESPONSE'].fields_by_name['next_offset']._loaded_options = None
+  _globals['_READFILERESPONSE'].fields_by_name['next_offset']._serialized_options = b'0\002'
   _globals['_GETFILEREQUEST'].fields_by_name['file_id']._loaded_options = None
   _globals['_GETFILEREQUEST'].fields_by_name['file_id']._serialized_options = b'\342A\001\002'
   _globals['_DELETEFILEREQUEST'].fields_by_name['file_id']._loaded_options = None
@@ -61,25 +67,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEFILERESPONSE']._serialized_start=233
   _globals['_CREATEFILERESPONSE']._serialized_end=287
   _globals['_APPENDFILEREQUEST']._serialized_start=289
-  _globals['_APPENDFILEREQUEST']._serialized_end=381
-  _globals['_APPENDFILERESPONSE']._serialized_start=383
-  _globals['_APPENDFILERESPONSE']._serialized_end=437
-  _globals['_READFILEREQUEST']._serialized_start=439
-  _globals['_READFILEREQUEST']._serialized_end=495
-  _globals['_READFILERESPONSE']._serialized_start=497
-  _globals['_READFILERESPONSE']._serialized_end=553
-  _globals['_GETFILEREQUEST']._serialized_start=555
-  _globals['_GETFILEREQUEST']._serialized_end=594
-  _globals['_GETFILERESPONSE']._serialized_start=596
-  _globals['_GETFILERESPONSE']._serialized_end=647
-  _globals['_LISTFILESREQUEST']._serialized_start=649
-  _globals['_LISTFILESREQUEST']._serialized_end=714
-  _globals['_LISTFILESRESPONSE']._serialized_start=716
-  _globals['_LISTFILESRESPONSE']._serialized_end=838
-  _globals['_DELETEFILEREQUEST']._serialized_start=840
-  _globals['_DELETEFILEREQUEST']._serialized_end=882
-  _globals['_DELETEFILERESPONSE']._serialized_start=884
-  _globals['_DELETEFILERESPONSE']._serialized_end=949
-  _globals['_FILESERVICE']._serialized_start=952
-  _globals['_FILESERVICE']._serialized_end=1632
+  _globals['_APPENDFILEREQUEST']._serialized_end=385
+  _globals['_APPENDFILERESPONSE']._serialized_start=387
+  _globals['_APPENDFILERESPONSE']._serialized_end=441
+  _globals['_READFILEREQUEST']._serialized_start=443
+  _globals['_READFILEREQUEST']._serialized_end=503
+  _globals['_READFILERESPONSE']._serialized_start=505
+  _globals['_READFILERESPONSE']._serialized_end=565
+  _globals['_GETFILEREQUEST']._serialized_start=567
+  _globals['_GETFILEREQUEST']._serialized_end=606
+  _globals['_GETFILERESPONSE']._serialized_start=608
+  _globals['_GETFILERESPONSE']._serialized_end=659
+  _globals['_LISTFILESREQUEST']._serialized_start=661
+  _globals['_LISTFILESREQUEST']._serialized_end=726
+  _globals['_LISTFILESRESPONSE']._serialized_start=728
+  _globals['_LISTFILESRESPONSE']._serialized_end=850
+  _globals['_DELETEFILEREQUEST']._serialized_start=852
+  _globals['_DELETEFILEREQUEST']._serialized_end=894
+  _globals['_DELETEFILERESPONSE']._serialized_start=896
+  _globals['_DELETEFILERESPONSE']._serialized_end=961
+  _globals['_FILESERVICE']._serialized_start=964
+  _globals['_FILESERVICE']._serialized_end=1644
 # @@protoc_insertion_point(module_scope)
