@@ -13,7 +13,7 @@ from sie.work.v1.work_result_pb2 import WorkResult
 def result(first, count, failed=False):
     found = WorkResult(first_item=first, item_count=count)
     if failed:
-        found.error.reason = ErrorReason.ERROR_REASON_INTERNAL
+        found.error.reason = ErrorReason.ERROR_REASON_INFERENCE_ERROR
     return found
 
 
