@@ -30,6 +30,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.backlog import Backlog
 from gateway.drain_rate import DrainRate
+from gateway.gathering import Gathering
 from gateway.reassembly import Reassembly
 from gateway.work_metrics import WorkMetrics
 from servicekit import subjects
@@ -133,9 +134,8 @@ class _Pending:
     work: Work
     reply_subject: str
     items: dict[int, Any]  # WorkItem by first item, while unanswered
-    remaining: int
+    results: Gathering
     done: asyncio.Future[None]
-    results: dict[int, Any] = field(default_factory=dict)  # WorkResult by first item
     attempt: int = 0
     unacked: set[int] = field(default_factory=set)  # first items the broker may not have
     published_at: float = 0.0  # the latest attempt, seconds, monotonic
@@ -153,18 +153,7 @@ class _Pending:
         return self.work.model_id
 
     def add(self, result: Any) -> None:
-        """Takes a result in. A redelivered chunk may be answered again, in other pieces."""
-        start, end = result.first_item, result.first_item + result.item_count
-        overlapping = [
-            key
-            for key, other in self.results.items()
-            if key < end and start < key + other.item_count
-        ]
-        for key in overlapping:
-            self.remaining += self.results.pop(key).item_count
-        self.results[start] = result
-        self.remaining -= result.item_count
-        if self.remaining <= 0 and not self.done.done():
+        if self.results.add(result) and not self.done.done():
             self.done.set_result(None)
 
     def fail(self, error: SieError) -> None:
@@ -172,13 +161,8 @@ class _Pending:
             self.done.set_exception(error)
 
     def unanswered(self) -> list[Any]:
-        answered = self.results.values()
         return [
-            item
-            for first, item in self.items.items()
-            if not any(
-                first >= r.first_item and first < r.first_item + r.item_count for r in answered
-            )
+            item for first, item in self.items.items() if self.results.lacks(first, item.item_count)
         ]
 
 
@@ -248,7 +232,9 @@ class Dispatcher:
         items = self._items(work, chunks, self._result_prefix + token)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         total = sum(chunk.item_count for chunk in chunks)
-        pending = _Pending(work, self._result_prefix + token, items, total, done)
+        pending = _Pending(
+            work, self._result_prefix + token, items, Gathering(chunks[0].first_item, total), done
+        )
         self._pending[token] = pending
         self._backlogs[work.path].enter(work.tenant, total, time.monotonic())
         self._metrics.accepted(work.lane.pool, total)
@@ -278,13 +264,13 @@ class Dispatcher:
             raise
         finally:
             del self._pending[token]
-            self._leave_backlog(work, max(0, pending.remaining), answered=False)
+            self._leave_backlog(work, max(0, pending.results.remaining), answered=False)
             self._account(pending, outcome)
             if outcome in ("cancelled", "refused"):
                 self._spawn(self._cancel(pending))
             if keys and not _is_dead(pending):
                 self._spawn(self._forget(keys))
-        return [pending.results[key] for key in sorted(pending.results)]
+        return pending.results.chosen
 
     def _check_wait(self, work: Work, now: float) -> None:
         """Refuse what would wait too long, before it makes others wait.
@@ -329,14 +315,14 @@ class Dispatcher:
     def _account(self, pending: _Pending, outcome: str) -> None:
         """Count the items of a request that has ended."""
         pool, left = pending.lane.pool, sum(item.item_count for item in pending.items.values())
-        for result in pending.results.values():
+        results = pending.results.chosen
+        for result in results:
             self._metrics.ended(pool, _outcome_of(result), result.item_count)
-            left -= result.item_count
-        self._metrics.ended(pool, outcome, left)
-        tokens = sum(result.input_tokens for result in pending.results.values())
+        count = sum(result.item_count for result in results)
+        tokens = sum(result.input_tokens for result in results)
+        self._metrics.ended(pool, outcome, left - count)
         self._metrics.tokens(pending.model_id, pending.work.tenant, tokens)
-        if pending.results:
-            count = sum(result.item_count for result in pending.results.values())
+        if count:
             self._drain_rates[pool].answered(self._clock(), count)
 
     async def _cancel(self, pending: _Pending) -> None:
@@ -358,12 +344,12 @@ class Dispatcher:
         found: Counter[str] = Counter()
         for each in self._pending.values():
             if each.lane == lane:
-                found[each.model_id] += each.remaining
+                found[each.model_id] += each.results.remaining
         return found
 
     def waiting_items(self, lane: Lane) -> int:
         """Items of a lane that have no result yet."""
-        return sum(each.remaining for each in self._pending.values() if each.lane == lane)
+        return sum(each.results.remaining for each in self._pending.values() if each.lane == lane)
 
     def lanes(self) -> set[Lane]:
         """Lanes in which requests wait."""
@@ -469,9 +455,9 @@ class Dispatcher:
             self._spawn(self._await_pieces(token, pending, result.part.reply_id))
 
     def _add(self, pending: _Pending, result: Any) -> None:
-        before = pending.remaining
+        before = pending.results.remaining
         pending.add(result)
-        self._leave_backlog(pending.work, before - pending.remaining, answered=True)
+        self._leave_backlog(pending.work, before - pending.results.remaining, answered=True)
 
     async def _await_pieces(self, token: str, pending: _Pending, reply_id: str) -> None:
         """Have a result computed again of which pieces were lost."""
@@ -493,7 +479,9 @@ class Dispatcher:
             pending.unroutable_since = 0.0
 
     def _queue_full(self, pool: str) -> SieError:
-        waiting = sum(each.remaining for each in self._pending.values() if each.lane.pool == pool)
+        waiting = sum(
+            each.results.remaining for each in self._pending.values() if each.lane.pool == pool
+        )
         return SieError(
             ErrorReason.ERROR_REASON_QUEUE_FULL,
             f"the work queue of pool '{pool}' is full",
@@ -537,7 +525,7 @@ def _outcome_of(result: Any) -> str:
 
 def _is_dead(pending: _Pending) -> bool:
     """Whether a dead letter still refers to the request's payload."""
-    return any(_outcome_of(result) == "dead_lettered" for result in pending.results.values())
+    return any(_outcome_of(result) == "dead_lettered" for result in pending.results.chosen)
 
 
 def _queue_unavailable(detail: str) -> SieError:

@@ -39,12 +39,12 @@ FAULTS = (
     Fault(
         "full disk",
         broker_faults.fill_disk,
-        stack={"disk_mib": 24, "env": _SMALL_STREAMS},
+        stack={"disk_mib": 64, "env": _SMALL_STREAMS},
     ),
     Fault(
         "cluster, leader's disk full",
         broker_faults.fill_leaders_disk,
-        stack={"brokers": 3, "disk_mib": 24, "env": _SMALL_STREAMS},
+        stack={"brokers": 3, "disk_mib": 64, "env": _SMALL_STREAMS},
     ),
     Fault("cluster, brokers restart", broker_faults.restart_brokers, stack={"brokers": 3}),
     Fault("cluster loses its leader", broker_faults.lose_leader, stack={"brokers": 3}),

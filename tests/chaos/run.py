@@ -62,7 +62,6 @@ class Runner:
                 if fault.stack or cluster is None:
                     shared.close()
                     cluster = shared.enter_context(self._cluster(fault))
-                    cluster.start()
                 row = self.suffer(cluster, fault)
                 yield row
                 if row.problems or fault.stack:
@@ -70,24 +69,26 @@ class Runner:
                     cluster = None
 
     def suffer(self, cluster: ChaosStack, fault: Fault) -> Row:
-        """Has a running cluster suffer one fault under load."""
-        problems: list[str] = []
-        started = time.monotonic()
+        """Has a cluster suffer one fault under load; starts it, or what of it has ended."""
         chance = random.Random(f"{self._plan.seed}/{fault.name}")
+        try:
+            if cluster.processes:
+                cluster.heal()
+            else:
+                cluster.start()
+        except Exception as error:  # noqa: BLE001 - one fault's failure is a row of the table
+            return Row(fault.name, Load([], self._plan.seed), 0.0, [_brief(error)])
+        started = time.monotonic()
         load = Load(cluster.gateway_addresses, self._plan.seed)
+        problems: list[str] = []
+        scene = Scene(cluster, load, chance, self._plan.crash_seconds, self._plan.commits)
         try:
             before = sums_of(cluster)
             with load:
                 load.wait_for_right(SOME)
-                fault.inflict(
-                    Scene(cluster, load, chance, self._plan.crash_seconds, self._plan.commits)
-                )
-        except Exception as error:  # noqa: BLE001 - one fault's failure is a row of the table
-            problems.append(_brief(error))
-        try:
-            cluster.heal()
+                fault.inflict(scene)
             after = sums_of(cluster)
-            if not fault.restarts and not problems:
+            if not fault.restarts:
                 problems += differences(before, after, load)
         except Exception as error:  # noqa: BLE001 - as above
             problems.append(_brief(error))

@@ -1,4 +1,4 @@
-"""What waits for the engine: any sequence of arrivals, batches, cancellations and failed runs.
+"""What waits for the engine: any sequence of arrivals, runs, cancellations and shortages.
 
 Hypothesis prints the steps of a failure, and `@seed` or its example database replays them.
 """
@@ -23,12 +23,11 @@ LIMITS = st.builds(
 
 @dataclass(eq=False)
 class Text:
-    """A text that waits, and whether the engine fails on it."""
+    """A text that waits."""
 
     tokens: int
     flow: Flow
     arrived: float
-    bad: bool
     turn: float = 0.0
 
 
@@ -46,19 +45,19 @@ class QueueMachine(RuleBasedStateMachine):
         tokens=st.lists(st.integers(1, 300), max_size=12),
         tenant=st.sampled_from("abc"),
         bulk=st.booleans(),
-        bad=st.booleans(),
     )
-    def texts_come(self, tokens, tenant, bulk, bad):
-        new = [Text(each, Flow(tenant, bulk), self.came, bad) for each in tokens]
+    def texts_come(self, tokens, tenant, bulk):
+        new = [Text(each, Flow(tenant, bulk), self.came) for each in tokens]
         self.came += len(new)
         self.queue.add(new)
         self.waiting += new
 
     @precondition(lambda self: self.waiting)
-    @rule(limits=LIMITS)
-    def a_batch_runs(self, limits):
-        batch = self.queue.take(limits, limits)
-        assert batch, "something waits and nothing runs"
+    @rule(limits=LIMITS, bulk_may_begin=st.booleans())
+    def a_batch_runs(self, limits, bulk_may_begin):
+        interactive = self.queue.interactive_tokens > 0
+        batch = self.queue.take(limits, limits if bulk_may_begin else None)
+        assert bool(batch) == (bulk_may_begin or interactive), "something waits and nothing runs"
         self._end(batch)
         if len(batch) > 1 and not limits.row_tokens:
             assert len(batch) <= limits.max_rows
