@@ -104,6 +104,8 @@ class Settings:
     batch_jobs: int = setting("SIE_BATCH_JOBS", 2)
     # After which a batch whose gateway is silent goes to another.
     batch_lease_s: float = setting("SIE_BATCH_LEASE_S", 10.0)
+    # Interactive work that would wait longer is refused; 0: only what would miss its deadline is.
+    max_wait_s: float = setting("SIE_MAX_WAIT_S", 10.0)
     # After which callers come back that find no worker: about half of what a machine takes to come.
     retry_after_s: float = setting("SIE_RETRY_AFTER_S", 120.0)
     # For how long a request keeps a worker of its lane.
@@ -136,6 +138,7 @@ async def run(settings: Settings) -> None:
             gateway_id,
             payloads=open_payloads(settings.payload_store, client),
             metrics=WorkMetrics(REGISTRY),
+            max_wait_s=settings.max_wait_s,
         )
         refusals = Refusals(REGISTRY)
         usage = Usage(settings.recent_use_s)

@@ -49,7 +49,7 @@ class Waiting:
     Attributes:
         input: what the engine reads.
         outputs: names of the outputs that are wanted.
-        deadline: seconds since 1970 UTC; past it nobody wants the result.
+        deadline: seconds of time.perf_counter(); past it nobody wants the result.
         owner: whoever submitted it; handed back with the result.
         index: its position with the owner.
         flow: whose work it is, and of which class.
@@ -244,7 +244,7 @@ class Runner:
         return self._bulk_runs < self._engine.streams - spare
 
     def _drop_expired(self) -> None:
-        now = time.time()
+        now = time.perf_counter()
         expired = self._waiting.remove(lambda each: each.deadline <= now)
         if expired:
             self._loop.call_soon_threadsafe(self._on_expired, expired)

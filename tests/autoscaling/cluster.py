@@ -52,7 +52,7 @@ class ScaledCluster:
         env = {"SIE_MODELS_DIR": str(models), **definitions}
         self.stack = LocalStack(directory / "stack", cache_dir=cache_dir, env=env)
         self._gateway_env = self._scaled_settings()
-        self.pools = self._pools(self.real(node_delay_s))
+        self.pools = self._pools(node_delay_s)
         self.started_at = time.monotonic()
         self._directory = directory
 
@@ -133,7 +133,7 @@ class ScaledCluster:
         pools = {}
         for scaled_object in of_kind(self.objects, "ScaledObject").values():
             target = scaled_object["spec"]["scaleTargetRef"]["name"]
-            pods = Pods(self.stack, sets[target], node_delay_s)
+            pods = Pods(self.stack, sets[target], node_delay_s, self.factor)
             scaling = Scaling.of(scaled_object).faster(self.factor)
             pools[target.removeprefix(f"{_PREFIX}-worker-")] = ScaledPool(pods, scaling)
         return pools

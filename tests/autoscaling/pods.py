@@ -18,6 +18,8 @@ _CARRIED = (
     "SIE_IDLE_EVICT_S",
     "HF_ENDPOINT",
 )
+# Those that are seconds of the cluster's life.
+_SCALED = ("SIE_BUSY_OVER_S",)
 
 
 class Pods:
@@ -30,15 +32,18 @@ class Pods:
         stack: to which they belong.
         stateful_set: as it was rendered.
         node_delay_s: from the wish for a pod to the start of its process.
+        factor: by which time is divided.
     """
 
-    def __init__(self, stack: LocalStack, stateful_set: Object, node_delay_s: float) -> None:
+    def __init__(
+        self, stack: LocalStack, stateful_set: Object, node_delay_s: float, factor: float
+    ) -> None:
         self.name = stateful_set["metadata"]["name"]
         self.wanted = 0
         self._stack = stack
         (container,) = stateful_set["spec"]["template"]["spec"]["containers"]
-        self._env = _carried(environment(container))
-        self._node_delay_s = node_delay_s
+        self._env = _here(environment(container), factor)
+        self._node_delay_s = node_delay_s / factor
         self._due: dict[int, float] = {}
         self._running: dict[int, ManagedProcess] = {}
 
@@ -68,5 +73,7 @@ class Pods:
         return [process for process in self.running() if process.is_ready()]
 
 
-def _carried(variables: Mapping[str, str]) -> dict[str, str]:
-    return {name: variables[name] for name in _CARRIED if name in variables}
+def _here(variables: Mapping[str, str], factor: float) -> dict[str, str]:
+    carried = {name: variables[name] for name in _CARRIED if name in variables}
+    scaled = {name: str(float(variables[name]) / factor) for name in _SCALED}
+    return carried | scaled

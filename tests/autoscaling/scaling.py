@@ -116,6 +116,8 @@ class Autoscaler:
         """
         known = {name: value for name, value in values.items() if value is not None}
         self.failing = len(known) < len(self.scaling.triggers)
+        longest = max(each["periodSeconds"] for each in self._policies())
+        self.counts = [(at, n) for at, n in self.counts if at > now - longest]
         self.counts.append((now, self.replicas))
         self.replicas = self._next(known, now)
         return self.replicas
@@ -138,14 +140,18 @@ class Autoscaler:
         if self.failing:  # The HPA shrinks nothing while a metric is missing.
             wish = max(wish, self.replicas)
         wish = min(max(wish, self.scaling.least, 1), self.scaling.most)
-        self.wishes.append((now, wish))
         window = self.scaling.down["stabilizationWindowSeconds"]
-        stable = max(each for at, each in self.wishes if at > now - window or at == now)
+        self.wishes = [(at, n) for at, n in self.wishes if at > now - window]
+        self.wishes.append((now, wish))
+        stable = max(each for _, each in self.wishes)
         if wish > self.replicas:
             return min(wish, self._bound(self.scaling.up["policies"], now, 1))
         if stable < self.replicas:
             return max(stable, self._bound(self.scaling.down["policies"], now, -1))
         return self.replicas
+
+    def _policies(self) -> Sequence[Mapping[str, Any]]:
+        return [*self.scaling.up["policies"], *self.scaling.down["policies"]]
 
     def _wish(self, name: str, value: float) -> int:
         threshold = self.scaling.triggers[name].threshold

@@ -27,7 +27,6 @@ from gateway.usage import Usage, UsageGauge
 from gateway.worker_gauges import QueueGauge
 from servicekit.pools import assignments
 from servicekit.subjects import Lane
-from servicekit.workers import lane_of
 from sie.inference.v1.model_service_pb2 import ModelState
 from sie.pool.v1.pool_pb2 import AssignedWorker, Pool, PoolSpec, PoolState
 from sie.registry.v1.bundle_pb2 import Bundle
@@ -40,6 +39,8 @@ from tests.autoscaling.traffic import ITEMS_PER_SECOND, Stream
 _LOADED, _LOADING = ModelState.MODEL_STATE_LOADED, ModelState.MODEL_STATE_LOADING
 _READY, _STARTING = WorkerState.WORKER_STATE_READY, WorkerState.WORKER_STATE_STARTING
 _BUNDLE = "default"
+# Over which workers say how busy they were.
+_BUSY_OVER_S = 15.0
 _MODEL = Model(model_id="m", bundles=[_BUNDLE])
 
 
@@ -69,6 +70,9 @@ class Clients(NamedTuple):
     retry_after_s: float = 120.0
     recent_use_s: float = 60.0
     patience_s: float = 600.0
+
+
+_MACHINES, _CLIENTS = Machines(), Clients()
 
 
 @dataclass
@@ -128,8 +132,8 @@ class Simulation:
         streams: Sequence[Stream],
         scaling: Scaling,
         seed: int,
-        machines: Machines = Machines(),
-        clients: Clients = Clients(),
+        machines: Machines = _MACHINES,
+        clients: Clients = _CLIENTS,
         without: Iterable[str] = (),
     ) -> None:
         self.now = 0.0
@@ -142,6 +146,8 @@ class Simulation:
         self._polling_s = scaling.polling_s
         self._pods: dict[str, list[_Pod]] = {name: [] for name in self._streams}
         self._queues: dict[Lane, deque[_Waiting]] = {}
+        # Items that could have been served this second.
+        self._left: dict[Lane, float] = {}
         self._returns: list[tuple[float, str, float, int]] = []
         self._pools: dict[str, Pool] = {}
         self._bundles = {_BUNDLE: Bundle(bundle_id=_BUNDLE)}
@@ -165,6 +171,7 @@ class Simulation:
             self._known = self._look()
         self._arrive()
         self._serve()
+        self._compute()
         if self.now % self._polling_s < 1:
             self._poll()
         self._pay()
@@ -205,8 +212,9 @@ class Simulation:
             if not workers:
                 continue
             hosts = [worker for worker in workers if worker.models]
-            self._offer(lane, workers, len(hosts))
-            room = ITEMS_PER_SECOND * sum(each.models[0].state == _LOADED for each in hosts)
+            if len(hosts) < len(workers):
+                self._offer(lane, workers, len(hosts))
+            room = ITEMS_PER_SECOND * _loaded(hosts)
             while queue and room > 0:
                 served = min(room, queue[0].items)
                 room -= served
@@ -214,13 +222,25 @@ class Simulation:
                 if not queue[0].items:
                     done = queue.popleft()
                     self.outcome.queued_s.append((self.now + 1 - done.arrived, done.requests))
+            self._left[lane] = room
+
+    def _compute(self) -> None:
+        """How busy workers were."""
+        for lane, workers in self._known.lanes.items():
+            room = ITEMS_PER_SECOND * _loaded(workers)
+            busy = 1 - self._left.get(lane, room) / room if room else 0.0
+            for worker in workers:
+                now = busy if _loaded([worker]) else 0.0
+                worker.busy += (now - worker.busy) / _BUSY_OVER_S
+        self._left.clear()
 
     def _offer(self, lane: Lane, workers: Sequence[WorkerStatus], hosts: int) -> None:
         crowds = {_MODEL.model_id: Crowd(self.waiting_items(lane), hosts)}
-        for number, worker in enumerate(workers):
-            adopts = self._spreading.wanted(worker, crowds, self.now) if hosts else number == 0
-            if adopts:
+        for worker in [each for each in workers if not each.models]:
+            # Of those who could load it first, one takes the offer.
+            if not hosts or self._spreading.wanted(worker, crowds, self.now):
                 self._load(worker)
+                hosts += 1
 
     def _load(self, worker: WorkerStatus) -> None:
         worker.models.append(HostedModel(model_id=_MODEL.model_id, state=_LOADING))
@@ -346,6 +366,11 @@ class Simulation:
         }
 
 
+def _loaded(workers: Iterable[WorkerStatus]) -> int:
+    """How many of them serve."""
+    return sum(entry.state == _LOADED for worker in workers for entry in worker.models)
+
+
 def _by_profile(gauge: Collector) -> Counter[str]:
     """A gauge as the chart's queries read it from one gateway: summed by machine profile."""
     found: Counter[str] = Counter()
@@ -353,8 +378,3 @@ def _by_profile(gauge: Collector) -> Counter[str]:
         for sample in family.samples:
             found[sample.labels["machine_profile"]] += sample.value  # type: ignore[assignment]
     return found
-
-
-def lanes_alive(workers: Iterable[WorkerStatus]) -> set[Lane]:
-    """Lanes of workers."""
-    return {lane_of(worker) for worker in workers}

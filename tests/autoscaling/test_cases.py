@@ -18,6 +18,7 @@ from sie_sdk import SIEClient
 from sie_sdk.types import Item
 from tests import hub_server
 from tests.autoscaling.cluster import ScaledCluster
+from tests.autoscaling.models import COLD, GOLDEN, LEFT, LONE, MODEL, RIGHT, definitions
 from tests.charts.rendering import tool
 from tests.e2e.conftest import HttpReply, ask
 
@@ -27,29 +28,7 @@ COOLDOWN_S = 200.0
 # For how long the chart's queries take a gateway that is not scraped for one that is there.
 BRIDGED_S = 120.0
 
-GOLDEN = Path(__file__).parents[1] / "golden" / "bert_cls"
-# By bundle.
-MODEL, LONE, LEFT, RIGHT = "golden/any", "golden/lone", "golden/left", "golden/right"
-COLD = "golden/cold"
-_BUNDLES = {MODEL: "default", LONE: "lone", LEFT: "left", RIGHT: "right", COLD: "default"}
-
 Case = Callable[[ScaledCluster], None]
-
-
-def definitions(directory: Path) -> Path:
-    """Models of one checkpoint, one of them to be fetched."""
-    directory.mkdir()
-    for name, bundle in _BUNDLES.items():
-        fetched = {"hugging_face": {"repo": hub_server.REPO, "revision": hub_server.COMMIT}}
-        model = {
-            "model_id": name,
-            "sources": [fetched if name == COLD else {"directory": str(GOLDEN)}],
-            "inputs": ["text"],
-            "tasks": {"encode": {"dense": {"dims": 32}}},
-            "bundles": [bundle],
-        }
-        (directory / f"{name.partition('/')[2]}.yaml").write_text(yaml.safe_dump(model))
-    return directory
 
 
 @pytest.fixture(scope="module")

@@ -128,6 +128,15 @@ def test_three_replicas_know_each_other() -> None:
     assert "no_advertise: true" in text
 
 
+@pytest.mark.parametrize(
+    ("values", "path"), [("cpu", "/healthz"), ("gke", "/healthz?js-enabled-only=true")]
+)
+def test_a_broker_that_has_met_a_full_disk_is_restarted_where_it_is_alone(values, path) -> None:
+    broker = of_kind(render(values), "StatefulSet")["sie-sie-cluster-nats"]
+    (container,) = broker["spec"]["template"]["spec"]["containers"]
+    assert container["livenessProbe"]["httpGet"]["path"] == path
+
+
 def test_a_disk_must_be_a_size_that_the_broker_reads() -> None:
     with pytest.raises(RefusedError, match="whole number"):
         render_text("", ("nats.jetstream.maxMemory=1.5G",))

@@ -37,7 +37,7 @@ class FakeEngine:
 
 def text(ids, outputs, **more):
     tokenized = TokenizedText(np.array(ids, np.int32), truncated=False, **more)
-    return Waiting(tokenized, frozenset(outputs), time.time() + 60, None, 0)
+    return Waiting(tokenized, frozenset(outputs), time.perf_counter() + 60, None, 0)
 
 
 async def run(texts):
