@@ -47,7 +47,7 @@ async def client(nats_url):
     await Streams(client, StreamLimits()).ensure()
     yield client
     for stream in ("KV_SIE_BATCHES", "OBJ_SIE_FILES"):
-        await client.jetstream().delete_stream(stream)
+        await client.jetstream().purge_stream(stream)
     await client.close()
 
 
