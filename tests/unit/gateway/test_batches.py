@@ -22,6 +22,7 @@ from gateway.http_server import HttpServer
 from gateway.http_websocket import StatusSocket
 from gateway.json_calls import JsonCalls
 from servicekit.errors import SieError
+from servicekit.lifecycle import end
 from servicekit.payloads import open_files
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from tests import broker
@@ -88,8 +89,7 @@ class Gateway:
         return self
 
     async def __aexit__(self, *_):
-        self.running.cancel()
-        await asyncio.wait([self.running])
+        await end(self.running)
         await self.server.stop(1)
 
     async def ask(self, method, path, body=None, tenant="acme", headers=()):
