@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from gateway.auth.principal import Principal
 from gateway.http_response import Response, json_response
 from servicekit.registry_view import RegistryView
 from servicekit.workers import WorkerDirectory
@@ -32,8 +33,12 @@ class ClusterStatus:
         self._workers = workers
         self._clock = clock
 
-    def health(self) -> Response:
-        """`/health`: healthy with at least one worker that takes work, else degraded; 200 both."""
+    def health(self, reader: Principal) -> Response:
+        """`/health`: healthy with at least one worker that takes work, else degraded; 200 both.
+
+        Args:
+            reader: sees the models that he may use.
+        """
         workers = _sorted(self._workers.live())
         healthy = any(map(_is_healthy, workers))
         return json_response(
@@ -42,28 +47,28 @@ class ClusterStatus:
                 "type": "gateway",
                 "configured_gpu_types": sorted(self._view.machine_profiles),
                 "live_gpu_types": sorted({w.machine_profile for w in workers if _is_healthy(w)}),
-                **self._describe(workers),
+                **self._describe(workers, reader),
             }
         )
 
-    def frame(self) -> str:
-        """One frame of `/ws/cluster-status`."""
-        status = {"timestamp": self._clock(), **self._describe(_sorted(self._workers.live()))}
-        return orjson.dumps(status).decode()
+    def frame(self, reader: Principal) -> str:
+        """One frame of `/ws/cluster-status` for a reader."""
+        described = self._describe(_sorted(self._workers.live()), reader)
+        return orjson.dumps({"timestamp": self._clock(), **described}).decode()
 
-    def _describe(self, workers: Sequence[WorkerStatus]) -> dict[str, Any]:
-        models = _models(workers)
+    def _describe(self, workers: Sequence[WorkerStatus], reader: Principal) -> dict[str, Any]:
+        models = _models(workers, reader)
         return {
             "cluster": {
                 "worker_count": sum(map(_is_healthy, workers)),
                 "gpu_count": sum(self._gpus(worker) for worker in workers),
                 "models_loaded": len(models),
             },
-            "workers": [self._worker(worker) for worker in workers],
+            "workers": [self._worker(worker, reader) for worker in workers],
             "models": models,
         }
 
-    def _worker(self, worker: WorkerStatus) -> dict[str, Any]:
+    def _worker(self, worker: WorkerStatus, reader: Principal) -> dict[str, Any]:
         return {
             "name": worker.worker_id,
             "url": f"worker://{worker.worker_id}",
@@ -72,7 +77,7 @@ class ClusterStatus:
             "pool": worker.pool,
             "bundle": worker.bundle,
             "healthy": _is_healthy(worker),
-            "loaded_models": sorted(_loaded(worker)),
+            "loaded_models": sorted(filter(reader.sees, _loaded(worker))),
             "queue_depth": sum(model.queued_items for model in worker.models),
             "memory_used_bytes": sum(device.memory_used_bytes for device in worker.devices),
             "memory_total_bytes": sum(device.memory_total_bytes for device in worker.devices),
@@ -85,10 +90,10 @@ class ClusterStatus:
         return len(worker.devices) if profile is not None and profile.gpu_type else 0
 
 
-def _models(workers: Sequence[WorkerStatus]) -> list[dict[str, Any]]:
+def _models(workers: Sequence[WorkerStatus], reader: Principal) -> list[dict[str, Any]]:
     hosts: dict[str, list[WorkerStatus]] = {}
     for worker in workers:
-        for name in _loaded(worker):
+        for name in filter(reader.sees, _loaded(worker)):
             hosts.setdefault(name, []).append(worker)
     return [
         {

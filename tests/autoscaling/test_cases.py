@@ -164,13 +164,17 @@ def a_leased_pool_is_warm_for_as_long_as_its_lease(cluster: ScaledCluster) -> No
     spec = {"name": "tenant", "gpus": {"leased": 2}, "ttl_seconds": ttl}
     assert ask(cluster.address(), "POST", "/v1/pools", spec).status == 201
     path = "/v1/pools/tenant"
-    cluster.until(lambda: ask(cluster.address(), "GET", path).json()["status"]["state"] == "active")
+
+    def renewed() -> str:
+        assert ask(cluster.address(), "POST", f"{path}/renew").status == 200
+        return ask(cluster.address(), "GET", path).json()["status"]["state"]
+
+    cluster.until(lambda: renewed() == "active")
     active_at = time.monotonic()
     assert encode(cluster, pool="tenant", profile="leased").status == 200
     # Others of the same machines are not served by them, and are told to wait.
     assert encode(cluster, profile="leased").status == 202
-    cluster.until(lambda: pool.replicas == 3)
-    assert ask(cluster.address(), "POST", f"{path}/renew").status == 200
+    cluster.until(lambda: renewed() == "active" and pool.replicas == 3)
     cluster.until(lambda: ask(cluster.address(), "GET", path).status == 404)
     assert time.monotonic() - active_at > cluster.real(COOLDOWN_S)
     # Nothing was asked of them meanwhile, and none of them went.
@@ -184,15 +188,16 @@ def work_outlives_the_loss_of_its_machine(cluster: ScaledCluster) -> None:
     served_at = time.monotonic()
     with ThreadPoolExecutor(4) as threads:
         work = [
-            threads.submit(encode, cluster, texts=2000, profile="spot", timeout_s=60)
+            threads.submit(encode, cluster, texts=4000, profile="spot", timeout_s=90)
             for _ in range(4)
         ]
         (lost,) = pool.pods.running()
-        cluster.until(lambda: any(each.done() for each in work))
+        cluster.until(lambda: pool.last("queue-depth") > 0)
         lost.kill()
+        assert not all(each.done() for each in work)
         replies = [each.result() for each in work]
     assert {reply.status for reply in replies} == {200}
-    assert all(len(reply.json()["items"]) == 2000 for reply in replies)
+    assert all(len(reply.json()["items"]) == 4000 for reply in replies)
     (replacement,) = pool.pods.running()
     assert replacement is not lost
     assert pool.counts(served_at) == {1}
@@ -258,12 +263,11 @@ def test_who_waits_is_served_although_all_gateways_forget(
         away_s = cluster.restart_gateways()
         waits.result()
     served_at = time.monotonic()
-    # What was warm is still so.
     away_s = max(away_s, cluster.restart_gateways())
-    cluster.until(lambda: encode(cluster, profile="zero").status == 200, 10)
-    assert pool.counts(served_at) == {1}
-    # That nobody could be scraped meanwhile brought nobody.
+    cluster.until(lambda: encode(cluster, profile="zero").status == 200, 30)
+    # What was warm is still so, and that nobody could be scraped meanwhile brought nobody.
     if away_s < 0.8 * cluster.real(BRIDGED_S):
+        assert pool.counts(served_at) == {1}
         assert cluster.pools["absent"].counts(began) == {0}
 
 
