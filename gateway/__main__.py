@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -53,7 +53,7 @@ from gateway.worker_gauges import QueueGauge, WorkersGauge
 from servicekit import broker, logs
 from servicekit.grpc_client import channel
 from servicekit.grpc_server import GrpcServer
-from servicekit.lifecycle import until_signal
+from servicekit.lifecycle import end, until_signal
 from servicekit.payloads import JETSTREAM, open_files, open_payloads
 from servicekit.registry_view import RegistryView
 from servicekit.settings import describe, from_environment, setting
@@ -271,10 +271,9 @@ async def run(settings: Settings, gateway_id: str, tracer: Tracer) -> None:
             asyncio.create_task(work)
             for work in (batches.run(calls), peers.run(), _follow_health(grpc, is_ready))
         ]
-        stack.callback(_cancel, background)
+        stack.push_async_callback(end, *background)
         await until_signal()
-        _cancel(background)
-        await asyncio.wait(background)
+        await end(*background)
         await grpc.set_serving(False)
         await api.drain(settings.drain_s)
         await asyncio.gather(http.stop(1.0), grpc.stop(1.0))
@@ -295,11 +294,6 @@ def _security(settings: Settings) -> tuple[Guard, PageRules, ServerTls | None]:
 
 def _service(module: ModuleType, name: str) -> ServiceDescriptor:
     return module.DESCRIPTOR.services_by_name[name]  # type: ignore[no-any-return]
-
-
-def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
 
 
 async def _follow_health(grpc: GrpcServer, ready: Callable[[], bool]) -> None:

@@ -12,6 +12,8 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Generic, NamedTuple, TypeVar
 
+from servicekit.lifecycle import end
+
 T = TypeVar("T")
 
 
@@ -45,9 +47,7 @@ async def answers(jobs: AsyncIterator[Job[T]], in_hand: int) -> AsyncGenerator[T
             stream.room.release()
         await reader
     finally:
-        reader.cancel()
-        for task in stream.tasks:
-            task.cancel()
+        await end(reader, *stream.tasks)
 
 
 class _Stream(Generic[T]):

@@ -1,11 +1,15 @@
-"""Running until told to stop: the first signal drains, a second one ends at once."""
+"""Running until told to stop, and stopping: a first signal drains, a second one ends at once."""
 
 import asyncio
 import logging
 import os
 import signal
+from typing import Any
 
 log = logging.getLogger(__name__)
+
+# Long enough for a task to put things in order once it is told.
+_CANCEL_EVERY_S = 2.0
 
 
 async def until_signal() -> None:
@@ -22,3 +26,17 @@ async def until_signal() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
     await stop.wait()
+
+
+async def end(*tasks: asyncio.Future[Any]) -> None:
+    """Cancels tasks until they have ended, in whichever way.
+
+    Once is not enough: up to Python 3.11 asyncio.wait_for, of which libraries make use, forgets a
+    cancellation that comes together with its result.
+    """
+    pending = set(tasks)
+    while pending:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_CANCEL_EVERY_S)
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -4,6 +4,8 @@ POST  /v1/files                      multipart/form-data: `file`, `purpose`
 GET   /v1/files/{file_id}/content    the content, as it is
 """
 
+import asyncio
+import contextlib
 import dataclasses
 import re
 from collections.abc import AsyncIterator
@@ -33,6 +35,7 @@ _CONTENT = re.compile(r"/v1/files/([^/]+)/content")
 _AHEAD_BYTES = 1024 * 1024
 _UPLOAD_TIMEOUT_S = 3600.0
 _LONGEST_FIELD = 1024
+_DISCARD_S = 1.0
 _MOST_DIGITS = 10
 _SHORTEST_TTL_S = 3600
 _FIELDS = frozenset({"purpose", "expires_after[anchor]", "expires_after[seconds]"})
@@ -113,9 +116,14 @@ class FilesFace:
         async def keep(_request: Message, call: Call) -> Message:
             most_ahead, gone = _AHEAD_BYTES, request.watch.gone
             async with body_blocks(request.receive, most_ahead, gone) as blocks:
-                content = inflated(unless_silent(aiter(blocks)), request.metadata)
-                form = _Form(splitter, content)
-                return CreateFileResponse(file=await self._keep(form, call.principal.tenant))
+                read = aiter(blocks)
+                form = _Form(splitter, inflated(unless_silent(read), request.metadata))
+                try:
+                    file = await self._keep(form, call.principal.tenant)
+                except SieError:
+                    await _discard(read)
+                    raise
+                return CreateFileResponse(file=file)
 
         endpoint = dataclasses.replace(
             self._api.endpoints[f"{_SERVICE}CreateFile"], implementation=keep
@@ -132,6 +140,14 @@ class FilesFace:
         record.file.expires_at = record.file.created_at + form.ttl_s
         await self._files.keep(tenant, record)
         return record.file
+
+
+async def _discard(blocks: AsyncIterator[bytes]) -> None:
+    """Reads on for a while: a client that is cut off while it sends does not see the answer."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_DISCARD_S):
+            async for _ in blocks:
+                pass
 
 
 class _Form:

@@ -13,6 +13,7 @@ from gateway.batches.job import BatchJob
 from gateway.batches.outcome import ENDED
 from gateway.batches.records import Conflict, Key, Records
 from servicekit.errors import SieError
+from servicekit.lifecycle import end
 from sie.batch.v1.record_pb2 import BatchRecord
 
 log = logging.getLogger(__name__)
@@ -21,7 +22,6 @@ _LOOK_EVERY_S = 1.0
 # Signs of life in the length of a lease.
 _BEATS = 4
 _POSTPONED_S = 15.0
-_RELEASE_S = 2.0
 
 
 class _Sighting(NamedTuple):
@@ -77,10 +77,7 @@ class Runner:
                     async with asyncio.timeout(_LOOK_EVERY_S):
                         await self._woken.wait()
         finally:
-            for job in self._jobs.values():
-                job.cancel()
-            if self._jobs:
-                await asyncio.wait(self._jobs.values(), timeout=_RELEASE_S)
+            await end(*self._jobs.values())
 
     async def _look(self, job_of: Callable[[Hold], BatchJob]) -> None:
         if len(self._jobs) >= self._most_jobs:
@@ -185,9 +182,7 @@ class Runner:
             await asyncio.wait([working, beats], return_when=asyncio.FIRST_COMPLETED)
             await (working if working.done() else beats)
         finally:
-            working.cancel()
-            beats.cancel()
-            await asyncio.gather(working, beats, return_exceptions=True)
+            await end(working, beats)
 
     async def _beat(self, hold: Hold) -> None:
         while True:

@@ -14,6 +14,7 @@ from gateway.auth.guard import Guard
 from gateway.auth.pages import PageRules
 from gateway.auth.principal import Principal
 from gateway.auth.tokens import Tokens, digest
+from gateway.batches import runner
 from gateway.batches.assembly import Batches, BatchLimits
 from gateway.batches.places import Places
 from gateway.http_face import HttpFace, Readiness
@@ -21,6 +22,7 @@ from gateway.http_server import HttpServer
 from gateway.http_websocket import StatusSocket
 from gateway.json_calls import JsonCalls
 from servicekit.errors import SieError
+from servicekit.lifecycle import end
 from servicekit.payloads import open_files
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from tests import broker
@@ -46,20 +48,20 @@ async def client(nats_url):
     await Streams(client, StreamLimits()).ensure()
     yield client
     for stream in ("KV_SIE_BATCHES", "OBJ_SIE_FILES"):
-        await client.jetstream().delete_stream(stream)
+        await client.jetstream().purge_stream(stream)
     await client.close()
 
 
 class Gateway:
     """Everything of a gateway that batches need."""
 
-    def __init__(self, client, name, places, inference, lease_s=0.6, **limits):
+    def __init__(self, client, name, places, inference, lease_s=0.6, store="jetstream", **limits):
         bounds = {"file_bytes": 1_000_000, "line_bytes": 10_000, "requests": 1000, "jobs": 2}
         self.inference = inference
         self.batches = Batches(
             client,
             name,
-            open_files("jetstream", client),
+            open_files(store, client),
             BatchLimits(lease_s=lease_s, **(bounds | limits)),
             Places(places),
         )
@@ -87,8 +89,7 @@ class Gateway:
         return self
 
     async def __aexit__(self, *_):
-        self.running.cancel()
-        await asyncio.wait([self.running])
+        await end(self.running)
         await self.server.stop(1)
 
     async def ask(self, method, path, body=None, tenant="acme", headers=()):
@@ -512,3 +513,31 @@ async def test_a_batch_of_a_gateway_that_is_silent_goes_to_another(client, place
             assert await two.status(batch) == done
             lines = await two.results(done["output_file_id"])
             assert [line["custom_id"] for line in lines] == [f"c{n}" for n in range(300)]
+
+
+async def test_files_may_be_kept_in_a_directory(client, place, tmp_path):
+    store = f"file://{tmp_path}/files"
+    async with Gateway(client, "gw", [place], EchoInference(), store=store) as gateway:
+        done = await gateway.until(await gateway.begin([request(0)]), *ENDED)
+        assert len(await gateway.results(done["output_file_id"])) == 1
+        assert len(list((tmp_path / "files").iterdir())) == 2
+
+
+async def test_a_batch_waits_while_its_results_cannot_be_kept(client, place, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner, "_POSTPONED_S", 0.2)
+    store = tmp_path / "files"
+    inference = SlowInference()
+    async with Gateway(client, "gw", [place], inference, store=f"file://{store}") as gateway:
+        batch = await gateway.begin([request(0)])
+        await asyncio.wait_for(inference.called.wait(), 5)
+        # What is no directory takes no files.
+        store.rename(tmp_path / "aside")
+        store.touch()
+        inference.open.set()
+        await asyncio.sleep(0.5)
+        assert (await gateway.status(batch))["status"] == "in_progress"
+        store.unlink()
+        (tmp_path / "aside").rename(store)
+        done = await gateway.until(batch, *ENDED)
+        assert done["status"] == "completed"
+        assert done["request_counts"] == {"total": 1, "completed": 1, "failed": 0}

@@ -71,9 +71,11 @@ def test_parts_are_those_that_were_sent(parts, places):
 )
 def test_any_bytes_are_parts_or_refused(blocks):
     splitter = MultipartSplitter(TYPE)
+    refused = ""
     try:
         for block in blocks:
             list(splitter.add(block))
         splitter.finish()
     except SieError as error:
-        assert error.metadata["field"] == "body"
+        refused = error.metadata["field"]
+    assert refused in ("", "body")
