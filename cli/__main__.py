@@ -17,6 +17,7 @@ _COMMANDS = (
     "models",
     "pools",
     "status",
+    "doctor",
     "dlq",
     "apply",
     "diff",
