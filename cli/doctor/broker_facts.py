@@ -58,15 +58,24 @@ def gather(url: str, shown: str) -> BrokerFacts:
 
 
 async def _gather(url: str, shown: str) -> BrokerFacts:
-    async def quiet(_: Exception) -> None:
-        """What matters is raised as well."""
+    errors: list[Exception] = []
+
+    async def failed(error: Exception) -> None:
+        errors.append(error)
 
     try:
-        client = await nats.connect(
-            url.split(","), connect_timeout=_TIMEOUT_S, allow_reconnect=False, error_cb=quiet
-        )
+        # The library goes on trying for two minutes otherwise.
+        async with asyncio.timeout(_TIMEOUT_S):
+            client = await nats.connect(
+                url.split(","),
+                allow_reconnect=False,
+                max_reconnect_attempts=1,
+                reconnect_time_wait=0,
+                error_cb=failed,
+            )
     except (NatsError, OSError, TimeoutError) as error:
-        return BrokerFacts(shown, problem=str(error) or type(error).__name__)
+        cause = errors[-1] if errors else error
+        return BrokerFacts(shown, problem=str(cause) or type(cause).__name__)
     problem, streams = "", []
     try:
         js = client.jetstream(timeout=_TIMEOUT_S)

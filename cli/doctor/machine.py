@@ -1,4 +1,4 @@
-"""The machine here: where a local stack keeps its files, what it listens on, what it computes with."""
+"""The machine here: where a local stack keeps files, what it listens on and computes with."""
 
 import os
 import shutil
