@@ -141,6 +141,7 @@ class Api:
         metadata: Mapping[str, str],
         timeout_s: float | None = None,
         request_id: str = "",
+        principal: Principal | None = None,
     ) -> Reply:
         """Runs one call to its end.
 
@@ -150,6 +151,7 @@ class Api:
             metadata: keys in lower case. `x-request-timeout` bounds the call in seconds.
             timeout_s: what the transport says about the caller's patience.
             request_id: one that the face has assigned already.
+            principal: who calls, where no token in `metadata` says it.
 
         Raises:
             SieError: the call failed; nothing else is raised but CancelledError.
@@ -161,7 +163,7 @@ class Api:
         self._in_flight += 1
         try:
             timeout_s = self._timeout(metadata, timeout_s)
-            with self._guard.admit(endpoint.access, metadata) as admission:
+            with self._guard.admit(endpoint.access, metadata, principal) as admission:
                 call = Call(request_id, time.time() + timeout_s, metadata, arrived, admission)
                 reply = await self._run(endpoint, request, call, timeout_s)
         except SieError as error:

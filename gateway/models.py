@@ -32,7 +32,7 @@ class ModelService:
         self._cluster = cluster
 
     async def list_models(self, request: ListModelsRequest, call: Call) -> ListModelsResponse:
-        models = self._cluster.models()
+        models = [m for m in self._cluster.models() if call.principal.may_use(m.model_id)]
         start = bisect_right([m.model_id for m in models], request.page_token)
         size = min(request.page_size or MAX_PAGE_SIZE, MAX_PAGE_SIZE)
         page = models[start : start + size]
@@ -47,7 +47,9 @@ class ModelService:
     async def get_model(self, request: GetModelRequest, call: Call) -> GetModelResponse:
         if not request.model:
             raise invalid("model", "a model id is needed")
-        return GetModelResponse(model=self._describe(self._cluster.model(request.model)))
+        model = self._cluster.model(request.model)
+        call.principal.check_model(model.model_id)
+        return GetModelResponse(model=self._describe(model))
 
     def _describe(self, model: Model) -> ModelInfo:
         hosting = self._cluster.hosting(model.model_id)

@@ -22,6 +22,8 @@ T = TypeVar("T", bound=Sized)
 
 # What a batch computes for each token that it was given, at most.
 _PADDED = 1.25
+# A stream takes this part of an even share, again and again, so that all end at about one time.
+_OF_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +52,20 @@ class BatchLimits:
     def shared(self, waiting_tokens: int, streams: int) -> BatchLimits:
         """Return the limits of one of several streams, so that none takes the others' work.
 
-        A batch is as large as an even share of what waits, padding included, and at least full.
+        A batch is as large as half an even share of what waits, padding included, and at least
+        full.
         """
         if streams == 1:
             return self
-        share = int(waiting_tokens / streams * _PADDED)
+        share = int(waiting_tokens / streams * _OF_SHARE * _PADDED)
         least = max(share, self.full_tokens, self.row_tokens)
+        return replace(self, max_tokens=min(self.max_tokens, least))
+
+    def beside_interactive(self) -> BatchLimits:
+        """Return the limits of bulk work which others may have to wait for: runs that just pay."""
+        if not self.full_tokens:
+            return self
+        least = max(self.full_tokens, self.row_tokens)
         return replace(self, max_tokens=min(self.max_tokens, least))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from servicekit.payloads import PayloadStore
+from worker.broker_clock import BrokerClock
 from worker.cancellations import Cancellations
 
 
@@ -15,8 +16,10 @@ class Intake:
     Attributes:
         cancelled: whose work is not to be computed any more.
         payloads: holds requests that are too large for a message.
+        clock: tells how old work is.
 
     """
 
     cancelled: Cancellations
     payloads: PayloadStore
+    clock: BrokerClock

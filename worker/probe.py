@@ -32,8 +32,9 @@ _TOO_SLOW = 0.2
 # The first run of a shape also plans for it and is not counted.
 _REPEATS = 3
 
-# A run's own cost is spread over this many times its worth in tokens: it then is 2% of the run.
-_SPREAD = 50
+# A run's own cost is spread over this many times its worth in tokens: it then is 4% of the run.
+# The cost of larger runs grows by more than that where they outgrow a processor's cache.
+_SPREAD = 25
 _TOKENS = (256, 32_768)
 # Nobody waits longer than this for a batch that others filled.
 _LONGEST_RUN_S = 0.25

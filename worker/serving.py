@@ -205,7 +205,7 @@ class ServedModel:
         if self._loaded.vision is not None:
             inputs += self._loaded.vision.canary()
         outputs = frozenset(list(self._loaded.sizes)[:1])
-        deadline = time.time() + _CANARY_DEADLINE_S
+        deadline = time.perf_counter() + _CANARY_DEADLINE_S
         self._submit([Waiting(each, outputs, deadline, None, 0) for each in inputs])
 
     def _pulls_in(self, lane: Lane) -> Pulls:
@@ -262,7 +262,8 @@ class ServedModel:
             self._count("unreadable")
             await terminate(self._nats, message)
             return
-        delivery = Delivery(self._nats, message, item, self._worker_id)
+        age_s = self._intake.clock.age_s(message.metadata.timestamp)
+        delivery = Delivery(self._nats, message, item, self._worker_id, age_s)
         if delivery.expired:
             self._count("expired")
             await delivery.ack()
@@ -292,6 +293,7 @@ class ServedModel:
         """Have a work item with which a worker died computed item by item."""
         try:
             sequence = delivery.message.metadata.sequence.stream
+            delivery.restamp()
             await isolate(self._nats, lane, delivery.item, sequence)
         except NatsError as error:
             log.warning("suspect not isolated: %s", error or type(error).__name__)

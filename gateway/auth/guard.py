@@ -17,12 +17,15 @@ from gateway.auth.tokens import Tokens
 class Access(Enum):
     """What a call asks of the caller."""
 
+    OPEN = auto()  # nothing: probes do not carry tokens
     USE = auto()  # a known token; checked again where model and pool are known
     RESERVE = auto()  # the right to manage the pool that the request names
     ADMIN = auto()
 
 
 _USED = (
+    "sie.batch.v1.BatchService",
+    "sie.batch.v1.FileService",
     "sie.inference.v1.InferenceService",
     "sie.inference.v1.ModelService",
     "inference.GRPCInferenceService",
@@ -32,11 +35,14 @@ _USED = (
     "sie.compat.v1.TeiTextService",
 )
 _READ = ("sie.registry.v1.RegistryService", "sie.registry.v1.RegistryStatusService")
+_OPEN = ("inference.GRPCInferenceService.ServerLive", "inference.GRPCInferenceService.ServerReady")
 _POOLS = "sie.pool.v1.PoolService"
 
 
 def access_of(method: MethodDescriptor) -> Access:
     """What an rpc asks for. Services that are not listed here are the administrator's."""
+    if method.full_name in _OPEN:
+        return Access.OPEN
     service = method.containing_service.full_name
     options: Any = method.GetOptions()
     reads = options.idempotency_level == options.NO_SIDE_EFFECTS
@@ -82,13 +88,18 @@ class Guard:
         return self._tokens.principal(bearer_of(metadata))
 
     @contextlib.contextmanager
-    def admit(self, access: Access, metadata: Mapping[str, str]) -> Iterator[Admission]:
-        """Lets a call in for as long as it lasts.
+    def admit(
+        self, access: Access, metadata: Mapping[str, str], principal: Principal | None = None
+    ) -> Iterator[Admission]:
+        """Lets a call in for as long as it lasts; `principal` calls, or whom `metadata` names.
 
         Raises:
             SieError: UNAUTHENTICATED, PERMISSION_DENIED or QUOTA_EXCEEDED.
         """
-        admission = Admission(self.identify(metadata))
+        if access is Access.OPEN:
+            yield Admission(Principal())
+            return
+        admission = Admission(principal or self.identify(metadata))
         if access is Access.ADMIN:
             admission.principal.check_admin()
         self._limiter.enter(admission.principal, self._clock())

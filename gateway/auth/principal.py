@@ -8,6 +8,9 @@ from servicekit.defaults import DEFAULT_TENANT
 from servicekit.errors import SieError
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 
+# Calls of one stream that keep several workers busy with small requests.
+_IN_HAND = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -42,9 +45,18 @@ class Principal:
     models: tuple[str, ...] = ()
     limits: Limits = Limits()
 
+    @property
+    def in_hand(self) -> int:
+        """Calls of one stream that are made at a time: its other calls are not to be refused."""
+        return min(_IN_HAND, self.limits.concurrent_requests or _IN_HAND)
+
+    def may_use(self, model_id: str) -> bool:
+        """Whether the caller may use the model; lists show it no other."""
+        return not self.models or any(fnmatchcase(model_id, pattern) for pattern in self.models)
+
     def check_model(self, model_id: str) -> None:
         """Raises SieError, PERMISSION_DENIED, unless the caller may use the model."""
-        if self.models and not any(fnmatchcase(model_id, pattern) for pattern in self.models):
+        if not self.may_use(model_id):
             raise _denied(f"this token may not use model '{model_id}'")
 
     def check_pool(self, pool: str) -> None:

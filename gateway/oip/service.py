@@ -72,16 +72,14 @@ class OpenInferenceService:
             name=PLATFORM, version=self._version, extensions=EXTENSIONS
         )
 
-    async def model_ready(
-        self, request: pb.ModelReadyRequest, _call: Call
-    ) -> pb.ModelReadyResponse:
-        model = self._model(request.name, request.version, "name")
+    async def model_ready(self, request: pb.ModelReadyRequest, call: Call) -> pb.ModelReadyResponse:
+        model = self._model(request.name, request.version, "name", call)
         return pb.ModelReadyResponse(ready=self._state(model) == ModelState.MODEL_STATE_LOADED)
 
     async def model_metadata(
-        self, request: pb.ModelMetadataRequest, _call: Call
+        self, request: pb.ModelMetadataRequest, call: Call
     ) -> pb.ModelMetadataResponse:
-        model = self._model(request.name, request.version, "name")
+        model = self._model(request.name, request.version, "name", call)
         own = verbs_of(model)[0]
         return pb.ModelMetadataResponse(
             name=model.model_id,
@@ -92,7 +90,7 @@ class OpenInferenceService:
         )
 
     async def model_infer(self, request: pb.ModelInferRequest, call: Call) -> Reply:
-        model = self._model(request.model_name, request.model_version, "model_name")
+        model = self._model(request.model_name, request.model_version, "model_name", call)
         planned = plan(request, model, self._max_elements)
         try:
             reply = await self._run(planned, call)
@@ -102,11 +100,12 @@ class OpenInferenceService:
         return Reply(response(request, given), reply.headers)
 
     async def repository_index(
-        self, request: pb.RepositoryIndexRequest, _call: Call
+        self, request: pb.RepositoryIndexRequest, call: Call
     ) -> pb.RepositoryIndexResponse:
         if request.repository_name:
             raise invalid("repository_name", "there is one repository, without a name")
-        entries = [(model, self._state(model)) for model in self._cluster.models()]
+        models = [m for m in self._cluster.models() if call.principal.may_use(m.model_id)]
+        entries = [(model, self._state(model)) for model in models]
         return pb.RepositoryIndexResponse(
             models=[
                 pb.RepositoryIndexResponse.ModelIndex(
@@ -135,11 +134,12 @@ class OpenInferenceService:
                 raise deadline_exceeded(planned.timeout_s) from None
             raise
 
-    def _model(self, name: str, version: str, field: str) -> Model:
+    def _model(self, name: str, version: str, field: str, call: Call) -> Model:
         if not name:
             raise invalid(field, "a model id is needed")
         _, model_id = split_model(name)
         model = self._cluster.model(model_id)
+        call.principal.check_model(model.model_id)
         check_version(model, version)
         return model
 

@@ -82,7 +82,7 @@ def test_padding_is_accepted_only_while_it_costs_less_than_a_run():
 
 def test_no_stream_takes_what_others_could_compute():
     limits = BatchLimits(1000, 32, 4, full_tokens=100)
-    assert limits.shared(800, 2).max_tokens == 500
+    assert limits.shared(800, 2).max_tokens == 250
     assert limits.shared(40, 2).max_tokens == 100
     assert limits.shared(9000, 2).max_tokens == 1000
     assert limits.shared(800, 1) == limits

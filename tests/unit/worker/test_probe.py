@@ -53,8 +53,8 @@ def test_limits_are_whole_and_bounded(cost):
 def test_a_run_that_costs_much_beside_its_tokens_asks_for_large_batches():
     cpu = limits_of(CostModel(run=0.5e-3, token=50e-6, attention=0))
     gpu = limits_of(CostModel(run=0.5e-3, token=0.5e-6, attention=0))
-    assert (cpu.max_tokens, cpu.run_cost_tokens) == (500, 10)
-    assert (gpu.max_tokens, gpu.run_cost_tokens) == (32_768, 1000)
+    assert (cpu.max_tokens, cpu.run_cost_tokens) == (256, 10)
+    assert (gpu.max_tokens, gpu.run_cost_tokens) == (25_000, 1000)
 
 
 def test_measuring_keeps_its_budget_and_finds_the_cost():
