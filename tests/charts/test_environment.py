@@ -27,6 +27,7 @@ _EVERY_SETTING = (
     "gateway.auth.tokenFileSecretName=tenants",
     "gateway.auth.metricsTokenSecretName=scrapers",
     "gateway.tls.secretName=certificate",
+    "gateway.tls.clientCaSecretName=callers",
     "hfToken.existingSecret=hub",
     "workers.common.pool=own",
 )

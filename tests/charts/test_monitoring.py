@@ -120,7 +120,7 @@ def test_alerts_link_to_their_runbooks_where_there_are_any() -> None:
     objects = render("gke", "alertRules.runbookUrl=https://docs.example.com/runbooks#")
     alerts = [rule for rule in _rules(objects) if "alert" in rule]
     for rule in alerts:
-        link = f"https://docs.example.com/runbooks#{rule['alert']}"
+        link = f"https://docs.example.com/runbooks#{rule['alert'].lower()}"
         assert rule["annotations"]["runbook_url"] == link
 
 
