@@ -19,6 +19,8 @@ def test_every_alert_has_a_runbook_and_every_runbook_an_alert(released) -> None:
         if "alert" in rule
     }
     text = (ROOT / "docs" / "runbooks.md").read_text()
-    anchors = {f"{_PREFIX}{title.lower()}" for title in re.findall(r"^## (.+)$", text, re.MULTILINE)}
+    anchors = {
+        f"{_PREFIX}{title.lower()}" for title in re.findall(r"^## (.+)$", text, re.MULTILINE)
+    }
     assert links == anchors
     assert len(links) == 20
