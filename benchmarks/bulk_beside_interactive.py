@@ -3,8 +3,8 @@
     python benchmarks/bulk_beside_interactive.py [--rounds 3] [--seconds 8] [--clients 1 4]
 
 A cluster with one worker, a batch of more than it can compute, and clients that each wait for
-their reply and send the next text. Rounds alternate, alone and beside, so that a machine whose speed
-drifts slows both; what is shown is the median over rounds, and the ratio of the two.
+their reply and send the next text. Rounds alternate, alone and beside, so that a machine whose
+speed drifts slows both; what is shown is the median over rounds, and the ratio of the two.
 """
 
 import argparse

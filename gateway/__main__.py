@@ -19,6 +19,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from prometheus_client import REGISTRY
 
 from gateway import console, grpc_face, grpc_stream
+from gateway.access_log import AccessLog
 from gateway.api import Api
 from gateway.auth.guard import Guard
 from gateway.auth.modes import tokens_of
@@ -29,9 +30,11 @@ from gateway.cluster import Cluster, fail_unloadable
 from gateway.cluster_status import ClusterStatus
 from gateway.compat.services import compat_services
 from gateway.configs import registry_services
+from gateway.connection_gauge import ConnectionGauge
 from gateway.dead_letters import dead_letter_service
 from gateway.demand import Demand, DemandGauge
 from gateway.dispatch import Dispatcher
+from gateway.hosting_gauge import HostingGauge
 from gateway.http_face import HttpFace, Readiness
 from gateway.http_server import HttpServer
 from gateway.http_websocket import StatusSocket
@@ -55,6 +58,7 @@ from servicekit.payloads import JETSTREAM, open_files, open_payloads
 from servicekit.registry_view import RegistryView
 from servicekit.settings import describe, from_environment, setting
 from servicekit.tls import ServerTls
+from servicekit.tracing import Tracer, TracingSettings, open_tracer
 from servicekit.workers import WorkerDirectory
 from sie.inference.v1 import inference_service_pb2, model_service_pb2
 from sie.oip import open_inference_pb2
@@ -69,7 +73,7 @@ _HEALTH_EVERY_S = 0.25
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(TracingSettings):
     """What a gateway is told by its environment."""
 
     nats_url: str = setting("SIE_NATS_URL", "nats://127.0.0.1:4222")
@@ -113,11 +117,12 @@ class Settings:
     drain_s: float = setting("SIE_DRAIN_S", 25.0)
     log_level: str = setting("SIE_LOG_LEVEL", "info")
     log_json: bool = setting("SIE_LOG_JSON", False)
+    # A line for each request, without what was asked.
+    access_log: bool = setting("SIE_ACCESS_LOG", True)
 
 
-async def run(settings: Settings) -> None:
+async def run(settings: Settings, gateway_id: str, tracer: Tracer) -> None:
     guard, pages, tls = _security(settings)
-    gateway_id = secrets.token_hex(4)
     async with contextlib.AsyncExitStack() as stack:
 
         async def on_reconnect() -> None:
@@ -148,6 +153,8 @@ async def run(settings: Settings) -> None:
             LeaseGauge(lambda: view.pools),
             UsageGauge(usage, workers.live, dispatcher.lanes, lambda: view.pools),
             WorkersGauge(workers.live),
+            HostingGauge(workers.live),
+            ConnectionGauge(view, lambda: client.is_connected),
             QueueGauge(gateway_id, workers.live, dispatcher, lambda: view.pools),
         ):
             REGISTRY.register(gauge)
@@ -206,6 +213,8 @@ async def run(settings: Settings) -> None:
             registry=REGISTRY,
             guard=guard,
             machine_profile_of=cluster.machine_profile_label,
+            access_log=AccessLog(enabled=settings.access_log),
+            tracer=tracer,
         )
 
         calls = JsonCalls(api)
@@ -301,7 +310,10 @@ def main() -> None:
     settings = from_environment(Settings)
     logs.configure(settings.log_level, as_json=settings.log_json, process="gateway")
     log.info("starting", extra={"fields": describe(settings)})
-    uvloop.run(run(settings))
+    gateway_id = secrets.token_hex(4)
+    tracer = open_tracer(settings, "sie-gateway", gateway_id, version("sie"))
+    with contextlib.closing(tracer):
+        uvloop.run(run(settings, gateway_id, tracer))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The one pipeline behind both faces.
 
     gRPC ──┐   request id → deadline → guard → read → implementation → reply or SieError
-    HTTP ──┴─►                counted and timed once, here
+    HTTP ──┴─►          counted, timed, traced and recorded once, here
 
 A face turns its wire into a message and the outcome back into its wire; whatever holds for
 every call (ids, deadlines, who may, drain, metrics, unexpected failures) happens in `Api.call`.
@@ -23,11 +23,13 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
+from gateway.access_log import AccessLog, Record
 from gateway.auth.guard import Access, Admission, Guard, access_of
 from gateway.auth.principal import Principal
 from gateway.request_id import REQUEST_ID_HEADER, request_id_of
 from servicekit import logs
-from servicekit.errors import SieError, internal, invalid, spec_of
+from servicekit.errors import SieError, code_of, internal, invalid, spec_of
+from servicekit.tracing import NO_SPAN, Span, Tracer
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 
 log = logging.getLogger(__name__)
@@ -45,6 +47,8 @@ class Call:
         metadata: gRPC metadata or HTTP headers, keys in lower case.
         arrived: `time.perf_counter()` when the call came in.
         admission: who calls, and the account of what the call takes.
+        record: what the access log will say.
+        span: the call in its trace.
     """
 
     request_id: str
@@ -52,6 +56,8 @@ class Call:
     metadata: Mapping[str, str]
     arrived: float
     admission: Admission
+    record: Record
+    span: Span = NO_SPAN
 
     @property
     def principal(self) -> Principal:
@@ -107,6 +113,8 @@ class Api:
         guard: knows the callers and their limits.
         machine_profile_of: the machine profile for a value of `x-sie-machine-profile` (`""` when
             absent). Must map to few values: they are metric labels.
+        access_log: faces write their records there.
+        tracer: begins the spans of calls.
     """
 
     def __init__(
@@ -118,6 +126,8 @@ class Api:
         registry: CollectorRegistry,
         guard: Guard,
         machine_profile_of: Callable[[str], str] = lambda _: "default",
+        access_log: AccessLog | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         endpoints = [
             _endpoint(method, implementation)
@@ -126,6 +136,8 @@ class Api:
             if not (method.client_streaming or method.server_streaming)
         ]
         self.endpoints = {endpoint.path: endpoint for endpoint in endpoints}
+        self.access_log = access_log or AccessLog(enabled=False)
+        self._tracer = tracer or Tracer()
         self._default_timeout_s = default_timeout_s
         self._max_timeout_s = max_timeout_s
         self._machine_profile_of = machine_profile_of
@@ -140,7 +152,7 @@ class Api:
         request: Message | Read,
         metadata: Mapping[str, str],
         timeout_s: float | None = None,
-        request_id: str = "",
+        record: Record | None = None,
         principal: Principal | None = None,
     ) -> Reply:
         """Runs one call to its end.
@@ -150,37 +162,41 @@ class Api:
             request: the message, or what reads it.
             metadata: keys in lower case. `x-request-timeout` bounds the call in seconds.
             timeout_s: what the transport says about the caller's patience.
-            request_id: one that the face has assigned already.
+            record: what the face knows of the request; the rest is filled in.
             principal: who calls, where no token in `metadata` says it.
 
         Raises:
             SieError: the call failed; nothing else is raised but CancelledError.
         """
         arrived = time.perf_counter()
-        request_id = request_id or request_id_of(metadata)
-        logs.request_id.set(request_id)
-        status = endpoint.http_status
+        record = record or Record(request_id_of(metadata), "GRPC", endpoint.path)
+        record.rpc = endpoint.label
+        logs.request_id.set(record.request_id)
         self._in_flight += 1
+        span = self._tracer.begin(endpoint.path[1:], "server", metadata)
         try:
-            timeout_s = self._timeout(metadata, timeout_s)
-            with self._guard.admit(endpoint.access, metadata, principal) as admission:
-                call = Call(request_id, time.time() + timeout_s, metadata, arrived, admission)
-                reply = await self._run(endpoint, request, call, timeout_s)
+            with span:
+                reply = await self._admitted(
+                    endpoint, request, metadata, principal, timeout_s, arrived, record, span
+                )
+            record.status = endpoint.http_status
         except SieError as error:
-            status = spec_of(error.reason).http_status
+            _failed(record, error.reason)
+            record.tenant = record.tenant or error.metadata.get("tenant", "")
             raise
         except asyncio.CancelledError:
-            status = spec_of(ErrorReason.ERROR_REASON_CANCELLED).http_status
+            _failed(record, ErrorReason.ERROR_REASON_CANCELLED)
             raise
         except Exception:
             log.exception("unexpected failure", extra={"fields": {"method": endpoint.path}})
-            status = 500
+            _failed(record, ErrorReason.ERROR_REASON_INTERNAL_ERROR)
             raise internal() from None
         finally:
             self._leave()
             profile = self._machine_profile_of(metadata.get("x-sie-machine-profile", ""))
-            self._metrics.count(endpoint.label, status, profile, time.perf_counter() - arrived)
-        return Reply(reply.body, {**reply.headers, REQUEST_ID_HEADER: request_id})
+            elapsed_s = time.perf_counter() - arrived
+            self._metrics.count(endpoint.label, record.status, profile, elapsed_s)
+        return Reply(reply.body, {**reply.headers, REQUEST_ID_HEADER: record.request_id})
 
     def identify(self, metadata: Mapping[str, str]) -> Principal:
         """Who calls, for what is more than one call; raises SieError, UNAUTHENTICATED."""
@@ -196,6 +212,29 @@ class Api:
             except TimeoutError:
                 log.warning("drain: %d calls still in flight", self._in_flight)
         return self._in_flight
+
+    async def _admitted(
+        self,
+        endpoint: Endpoint,
+        request: Message | Read,
+        metadata: Mapping[str, str],
+        principal: Principal | None,
+        timeout_s: float | None,
+        arrived: float,
+        record: Record,
+        span: Span,
+    ) -> Reply:
+        timeout_s = self._timeout(metadata, timeout_s)
+        with self._guard.admit(endpoint.access, metadata, principal) as admission:
+            record.tenant = admission.principal.tenant
+            deadline = time.time() + timeout_s
+            call = Call(record.request_id, deadline, metadata, arrived, admission, record, span)
+            try:
+                return await self._run(endpoint, request, call, timeout_s)
+            finally:
+                record.tokens = admission.tokens
+                if span.recording:
+                    _describe(span, record)
 
     async def _run(
         self, endpoint: Endpoint, request: Message | Read, call: Call, timeout_s: float
@@ -256,6 +295,24 @@ class _Metrics:
     def count(self, endpoint: str, status: int, profile: str, elapsed_s: float) -> None:
         self._requests(endpoint, str(status), profile).inc()
         self._latency(endpoint, profile).observe(elapsed_s)
+
+
+def _failed(record: Record, reason: "ErrorReason") -> None:
+    record.status = spec_of(reason).http_status
+    record.reason = code_of(reason)
+
+
+def _describe(span: Span, record: Record) -> None:
+    """Tells the span what the record knows, and the record under which trace it is found."""
+    record.trace_id = span.headers()["traceparent"].split("-")[1]
+    span.set(
+        rpc__system="sie",
+        sie__request_id=record.request_id,
+        sie__tenant=record.tenant,
+        sie__model=record.model,
+        sie__items=record.items,
+        sie__tokens=record.tokens,
+    )
 
 
 def snake_case(name: str) -> str:

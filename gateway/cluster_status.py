@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from gateway.auth.principal import Principal
 from gateway.http_response import Response, json_response
 from gateway.peers import Peers
 from servicekit.registry_view import RegistryView
@@ -43,8 +44,12 @@ class ClusterStatus:
         self._broker_connected = broker_connected
         self._clock = clock
 
-    def health(self) -> Response:
-        """`/health`: healthy with at least one worker that takes work, else degraded; 200 both."""
+    def health(self, reader: Principal) -> Response:
+        """`/health`: healthy with at least one worker that takes work, else degraded; 200 both.
+
+        Args:
+            reader: sees the models that he may use.
+        """
         workers = _sorted(self._workers.live())
         healthy = any(map(_is_healthy, workers))
         return json_response(
@@ -59,24 +64,24 @@ class ClusterStatus:
                     "version": self._view.server_version,
                 },
                 "gateways": [self._gateway(gateway) for gateway in self._peers.live()],
-                **self._describe(workers),
+                **self._describe(workers, reader),
             }
         )
 
-    def frame(self) -> str:
-        """One frame of `/ws/cluster-status`."""
-        status = {"timestamp": self._clock(), **self._describe(_sorted(self._workers.live()))}
-        return orjson.dumps(status).decode()
+    def frame(self, reader: Principal) -> str:
+        """One frame of `/ws/cluster-status` for a reader."""
+        described = self._describe(_sorted(self._workers.live()), reader)
+        return orjson.dumps({"timestamp": self._clock(), **described}).decode()
 
-    def _describe(self, workers: Sequence[WorkerStatus]) -> dict[str, Any]:
-        models = _models(workers)
+    def _describe(self, workers: Sequence[WorkerStatus], reader: Principal) -> dict[str, Any]:
+        models = _models(workers, reader)
         return {
             "cluster": {
                 "worker_count": sum(map(_is_healthy, workers)),
                 "gpu_count": sum(self._gpus(worker) for worker in workers),
                 "models_loaded": len(models),
             },
-            "workers": [self._worker(worker) for worker in workers],
+            "workers": [self._worker(worker, reader) for worker in workers],
             "models": models,
         }
 
@@ -88,7 +93,7 @@ class ClusterStatus:
             "clock_lag_s": _rounded(self._peers.lag_s(gateway.gateway_id)),
         }
 
-    def _worker(self, worker: WorkerStatus) -> dict[str, Any]:
+    def _worker(self, worker: WorkerStatus, reader: Principal) -> dict[str, Any]:
         return {
             "name": worker.worker_id,
             "url": f"worker://{worker.worker_id}",
@@ -98,12 +103,12 @@ class ClusterStatus:
             "bundle": worker.bundle,
             "healthy": _is_healthy(worker),
             "state": WorkerState.Name(worker.state).removeprefix("WORKER_STATE_").lower(),
-            "loaded_models": sorted(_loaded(worker)),
+            "loaded_models": sorted(filter(reader.sees, _loaded(worker))),
             "queue_depth": sum(model.queued_items for model in worker.models),
             "memory_used_bytes": sum(device.memory_used_bytes for device in worker.devices),
             "memory_total_bytes": sum(device.memory_total_bytes for device in worker.devices),
             "engines": sorted({model.engine for model in worker.models if model.engine}),
-            "failed_models": _failures(worker),
+            "failed_models": _failures(worker, reader),
             "clock_lag_s": _rounded(self._workers.lag_s(worker.worker_id)),
             "revision": worker.registry_revision,
             "version": worker.version,
@@ -114,10 +119,10 @@ class ClusterStatus:
         return len(worker.devices) if profile is not None and profile.gpu_type else 0
 
 
-def _models(workers: Sequence[WorkerStatus]) -> list[dict[str, Any]]:
+def _models(workers: Sequence[WorkerStatus], reader: Principal) -> list[dict[str, Any]]:
     hosts: dict[str, list[WorkerStatus]] = {}
     for worker in workers:
-        for name in _loaded(worker):
+        for name in filter(reader.sees, _loaded(worker)):
             hosts.setdefault(name, []).append(worker)
     return [
         {
@@ -139,8 +144,8 @@ def _is_healthy(worker: WorkerStatus) -> bool:
     return worker.state == WorkerState.WORKER_STATE_READY
 
 
-def _failures(worker: WorkerStatus) -> list[dict[str, str]]:
-    """Models that could not be loaded, and why."""
+def _failures(worker: WorkerStatus, reader: Principal) -> list[dict[str, str]]:
+    """Models that could not be loaded, and why, of those that the reader sees."""
     return [
         {
             "name": model.model_id,
@@ -148,7 +153,7 @@ def _failures(worker: WorkerStatus) -> list[dict[str, str]]:
             "message": model.last_error.message,
         }
         for model in worker.models
-        if model.state == ModelState.MODEL_STATE_FAILED
+        if model.state == ModelState.MODEL_STATE_FAILED and reader.sees(model.model_id)
     ]
 
 

@@ -9,7 +9,6 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 
 from gateway.api import Call, Reply
-from gateway.auth.principal import Principal
 from gateway.forwarding import Forwarder
 from gateway.peers import Peers
 from servicekit.errors import SieError
@@ -23,11 +22,6 @@ from sie.registry.v1 import (
     registry_history_service_pb2,
     registry_service_pb2,
     registry_status_service_pb2,
-)
-from sie.registry.v1.registry_service_pb2 import (
-    GetModelResponse,
-    ListModelsResponse,
-    ResolveModelResponse,
 )
 from sie.registry.v1.registry_status_service_pb2 import (
     BundleStatus,
@@ -83,25 +77,8 @@ class RegistryReader:
 
     async def _answer(self, read: Callable[[Any], Any], request: Message, call: Call) -> Reply:
         check_loaded(self._view)
-        response = _shown_to(call.principal, read(request))
+        response = read(request)
         return Reply(response.SerializeToString(), {REVISION_HEADER: str(response.revision)})
-
-
-def _shown_to(principal: Principal, response: Any) -> Any:
-    """What of a response a caller may see.
-
-    Raises:
-        SieError: PERMISSION_DENIED.
-    """
-    if isinstance(response, ListModelsResponse):
-        shown = [model for model in response.models if principal.may_use(model.model_id)]
-        del response.models[:]
-        response.models.extend(shown)
-    elif isinstance(response, GetModelResponse):
-        principal.check_model(response.model.model_id)
-    elif isinstance(response, ResolveModelResponse):
-        principal.check_model(response.model)
-    return response
 
 
 class RegistryStatus:
@@ -116,7 +93,6 @@ class RegistryStatus:
         self, request: GetModelStatusRequest, call: Call
     ) -> GetModelStatusResponse:
         check_loaded(self._view)
-        call.principal.check_model(request.model_id)
         key, state = Key("model", request.model_id), self._view.state
         model = state.models.get(request.model_id)
         if model is None:

@@ -38,6 +38,7 @@ from servicekit.errors import SieError
 from servicekit.packed import packed_twin
 from servicekit.payloads import JetStreamPayloads, PayloadStore
 from servicekit.subjects import Lane, Queue
+from servicekit.tracing import NO_SPAN, Span
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.work.v1.work_item_pb2 import CancelNotice, WorkClass, WorkItem
 from sie.work.v1.work_result_pb2 import WorkResult
@@ -79,6 +80,14 @@ class Chunk(NamedTuple):
     request: bytes
 
 
+class Path(NamedTuple):
+    """What waits in one order."""
+
+    lane: Lane
+    model_id: str
+    queue: Queue
+
+
 class Work(NamedTuple):
     """What holds for all chunks of a request.
 
@@ -91,6 +100,7 @@ class Work(NamedTuple):
         deadline: seconds since 1970 UTC; nothing is published past it.
         tenant: whose work it is.
         work_class: whether it goes before or behind other work of the lane.
+        span: the request in its trace.
     """
 
     verb: str
@@ -101,11 +111,16 @@ class Work(NamedTuple):
     deadline: float
     tenant: str = DEFAULT_TENANT
     work_class: WorkClass = WorkClass.WORK_CLASS_INTERACTIVE
+    span: Span = NO_SPAN
 
     @property
     def queue(self) -> Queue:
         is_bulk = self.work_class == WorkClass.WORK_CLASS_BULK
         return Queue.BULK if is_bulk else Queue.INTERACTIVE
+
+    @property
+    def path(self) -> Path:
+        return Path(self.lane, self.model_id, self.queue)
 
 
 @dataclass(slots=True)
@@ -124,6 +139,7 @@ class _Pending:
     sent_at: float = 0.0  # the latest copy
     unroutable_since: float = 0.0
     pieces: Reassembly = field(default_factory=Reassembly)
+    trace: dict[str, str] = field(default_factory=dict)  # headers that go on with it
 
     @property
     def lane(self) -> Lane:
@@ -198,7 +214,7 @@ class Dispatcher:
         self._payloads = payloads or JetStreamPayloads(nats)
         self._metrics = metrics or WorkMetrics(CollectorRegistry())
         self._max_wait_s = max_wait_s
-        self._backlogs: defaultdict[tuple[Lane, str], Backlog] = defaultdict(Backlog)
+        self._backlogs: defaultdict[Path, Backlog] = defaultdict(Backlog)
         self._drain_rates: defaultdict[str, DrainRate] = defaultdict(DrainRate)
         self._ack_within_s = ack_within_s
         self._tasks: set[asyncio.Task[None]] = set()
@@ -218,12 +234,12 @@ class Dispatcher:
             WorkResults, packed twins, in the order of items, covering all of them.
 
         Raises:
-            SieError: QUEUE_FULL, QUEUE_UNAVAILABLE, DEADLINE_EXCEEDED, PAYLOAD_UNAVAILABLE,
-                RESULT_TOO_LARGE.
+            SieError: QUEUE_FULL (also where the deadline would pass before its turn comes),
+                QUEUE_UNAVAILABLE, DEADLINE_EXCEEDED, PAYLOAD_UNAVAILABLE, RESULT_TOO_LARGE.
         """
         if not self._nats.is_connected:
             raise _queue_unavailable("the broker is not connected")
-        now = self._clock()
+        now, started = self._clock(), time.perf_counter()
         self._check_wait(work, now)
         token = next(self._tokens)
         items = self._items(work, chunks, self._result_prefix + token)
@@ -231,15 +247,21 @@ class Dispatcher:
         total = sum(chunk.item_count for chunk in chunks)
         pending = _Pending(work, self._result_prefix + token, items, total, done)
         self._pending[token] = pending
-        self._backlogs[work.lane, work.model_id].enter(work.tenant, total, now)
+        self._backlogs[work.path].enter(work.tenant, total, now)
         self._metrics.accepted(work.lane.pool, total)
         outcome = "cancelled"
         keys: list[str] = []
         try:
             async with asyncio.timeout(work.deadline - now - _REPLY_MARGIN_S):
-                await self._keep_large(items.values(), keys)
-                await self._publish(token, pending, list(items.values()))
-                await done
+                with work.span.child("publish", "producer") as span:
+                    pending.trace = span.headers()
+                    await self._keep_large(items.values(), keys)
+                    await self._publish(token, pending, list(items.values()))
+                published = time.perf_counter()
+                self._metrics.published(work.verb, total, published - started)
+                with work.span.child("wait"):
+                    await done
+            self._metrics.waited(work.verb, time.perf_counter() - published)
             outcome = "answered"
         except TimeoutError:
             outcome = "expired"
@@ -253,7 +275,7 @@ class Dispatcher:
             raise
         finally:
             del self._pending[token]
-            self._leave_backlog(work, total, answered=outcome == "answered")
+            self._leave_backlog(work, max(0, pending.remaining), answered=False)
             self._account(pending, outcome)
             if outcome in ("cancelled", "refused"):
                 self._spawn(self._cancel(pending))
@@ -270,7 +292,7 @@ class Dispatcher:
         bound_s = work.deadline - now
         if self._max_wait_s and work.queue is Queue.INTERACTIVE:
             bound_s = min(bound_s, self._max_wait_s)
-        backlog = self._backlogs.get((work.lane, work.model_id))
+        backlog = self._backlogs.get(work.path)
         if backlog is None or not (excess_s := backlog.excess_s(work.tenant, bound_s, now)):
             return
         raise SieError(
@@ -281,10 +303,12 @@ class Dispatcher:
         )
 
     def _leave_backlog(self, work: Work, count: int, *, answered: bool) -> None:
-        key = work.lane, work.model_id
-        self._backlogs[key].leave(work.tenant, count, self._clock(), answered=answered)
-        if self._backlogs[key].is_empty:
-            del self._backlogs[key]
+        if not count:
+            return
+        backlog = self._backlogs[work.path]
+        backlog.leave(work.tenant, count, self._clock(), answered=answered)
+        if backlog.is_empty:
+            del self._backlogs[work.path]
 
     def _items(self, work: Work, chunks: Sequence[Chunk], reply_subject: str) -> dict[int, Any]:
         return {
@@ -310,6 +334,8 @@ class Dispatcher:
             self._metrics.ended(pool, _outcome_of(result), result.item_count)
             left -= result.item_count
         self._metrics.ended(pool, outcome, left)
+        tokens = sum(result.input_tokens for result in pending.results.values())
+        self._metrics.tokens(pending.model_id, pending.work.tenant, tokens)
         if pending.results:
             count = sum(result.item_count for result in pending.results.values())
             self._drain_rates[pool].answered(self._clock(), count)
@@ -361,6 +387,7 @@ class Dispatcher:
             request = PackedWorkItem(**{verb: getattr(item, verb)}).SerializeToString()
             keys.append(secrets.token_hex(16))
             await self._payloads.put(keys[-1], request)
+            self._metrics.offloaded()
             item.ClearField(verb)
             item.payload.key, item.payload.size_bytes = keys[-1], len(request)
 
@@ -390,7 +417,7 @@ class Dispatcher:
                     subject,
                     item.SerializeToString(),
                     reply=f"{self._ack_prefix}{token}-{item.first_item}",
-                    headers={"Nats-Msg-Id": message_id},
+                    headers={"Nats-Msg-Id": message_id, **pending.trace},
                 )
         except NatsError as error:
             raise _queue_unavailable(str(error) or type(error).__name__) from error
@@ -429,7 +456,7 @@ class Dispatcher:
 
     def _on_result(self, token: str, pending: _Pending, result: Any) -> None:
         if not result.HasField("part"):
-            pending.add(result)
+            self._add(pending, result)
             return
         is_first = result.part.reply_id not in pending.pieces
         try:
@@ -438,9 +465,14 @@ class Dispatcher:
             pending.fail(error)
             return
         if whole is not None:
-            pending.add(PackedWorkResult.FromString(whole))
+            self._add(pending, PackedWorkResult.FromString(whole))
         elif is_first:
             self._spawn(self._await_pieces(token, pending, result.part.reply_id))
+
+    def _add(self, pending: _Pending, result: Any) -> None:
+        before = pending.remaining
+        pending.add(result)
+        self._leave_backlog(pending.work, before - pending.remaining, answered=True)
 
     async def _await_pieces(self, token: str, pending: _Pending, reply_id: str) -> None:
         """Have a result computed again of which pieces were lost."""
@@ -456,6 +488,7 @@ class Dispatcher:
         elif b'"error"' in message.data:
             detail = orjson.loads(message.data)["error"].get("description", "refused")
             log.warning("queue refused work", extra={"fields": {"detail": detail}})
+            self._metrics.refused_by_broker()
             pending.fail(self._queue_full(pending.lane.pool))
         else:
             pending.unroutable_since = 0.0

@@ -12,6 +12,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
+from gateway.access_log import Record
 from gateway.api import Api, Endpoint
 from gateway.request_id import REQUEST_ID_HEADER, request_id_of
 from servicekit.errors import SieError, code_of, invalid
@@ -45,18 +46,22 @@ def _behaviour(api: Api, endpoint: Endpoint, max_request_bytes: int) -> Any:
     async def behaviour(body: bytes, context: Any) -> bytes:
         metadata = metadata_of(context)
         request_id = request_id_of(metadata)
+        record = Record(request_id, "GRPC", endpoint.path, bytes_in=len(body))
 
         async def read() -> Message:
             return parse(endpoint.request_class, body, max_request_bytes)
 
         try:
-            reply = await api.call(endpoint, read, metadata, context.time_remaining(), request_id)
+            reply = await api.call(endpoint, read, metadata, context.time_remaining(), record)
+            record.bytes_out = len(reply.body)
         except SieError as error:
             context.set_trailing_metadata(
                 ((REQUEST_ID_HEADER, request_id), ("x-sie-error-code", code_of(error.reason)))
             )
             await abort(context, error, request_id)
             raise  # abort does not return
+        finally:
+            api.access_log.write(record)
         # Trailing, since it travels with the status: initial metadata would be one more write.
         context.set_trailing_metadata(tuple(reply.headers.items()))
         return reply.body

@@ -8,6 +8,7 @@ from typing import Any
 
 import grpc
 
+from gateway.access_log import Record
 from gateway.api import Api
 from gateway.grpc_face import metadata_of, parse
 from gateway.job_stream import Job, answers
@@ -24,6 +25,7 @@ from sie.inference.v1.inference_service_pb2 import (
 
 _SERVICE = inference_service_pb2.DESCRIPTOR.services_by_name["InferenceService"]
 _ENCODE = f"/{_SERVICE.full_name}/Encode"
+_PATH = f"/{_SERVICE.full_name}/EncodeStream"
 
 # The response passes through as the bytes that the pipeline returns.
 _PackedResponse = packed_twin(EncodeStreamResponse, opaque=["response"])
@@ -91,11 +93,15 @@ class _Stream:
     ) -> bytes:
         endpoint = self._api.endpoints[_ENCODE]
         reply = _PackedResponse(key=request.key)
+        record = Record(request_id, "GRPC", _PATH, bytes_in=request.ByteSize())
         try:
             done = await self._api.call(
-                endpoint, request.request, self._metadata, timeout_s, request_id
+                endpoint, request.request, self._metadata, timeout_s, record
             )
             reply.response = done.body
+            record.bytes_out = len(done.body)
         except SieError as error:
             reply.error.ParseFromString(proto_of(error).SerializeToString())
+        finally:
+            self._api.access_log.write(record)
         return bytes(reply.SerializeToString())

@@ -20,8 +20,10 @@ from typing import Any, NamedTuple, Protocol
 from google.protobuf.message import Message
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from gateway.access_log import Record
 from gateway.api import Api
 from gateway.auth.pages import PageRules
+from gateway.auth.principal import Principal
 from gateway.http_body import Receive, read_body
 from gateway.http_codec import Codec
 from gateway.http_disconnect import DisconnectWatch
@@ -40,7 +42,8 @@ from gateway.request_id import request_id_of
 from gateway.transcoder.openapi import document
 from gateway.transcoder.routes import MethodNotAllowed, RouteTable, routes_of
 from servicekit import logs
-from servicekit.errors import SieError, internal, invalid
+from servicekit.errors import SieError, code_of, internal, invalid
+from sie.errors.v1.error_reason_pb2 import ErrorReason
 
 log = logging.getLogger(__name__)
 
@@ -49,8 +52,8 @@ Scope = Mapping[str, Any]
 # A client that takes nothing for so long keeps what was made for it from being let go.
 _STALLED_S = 60.0
 
-# Answers GET at a fixed path.
-Page = Callable[[], Response]
+# Answers GET at a fixed path, for whoever reads it.
+Page = Callable[[Principal], Response]
 
 
 class Readiness(NamedTuple):
@@ -70,9 +73,13 @@ class Request(NamedTuple):
 
     scope: Scope
     metadata: Mapping[str, str]
-    id: str
+    record: Record
     receive: Receive
     watch: DisconnectWatch
+
+    @property
+    def id(self) -> str:
+        return self.record.request_id
 
     @property
     def method(self) -> str:
@@ -81,7 +88,7 @@ class Request(NamedTuple):
     @property
     def path(self) -> str:
         """The path as it was sent: decoding is up to the route's template."""
-        return self.scope["raw_path"].decode("latin-1")  # type: ignore[no-any-return]
+        return self.record.path
 
     @property
     def query(self) -> str:
@@ -146,10 +153,10 @@ class HttpFace:
         self._faces = faces
         openapi = json_response(_with_paths(document(routes, version, computes), faces))
         self._pages: dict[str, Page] = {
-            "/healthz": lambda: json_response({"status": "ok"}),
-            "/readyz": lambda: _readiness(ready()),
-            "/metrics": lambda: _metrics(registry),
-            "/openapi.json": lambda: openapi,
+            "/healthz": lambda _: json_response({"status": "ok"}),
+            "/readyz": lambda _: _readiness(ready()),
+            "/metrics": lambda _: _metrics(registry),
+            "/openapi.json": lambda _: openapi,
             **(pages or {}),
         }
 
@@ -161,24 +168,34 @@ class HttpFace:
             await self._socket(scope["path"], metadata, receive, send)
             return
         with DisconnectWatch(receive) as watch:
-            request = Request(scope, metadata, request_id_of(metadata), receive, watch)
-            response = await self._respond(request)
-            await self._send(send, response, with_body=scope["method"] != "HEAD")
+            path = scope["raw_path"].decode("latin-1")
+            record = Record(request_id_of(metadata), scope["method"], path)
+            request = Request(scope, metadata, record, receive, watch)
+            try:
+                response = await self._respond(request)
+                record.status = response.status
+                if isinstance(response, Response):
+                    record.bytes_out = len(response.body)
+                await self._send(send, response, with_body=scope["method"] != "HEAD")
+            finally:
+                self._api.access_log.write(record)
 
     async def _respond(self, request: Request) -> Response | StreamedResponse:
         logs.request_id.set(request.id)
         try:
             if (page := self._pages.get(request.path)) is not None:
-                self._page_rules.check(request.path, request.metadata)
-                return _get(page, request)
+                reader = self._page_rules.check(request.path, request.metadata)
+                return _get(page, request, reader)
             for face in self._faces:
                 if face.serves(request):
                     return await face.answer(request)
             return await self._transcode(request)
         except SieError as error:
+            request.record.reason = code_of(error.reason)
             return error_response(error, request.id)
         except Exception:
             log.exception("unexpected failure", extra={"fields": {"path": request.path}})
+            request.record.reason = code_of(ErrorReason.ERROR_REASON_INTERNAL_ERROR)
             return error_response(internal(), request.id)
 
     async def _transcode(self, request: Request) -> Response | StreamedResponse:
@@ -200,11 +217,12 @@ class HttpFace:
                 request.metadata, request.receive, self._max_request_bytes, codec.content_types
             )
             request.watch.start()
+            request.record.bytes_in = len(body)
             return await codec.read(request.metadata, captured, request.query, body)
 
         try:
             reply = await self._api.call(
-                route.endpoint, read, request.metadata, request_id=request.id
+                route.endpoint, read, request.metadata, record=request.record
             )
         except SieError as error:
             if is_openai(route):
@@ -249,10 +267,10 @@ def _with_paths(openapi: dict[str, Any], faces: Iterable[Face]) -> dict[str, Any
     return openapi
 
 
-def _get(page: Page, request: Request) -> Response:
+def _get(page: Page, request: Request, reader: Principal) -> Response:
     if request.method not in ("GET", "HEAD"):
         raise MethodNotAllowed(request.method, request.path, ["GET"])
-    return page()
+    return page(reader)
 
 
 def _readiness(readiness: Readiness) -> Response:

@@ -3,11 +3,12 @@
 import asyncio
 import contextlib
 import socket
+from functools import partial
 from typing import Any
 
 import uvicorn
 
-from gateway.http_protocol import BoundedHttpProtocol
+from gateway.http_protocol import PatientProtocol
 from servicekit.tls import ServerTls
 
 _BACKLOG = 2048
@@ -18,6 +19,10 @@ _KEEP_ALIVE_S = 75
 _LAST_REQUESTS_S = 0.25
 
 
+# A client that has begun to say what it wants, or connected, ends its headers within this.
+_HEADERS_WITHIN_S = 10.0
+
+
 class HttpServer:
     """Serves an ASGI application, as servicekit.grpc_server serves gRPC.
 
@@ -26,15 +31,26 @@ class HttpServer:
         host: address to listen on.
         port: 0 takes a free one.
         tls: None serves in clear.
+        headers_within_s: connections without a whole head so long after it began are cut.
+        keep_alive_s: idle connections are kept so long, and those that read nothing.
     """
 
-    def __init__(self, app: Any, host: str, port: int, tls: ServerTls | None = None) -> None:
+    def __init__(
+        self,
+        app: Any,
+        host: str,
+        port: int,
+        tls: ServerTls | None = None,
+        *,
+        headers_within_s: float = _HEADERS_WITHIN_S,
+        keep_alive_s: float = _KEEP_ALIVE_S,
+    ) -> None:
         self._host = host
         self._port = port
         config = uvicorn.Config(
             app,
             loop="none",
-            http=BoundedHttpProtocol,
+            http=partial(PatientProtocol, headers_within_s),  # type: ignore[arg-type]
             ws="wsproto",
             # What clients of the status send is not read.
             ws_max_size=1024,
@@ -46,7 +62,8 @@ class HttpServer:
             server_header=False,
             proxy_headers=False,
             backlog=_BACKLOG,
-            timeout_keep_alive=_KEEP_ALIVE_S,
+            # A fraction works as well: it is only added to a time.
+            timeout_keep_alive=keep_alive_s,  # type: ignore[arg-type]
             **(tls.uvicorn_options() if tls else {}),
         )
         self._server = _Server(config)

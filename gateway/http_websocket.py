@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from gateway.auth.pages import PageRules
+from gateway.auth.principal import Principal
 from gateway.http_body import Receive
 from servicekit.errors import SieError
 
@@ -26,11 +27,11 @@ class StatusSocket:
     """Answers WebSocket connections.
 
     Args:
-        frame: makes a frame.
+        frame: makes a frame for a reader.
         page_rules: who may connect.
     """
 
-    def __init__(self, frame: Callable[[], str], page_rules: PageRules) -> None:
+    def __init__(self, frame: Callable[[Principal], str], page_rules: PageRules) -> None:
         self._frame = frame
         self._page_rules = page_rules
 
@@ -39,28 +40,29 @@ class StatusSocket:
     ) -> None:
         """Serves one connection to its end."""
         await receive()
-        if (code := self._refusal(path, metadata)) is not None:
-            await send({"type": "websocket.close", "code": code})
+        reader = self._admit(path, metadata)
+        if not isinstance(reader, Principal):
+            await send({"type": "websocket.close", "code": reader})
             return
         await send({"type": "websocket.accept"})
         gone = asyncio.create_task(_gone(receive))
         try:
             while not gone.done():
-                await send({"type": "websocket.send", "text": self._frame()})
+                await send({"type": "websocket.send", "text": self._frame(reader)})
                 await asyncio.wait({gone}, timeout=_EVERY_S)
         finally:
             gone.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await gone
 
-    def _refusal(self, path: str, metadata: Mapping[str, str]) -> int | None:
+    def _admit(self, path: str, metadata: Mapping[str, str]) -> Principal | int:
+        """Who reads, or the code to close with."""
         if path != PATH:
             return _NOT_FOUND
         try:
-            self._page_rules.check(path, metadata)
+            return self._page_rules.check(path, metadata)
         except SieError:
             return _UNAUTHENTICATED
-        return None
 
 
 async def _gone(receive: Receive) -> None:

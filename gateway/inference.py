@@ -72,7 +72,9 @@ class InferenceService:
         asked = routing.wanted(call.metadata, bundle)
         # Before it is looked up: who may not use a pool need not learn whether there is one.
         call.principal.check_pool(asked.pool)
+        call.record.model = model.model_id
         verb.check(request, model, self._max_items)
+        call.record.items += len(request.items)
         lane = await self._route(model, asked)
         try:
             self._cluster.ensure_hosted(model.model_id, lane)
@@ -106,6 +108,7 @@ class InferenceService:
             call.deadline,
             call.principal.tenant,
             work_class_of(call.metadata),
+            call.span,
         )
         try:
             return await self._dispatcher.run(work, list(split(verb, request)))

@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from gateway.access_log import Record
 from gateway.api import Api, Endpoint
 from gateway.auth.principal import Principal
 from gateway.transcoder.binding import Binding
@@ -92,9 +93,9 @@ class JsonCalls:
             SieError: the call failed.
         """
         request = self._bindings[match.route].read_value(match.captured, "", body)
-        reply = await self._api.call(
-            match.route.endpoint, request, metadata, timeout_s, request_id, principal
-        )
+        endpoint = match.route.endpoint
+        record = Record(request_id, "POST", endpoint.path)
+        reply = await self._api.call(endpoint, request, metadata, timeout_s, record, principal)
         return self._writers[match.route].write(reply.body)
 
 

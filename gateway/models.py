@@ -26,13 +26,13 @@ _OWNER = "sie"
 
 
 class ModelService:
-    """Reads from the gateway's memory."""
+    """Reads from the gateway's memory; callers see the models that they may use."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
     async def list_models(self, request: ListModelsRequest, call: Call) -> ListModelsResponse:
-        models = [m for m in self._cluster.models() if call.principal.may_use(m.model_id)]
+        models = [m for m in self._cluster.models() if call.principal.sees(m.model_id)]
         start = bisect_right([m.model_id for m in models], request.page_token)
         size = min(request.page_size or MAX_PAGE_SIZE, MAX_PAGE_SIZE)
         page = models[start : start + size]

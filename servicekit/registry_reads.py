@@ -5,7 +5,6 @@ GET /v1/configs/models/… ── gateway ─────────┴─► R
 """
 
 import base64
-import binascii
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -167,7 +166,7 @@ def token_after(name: str) -> str:
 def _last_of(page_token: str) -> str:
     try:
         return base64.b64decode(page_token, altchars=b"-_", validate=True).decode()
-    except (binascii.Error, UnicodeError):
+    except ValueError:
         raise invalid("page_token", "is no token of an earlier reply") from None
 
 

@@ -28,6 +28,7 @@ from servicekit.probes import Probes
 from servicekit.registry_view import RegistryView
 from servicekit.settings import describe, from_environment, setting
 from servicekit.subjects import Lane
+from servicekit.tracing import Tracer, TracingSettings, open_tracer
 from sie.worker.v1.worker_status_pb2 import WorkerState
 from worker import metrics
 from worker.broker_clock import BrokerClock
@@ -52,7 +53,7 @@ _EXIT_STUCK = 70
 
 
 @dataclass(frozen=True)
-class Settings:
+class Settings(TracingSettings):
     """What a worker is told by its environment."""
 
     nats_url: str = setting("SIE_NATS_URL", "nats://127.0.0.1:4222")
@@ -89,7 +90,7 @@ class Settings:
     log_json: bool = setting("SIE_LOG_JSON", False)
 
 
-async def run(settings: Settings) -> None:
+async def run(settings: Settings, tracer: Tracer) -> None:
     lane = Lane(settings.pool or DEFAULT_POOL, settings.machine_profile, settings.bundle)
     async with contextlib.AsyncExitStack() as stack:
 
@@ -112,7 +113,8 @@ async def run(settings: Settings) -> None:
         clock = BrokerClock(client)
         await clock.ask()
         await _background(stack, clock.run())
-        intake = Intake(cancellations, payloads, clock)
+        intake = Intake(cancellations, payloads, clock, tracer)
+        metrics.broker_connected.set_function(lambda: client.is_connected)
         device = Device(available_cores())
         busy = BusyShare(settings.busy_over_s)
         host = _host(settings, client, lane, changed.set, device, intake)
@@ -241,7 +243,9 @@ def main() -> None:
     settings = from_environment(Settings)
     logs.configure(settings.log_level, as_json=settings.log_json, process="worker")
     log.info("starting", extra={"fields": describe(settings)})
-    uvloop.run(run(settings))
+    tracer = open_tracer(settings, "sie-worker", settings.worker_id, version("sie"))
+    with contextlib.closing(tracer):
+        uvloop.run(run(settings, tracer))
 
 
 if __name__ == "__main__":

@@ -15,8 +15,9 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from servicekit.defaults import DEFAULT_TENANT
-from servicekit.errors import SieError, proto_of
+from servicekit.errors import SieError, code_of, proto_of
 from servicekit.packed import packed_twin
+from servicekit.tracing import NO_SPAN, Span, Tracer
 from sie.inference.v1.result_pb2 import Timing
 from sie.work.v1.work_item_pb2 import WorkClass, WorkItem
 from sie.work.v1.work_result_pb2 import WorkResult
@@ -28,6 +29,8 @@ PackedWorkResult = packed_twin(WorkResult, opaque=("encode", "score", "extract",
 MAX_RESULT_BYTES = 64 * 1024 * 1024
 # Room for the fields of a WorkResult beside its fragments.
 _ENVELOPE_BYTES = 4096
+
+_TRACE_HEADERS = ("traceparent", "tracestate")
 
 _PROGRESS = b"+WPI"
 _TERM = b"+TERM"
@@ -57,6 +60,7 @@ class Delivery:
         self.deadline = time.perf_counter() + given_s - age_s
         self.closed = False
         self.input_tokens = 0
+        self.span: Span = NO_SPAN
         self.timing = Timing(queue_ms=age_s * 1e3)
 
     @property
@@ -73,6 +77,27 @@ class Delivery:
         """Whose turn its inputs wait for."""
         is_bulk = self.item.work_class == WorkClass.WORK_CLASS_BULK
         return Flow(self.item.tenant or DEFAULT_TENANT, bulk=is_bulk)
+
+    @property
+    def trace(self) -> dict[str, str]:
+        """Headers of its trace, as the gateway sent them."""
+        headers = self.message.headers or {}
+        return {name: headers[name] for name in _TRACE_HEADERS if name in headers}
+
+    def begin(self, tracer: Tracer) -> None:
+        """Go on with the trace of the request."""
+        published_s = self.item.published_unix_us / 1e6
+        tracer.begin("queue", "consumer", self.trace, published_s).end()
+        self.span = tracer.begin("process", "consumer", self.trace)
+        if self.span.recording:
+            self.span.set(
+                sie__request_id=self.item.request_id,
+                sie__model=self.item.model_id,
+                sie__verb=self.item.WhichOneof("request") or "",
+                sie__first_item=self.item.first_item,
+                sie__items=self.item.item_count,
+                sie__worker=self._worker_id,
+            )
 
     async def nak(self, delay_s: float) -> None:
         """Give the item back, to be delivered again after a while."""
@@ -102,6 +127,7 @@ class Delivery:
 
     async def fail(self, error: SieError) -> None:
         """Answer the whole item with one error, and acknowledge: it will not get better."""
+        self.span.fail(code_of(error.reason))
         result = self._result(0, self.item.item_count)
         result.error.ParseFromString(proto_of(error).SerializeToString())
         await self._send(result)

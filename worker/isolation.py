@@ -11,7 +11,7 @@ whatever else the worker had in hand, are answered on the way.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from nats.aio.client import Client
 
@@ -38,7 +38,9 @@ def pieces_of(item: WorkItem) -> Iterator[WorkItem]:
         yield piece
 
 
-async def isolate(client: Client, lane: Lane, item: WorkItem, sequence: int) -> None:
+async def isolate(
+    client: Client, lane: Lane, item: WorkItem, sequence: int, trace: Mapping[str, str]
+) -> None:
     """Queue the items of a work item among the suspects.
 
     Args:
@@ -46,6 +48,7 @@ async def isolate(client: Client, lane: Lane, item: WorkItem, sequence: int) -> 
         lane: the worker's lane.
         item: what was delivered again.
         sequence: of its message; a crash behind this repeats it, and the broker drops the copies.
+        trace: headers that go on with it.
 
     Raises:
         nats.errors.Error: the broker is away, or the stream is full.
@@ -55,7 +58,11 @@ async def isolate(client: Client, lane: Lane, item: WorkItem, sequence: int) -> 
     subject = subjects.work_subject(lane, item.model_id, Queue.SUSPECT)
     await asyncio.gather(
         *(
-            js.publish(subject, piece.SerializeToString(), headers=_headers(piece, sequence))
+            js.publish(
+                subject,
+                piece.SerializeToString(),
+                headers={**trace, **_headers(piece, sequence)},
+            )
             for piece in pieces_of(item)
         )
     )

@@ -162,6 +162,11 @@ class Runner:
         running = list(self._running_since.values())
         return time.perf_counter() - min(running) if running else 0.0
 
+    def oldest_wait_s(self) -> float:
+        """How long the oldest input in the queue has waited; 0 when none waits."""
+        with self._changed:
+            return time.perf_counter() - self._waiting.oldest if self._waiting else 0.0
+
     def submit(self, inputs: Sequence[Waiting]) -> None:
         """Queue inputs."""
         with self._changed:

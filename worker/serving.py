@@ -22,6 +22,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
+from servicekit import logs
 from servicekit.errors import SieError
 from servicekit.subjects import Lane, Queue
 from sie.errors.v1.error_reason_pb2 import ErrorReason
@@ -41,6 +42,7 @@ from worker.overrides import overrides_of
 from worker.packing import Input, PreparedImage, pack_images, pack_texts
 from worker.prefetch import bulk_messages_wanted, messages_wanted
 from worker.pulls import Pulls
+from worker.run_spans import trace_run
 from worker.runner import Computed, Runner, Waiting
 
 log = logging.getLogger(__name__)
@@ -183,6 +185,11 @@ class ServedModel:
         for delivery in list(self._deliveries.values()):
             if not delivery.closed:
                 await delivery.progress()
+        self._metrics.waiting(
+            self.waiting_inputs,
+            self.waiting_tokens,
+            max(runner.oldest_wait_s() for runner in self._runners),
+        )
         await self._pulls.top_up()
 
     def on_reconnect(self) -> None:
@@ -224,8 +231,13 @@ class ServedModel:
             self._on_batch,
             self._on_expired,
             self._share,
-            self._relieve,
+            self._relieve_run,
         )
+
+    def _relieve_run(self) -> None:
+        """Get memory back for a run that is then tried again."""
+        self._metrics.out_of_memory("retried").inc()
+        self._relieve()
 
     def _submit(self, inputs: Sequence[Waiting]) -> None:
         """Queue each input with the engine that reads its kind."""
@@ -262,8 +274,17 @@ class ServedModel:
             self._count("unreadable")
             await terminate(self._nats, message)
             return
+        logs.request_id.set(item.request_id)
         age_s = self._intake.clock.age_s(message.metadata.timestamp)
         delivery = Delivery(self._nats, message, item, self._worker_id, age_s)
+        try:
+            await self._receive(delivery, lane, queue)
+        finally:
+            # The task of the subscription goes on to other requests.
+            logs.request_id.set("")
+
+    async def _receive(self, delivery: Delivery, lane: Lane, queue: Queue) -> None:
+        item = delivery.item
         if delivery.expired:
             self._count("expired")
             await delivery.ack()
@@ -274,18 +295,19 @@ class ServedModel:
             return
         if queue is Queue.SUSPECT:
             self._suspects.add(delivery)
-        elif message.metadata.num_delivered > 1:
+        elif delivery.message.metadata.num_delivered > 1:
             await self._isolate(delivery, lane)
             return
         self._metrics.queue_seconds.observe(delivery.timing.queue_ms / 1e3)
-        self._deliveries[place] = delivery
+        self._deliveries[_place(delivery.message)] = delivery
+        delivery.begin(self._intake.tracer)
         try:
             await self._begin(delivery)
         except SieError as error:
             self._count("refused")
             await self._end(delivery, delivery.fail(error))
         except Exception:
-            log.exception("work item failed", extra={"fields": {"request_id": item.request_id}})
+            log.exception("work item failed")
             self._count("failed")
             await self._end(delivery, delivery.fail(self._inference_error("the tokenizer")))
 
@@ -294,7 +316,7 @@ class ServedModel:
         try:
             sequence = delivery.message.metadata.sequence.stream
             delivery.restamp()
-            await isolate(self._nats, lane, delivery.item, sequence)
+            await isolate(self._nats, lane, delivery.item, sequence, delivery.trace)
         except NatsError as error:
             log.warning("suspect not isolated: %s", error or type(error).__name__)
             await delivery.nak(_ISOLATION_RETRY_S)
@@ -309,11 +331,14 @@ class ServedModel:
             with_request(delivery.item, payload)
         job = self._job(delivery)
         started = time.perf_counter()
-        if job.size <= _INLINE_SIZE:
-            inputs = job.prepare()
-        else:
-            inputs = await asyncio.to_thread(job.prepare)
-        delivery.timing.tokenization_ms = (time.perf_counter() - started) * 1000
+        with delivery.span.child("tokenise"):
+            if job.size <= _INLINE_SIZE:
+                inputs = job.prepare()
+            else:
+                inputs = await asyncio.to_thread(job.prepare)
+        seconds = time.perf_counter() - started
+        delivery.timing.tokenization_ms = seconds * 1000
+        self._metrics.tokenize_seconds.observe(seconds)
         queued = [
             Waiting(prepared, job.outputs, delivery.deadline, job, index, delivery.flow)
             for index, prepared in inputs
@@ -343,6 +368,7 @@ class ServedModel:
         """Hand a batch's rows to their jobs, and answer those that are complete."""
         if computed.error is not None:
             log.error("engine failed: %s", computed.error)
+        trace_run(computed, self.engine_name)
         for row, waited in enumerate(computed.inputs):
             job: Job | None = waited.owner
             if job is None or job.delivery.closed:
@@ -371,6 +397,14 @@ class ServedModel:
         self._metrics.batch_tokens_padded.inc(padded)
         self._metrics.batch_rows.observe(rows)
         self._metrics.inference_seconds.observe(computed.seconds)
+        self._metrics.batch_fill.observe(padded / self._limits.max_tokens)
+        self._metrics.batch_wait_seconds.observe(
+            computed.started - min(each.arrived for each in computed.inputs)
+        )
+        for each in computed.inputs:
+            if each.owner is not None:
+                share = computed.seconds * each.tokens / tokens
+                self._metrics.charge(each.flow.tenant, each.tokens, share)
         speed = tokens / computed.seconds * self._loaded.engine.streams
         self._tokens_per_second += _SMOOTHING * (speed - self._tokens_per_second)
 
@@ -383,7 +417,9 @@ class ServedModel:
                 self._spawn(self._end(job.delivery, job.delivery.ack()))
 
     async def _end(self, delivery: Delivery, last_words: Coroutine[None, None, None]) -> None:
-        await last_words
+        with delivery.span, delivery.span.child("reply"):
+            await last_words
+        self._metrics.item_seconds.observe(time.time() - delivery.item.published_unix_us / 1e6)
         self.used_at = time.monotonic()
         self._deliveries.pop(_place(delivery.message), None)
         self._suspects.discard(delivery)
@@ -403,6 +439,7 @@ class ServedModel:
     def _engine_error(self, error: Exception) -> SieError:
         if not isinstance(error, OutOfMemoryError):
             return self._inference_error("the engine")
+        self._metrics.out_of_memory("failed").inc()
         return SieError(
             ErrorReason.ERROR_REASON_RESOURCE_EXHAUSTED,
             f"model '{self._model.model_id}' ran out of memory on this input alone",

@@ -17,7 +17,8 @@ from gateway.auth.tokens import Tokens
 class Access(Enum):
     """What a call asks of the caller."""
 
-    OPEN = auto()  # nothing: probes do not carry tokens
+    OPEN = auto()  # nothing: probes carry no credentials
+    READ = auto()  # a token for all models
     USE = auto()  # a known token; checked again where model and pool are known
     RESERVE = auto()  # the right to manage the pool that the request names
     ADMIN = auto()
@@ -35,18 +36,23 @@ _USED = (
     "sie.compat.v1.TeiTextService",
 )
 _READ = ("sie.registry.v1.RegistryService", "sie.registry.v1.RegistryStatusService")
-_OPEN = ("inference.GRPCInferenceService.ServerLive", "inference.GRPCInferenceService.ServerReady")
+_PROBES = (
+    "inference.GRPCInferenceService.ServerLive",
+    "inference.GRPCInferenceService.ServerReady",
+)
 _POOLS = "sie.pool.v1.PoolService"
 
 
 def access_of(method: MethodDescriptor) -> Access:
     """What an rpc asks for. Services that are not listed here are the administrator's."""
-    if method.full_name in _OPEN:
-        return Access.OPEN
     service = method.containing_service.full_name
     options: Any = method.GetOptions()
     reads = options.idempotency_level == options.NO_SIDE_EFFECTS
-    if service in _USED or (service in (*_READ, _POOLS) and reads):
+    if method.full_name in _PROBES:
+        return Access.OPEN
+    if service in _READ and reads:
+        return Access.READ
+    if service in _USED or (service == _POOLS and reads):
         return Access.USE
     return Access.RESERVE if service == _POOLS else Access.ADMIN
 
@@ -102,6 +108,8 @@ class Guard:
         admission = Admission(principal or self.identify(metadata))
         if access is Access.ADMIN:
             admission.principal.check_admin()
+        elif access is Access.READ:
+            admission.principal.check_reads()
         self._limiter.enter(admission.principal, self._clock())
         try:
             yield admission

@@ -4,7 +4,7 @@ import hmac
 from collections.abc import Mapping
 
 from gateway.auth.guard import Guard
-from gateway.auth.principal import bearer_of
+from gateway.auth.principal import ANYBODY, Principal, bearer_of
 from servicekit.errors import SieError
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 
@@ -29,14 +29,19 @@ class PageRules:
         self._metrics_token = metrics_token.encode()
         self._open_operational = open_operational
 
-    def check(self, path: str, metadata: Mapping[str, str]) -> None:
-        """Raises SieError, UNAUTHENTICATED, unless the caller may read the page."""
+    def check(self, path: str, metadata: Mapping[str, str]) -> Principal:
+        """Who reads the page: anybody, where it is open.
+
+        Raises:
+            SieError: UNAUTHENTICATED; the caller may not.
+        """
         if path in _OPEN or path.startswith(_OPEN_BELOW):
-            return
+            return ANYBODY
         if path == _METRICS:
             self._check_scraper(metadata)
         elif not self._open_operational:
-            self._guard.identify(metadata)
+            return self._guard.identify(metadata)
+        return ANYBODY
 
     def _check_scraper(self, metadata: Mapping[str, str]) -> None:
         if not self._metrics_token:

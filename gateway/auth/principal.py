@@ -50,13 +50,13 @@ class Principal:
         """Calls of one stream that are made at a time: its other calls are not to be refused."""
         return min(_IN_HAND, self.limits.concurrent_requests or _IN_HAND)
 
-    def may_use(self, model_id: str) -> bool:
-        """Whether the caller may use the model; lists show it no other."""
+    def sees(self, model_id: str) -> bool:
+        """Whether the caller may use the model, and so learn of it."""
         return not self.models or any(fnmatchcase(model_id, pattern) for pattern in self.models)
 
     def check_model(self, model_id: str) -> None:
         """Raises SieError, PERMISSION_DENIED, unless the caller may use the model."""
-        if not self.may_use(model_id):
+        if not self.sees(model_id):
             raise _denied(f"this token may not use model '{model_id}'")
 
     def check_pool(self, pool: str) -> None:
@@ -68,6 +68,11 @@ class Principal:
         """Raises SieError, PERMISSION_DENIED, unless the caller may manage the pool."""
         if not (self.admin or pool in self.pools or (self.reserves and not self.pools)):
             raise _denied(f"this token may not manage pool '{pool}'")
+
+    def check_reads(self) -> None:
+        """Raises SieError, PERMISSION_DENIED, unless the caller may read the whole registry."""
+        if self.models:
+            raise _denied("this token is for some models, and may not read the registry")
 
     def check_admin(self) -> None:
         """Raises SieError, PERMISSION_DENIED, unless the caller is an administrator."""

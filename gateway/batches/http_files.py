@@ -99,7 +99,7 @@ class FilesFace:
             raise invalid("query", "this route takes no query parameters")
         asked = GetFileRequest(file_id=file_id)
         endpoint = self._api.endpoints[f"{_SERVICE}GetFile"]
-        reply = await self._api.call(endpoint, asked, request.metadata, request_id=request.id)
+        reply = await self._api.call(endpoint, asked, request.metadata, record=request.record)
         tenant = self._api.identify(request.metadata).tenant
         stored = await self._files.get(tenant, file_id)
         request.watch.start()
@@ -121,7 +121,7 @@ class FilesFace:
             self._api.endpoints[f"{_SERVICE}CreateFile"], implementation=keep
         )
         reply = await self._api.call(
-            endpoint, CreateFileRequest(), request.metadata, _UPLOAD_TIMEOUT_S, request.id
+            endpoint, CreateFileRequest(), request.metadata, _UPLOAD_TIMEOUT_S, request.record
         )
         headers = {"content-type": "application/json", REQUEST_ID_HEADER: request.id}
         return Response(200, self._writer.write(reply.body), headers)

@@ -121,6 +121,7 @@ class TeiTextService:
 
     async def get_info(self, request: GetInfoRequest, call: Call) -> GetInfoResponse:
         model = self._models.find()
+        call.principal.check_model(model.model_id)
         return GetInfoResponse(
             model_id=model.model_id,
             max_input_length=model.max_sequence_length,

@@ -1,8 +1,9 @@
 """The page at `/`: the cluster as it works, and the three verbs to try. Works offline."""
 
-from functools import partial
+from collections.abc import Callable
 from importlib.resources import files
 
+from gateway.auth.principal import Principal
 from gateway.http_response import Response
 
 _TYPES = {
@@ -21,17 +22,17 @@ _HEADERS = {
 }
 
 
-def pages() -> dict[str, "partial[Response]"]:
+def pages() -> dict[str, Callable[[Principal], Response]]:
     """What answers GET, by path."""
     folder = files(__name__)
     found = {name: _response(name, (folder / name).read_bytes()) for name in _TYPES}
     paths = {"/" if name == "index.html" else f"/console/{name}": name for name in _TYPES}
-    return {path: partial(_same, found[name]) for path, name in paths.items()}
+    return {path: _page(found[name]) for path, name in paths.items()}
 
 
 def _response(name: str, body: bytes) -> Response:
     return Response(200, body, {"content-type": _TYPES[name], **_HEADERS})
 
 
-def _same(response: Response) -> Response:
-    return response
+def _page(response: Response) -> Callable[[Principal], Response]:
+    return lambda _: response

@@ -179,13 +179,14 @@ class RestFace:
             request.metadata, request.receive, self._max_request_bytes, also=_BINARY_TYPES
         )
         request.watch.start()
+        request.record.bytes_in = len(body)
         return body
 
     async def _call(
         self, rpc: str, message: Message | Callable[[], Awaitable[Message]], request: Request
     ) -> Reply:
         endpoint = self._api.endpoints[_SERVICE + rpc]
-        return await self._api.call(endpoint, message, request.metadata, request_id=request.id)
+        return await self._api.call(endpoint, message, request.metadata, record=request.record)
 
 
 def _operation(method: str, pattern: str, handle: Handler) -> _Operation:

@@ -104,8 +104,11 @@ class OpenInferenceService:
     ) -> pb.RepositoryIndexResponse:
         if request.repository_name:
             raise invalid("repository_name", "there is one repository, without a name")
-        models = [m for m in self._cluster.models() if call.principal.may_use(m.model_id)]
-        entries = [(model, self._state(model)) for model in models]
+        entries = [
+            (model, self._state(model))
+            for model in self._cluster.models()
+            if call.principal.sees(model.model_id)
+        ]
         return pb.RepositoryIndexResponse(
             models=[
                 pb.RepositoryIndexResponse.ModelIndex(

@@ -65,7 +65,16 @@ def document(
 
 
 def _path(route: Route) -> str:
-    return re.sub(r"\{([^=}]+)=[^}]*\}", r"{\1}", route.template.template)
+    return re.sub(
+        r"\{([^=}]+)(=[^}]*)?\}",
+        lambda variable: f"{{{_variable_name(variable[1])}}}",
+        route.template.template,
+    )
+
+
+def _variable_name(field_path: str) -> str:
+    """A path parameter's name; readers of the document stumble over dots in templates."""
+    return field_path.replace(".", "_")
 
 
 def _operation(route: Route, schemas: Schemas, seen: set[str]) -> dict[str, Any]:
@@ -133,7 +142,7 @@ def _parameters(route: Route, schemas: Schemas) -> Iterator[dict[str, Any]]:
     for field_path in bound:
         field = resolve(request, field_path)[-1]
         yield {
-            "name": field_path,
+            "name": _variable_name(field_path),
             "in": "path",
             "required": True,
             "schema": schemas.field(field),

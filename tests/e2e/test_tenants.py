@@ -40,7 +40,6 @@ def gateway(golden_stack, tmp_path_factory):
     [
         ("GET", "/v1/models", lambda body: [each["name"] for each in body["models"]]),
         ("GET", "/v1/models", lambda body: [each["id"] for each in body["data"]]),
-        ("GET", "/v1/configs/models", lambda body: [each["model_id"] for each in body["models"]]),
         ("POST", "/v2/repository/index", lambda body: [each["name"] for each in body]),
     ],
 )
@@ -55,8 +54,6 @@ def test_lists_hold_the_models_that_a_token_may_use(gateway, method, path, names
     "path",
     [
         "/v1/models/{}",
-        "/v1/configs/models/{}",
-        "/v1/configs/models/{}/status",
         "/v2/models/{}",
         "/v2/models/{}/ready",
     ],
@@ -66,6 +63,16 @@ def test_other_models_are_refused_by_name(gateway, path):
     reply = ask(gateway[0], "GET", path.format(OTHER), headers=ACME)
     assert reply.status == 403
     assert OTHER in reply.body.decode()
+
+
+def test_the_registry_is_for_tokens_of_all_models(gateway):
+    for path in ("", f"/{OWN}", f"/{OWN}/status"):
+        assert ask(gateway[0], "GET", f"/v1/configs/models{path}", headers=ACME).status == 403
+
+
+def test_the_clusters_pages_show_no_other_models(gateway):
+    health = ask(gateway[0], "GET", "/health", headers=ACME).json()
+    assert all(model["name"].startswith("golden/bert_") for model in health["models"])
 
 
 def test_probes_of_the_open_inference_protocol_carry_no_token(gateway):

@@ -55,7 +55,7 @@ def http_face(api, registry, readiness, guard):
         registry=registry,
         ready=lambda: Readiness(readiness.reasons, {"healthy_workers": 0}),
         page_rules=PageRules(guard, "", open_operational=False),
-        socket=StatusSocket(lambda: "{}", PageRules(guard, "", open_operational=False)),
+        socket=StatusSocket(lambda _: "{}", PageRules(guard, "", open_operational=False)),
         version="1.2.3",
         max_request_bytes=MAX_REQUEST_BYTES,
     )

@@ -136,7 +136,7 @@ def test_an_rpc_that_nobody_listed_is_the_administrators():
 
     admin, reads = registry_admin_service_pb2, registry_service_pb2
     assert access(admin, "RegistryAdminService", "ApplyModel") is Access.ADMIN
-    assert access(reads, "RegistryService", "GetModel") is Access.USE
+    assert access(reads, "RegistryService", "GetModel") is Access.READ
     assert access(open_inference_pb2, "GRPCInferenceService", "ModelInfer") is Access.USE
     assert access(pool_service_pb2, "PoolService", "GetPool") is Access.USE
     assert access(pool_service_pb2, "PoolService", "CreatePool") is Access.RESERVE
@@ -271,7 +271,7 @@ async def test_metrics_may_have_a_token_of_their_own(api, guard):
         registry=CollectorRegistry(),
         ready=lambda: Readiness([], {}),
         page_rules=rules,
-        socket=StatusSocket(lambda: "{}", rules),
+        socket=StatusSocket(lambda _: "{}", rules),
         version="1",
         max_request_bytes=MAX_REQUEST_BYTES,
     )

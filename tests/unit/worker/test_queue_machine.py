@@ -57,7 +57,7 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.waiting)
     @rule(limits=LIMITS)
     def a_batch_runs(self, limits):
-        batch = self.queue.take(limits)
+        batch = self.queue.take(limits, limits)
         assert batch, "something waits and nothing runs"
         self._end(batch)
         if len(batch) > 1 and not limits.row_tokens:
@@ -67,7 +67,7 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.waiting)
     @rule(limits=LIMITS)
     def a_batch_comes_back_from_a_run_that_had_no_memory(self, limits):
-        batch = self.queue.take(limits)
+        batch = self.queue.take(limits, limits)
         self.queue.add(batch)
 
     @rule(tenant=st.sampled_from("abc"))
@@ -83,7 +83,7 @@ class QueueMachine(RuleBasedStateMachine):
     @rule(limits=LIMITS)
     def all_is_computed(self, limits):
         while len(self.queue):
-            self._end(self.queue.take(limits))
+            self._end(self.queue.take(limits, limits))
         assert not self.waiting
 
     def _end(self, texts):

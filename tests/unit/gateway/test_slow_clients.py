@@ -1,0 +1,107 @@
+"""Clients that send slowly, read slowly or not at all: cut after a while, and nobody else is."""
+
+import asyncio
+import socket
+import time
+
+import pytest
+
+from gateway.http_server import HttpServer
+from tests.unit.gateway.http_client import connect, raw_request, read_answer
+
+PATIENCE_S = 0.3
+REPLY_BYTES = 32 * 1024 * 1024
+
+
+async def app(scope, receive, send):
+    body = b"x" * REPLY_BYTES if scope["path"] == "/large" else b"ok"
+    length = str(len(body)).encode()
+    headers = [(b"content-length", length)]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+@pytest.fixture
+async def port():
+    server = HttpServer(
+        app, "127.0.0.1", 0, headers_within_s=PATIENCE_S, keep_alive_s=2 * PATIENCE_S
+    )
+    yield await server.start()
+    await server.stop(1)
+
+
+@pytest.mark.parametrize("sent", [b"", b"G", b"GET / HTTP/1.1\r\nhost: x\r\n"])
+async def test_a_head_that_does_not_end_is_cut(port, sent):
+    began = time.monotonic()
+    async with connect(port) as (reader, writer):
+        writer.write(sent)
+        assert await read_to_end(reader) == b""
+    assert PATIENCE_S * 0.9 < time.monotonic() - began < PATIENCE_S + 3
+
+
+async def test_a_byte_now_and_then_is_not_enough(port):
+    async with connect(port) as (reader, writer):
+        ended = asyncio.create_task(read_to_end(reader))
+        for byte in b"GET / HTTP/1.1\r\nhost: " + b"x" * 100:
+            if ended.done():
+                break
+            writer.write(bytes([byte]))
+            await asyncio.sleep(PATIENCE_S / 10)
+        assert await ended == b""
+
+
+async def test_a_second_head_on_a_connection_is_bounded_too(port):
+    async with connect(port) as (reader, writer):
+        writer.write(raw_request("GET", "/"))
+        assert (await read_answer(reader)).status == 200
+        writer.write(b"GET /second")
+        assert await read_to_end(reader) == b""
+
+
+async def test_requests_follow_each_other_for_longer_than_a_head_may_take(port):
+    async with connect(port) as (reader, writer):
+        for _ in range(6):
+            writer.write(raw_request("GET", "/"))
+            assert (await read_answer(reader)).status == 200
+            await asyncio.sleep(PATIENCE_S / 3)
+
+
+async def test_who_reads_nothing_is_cut_and_who_reads_slowly_is_not(port):
+    loop = asyncio.get_running_loop()
+    stalled, slow = await reader_of_much(port), await reader_of_much(port)
+    received = 0
+    while received < REPLY_BYTES:
+        part = await loop.sock_recv(slow, 2 * 1024 * 1024)
+        assert part, "cut while it was reading"
+        received += len(part)
+        await asyncio.sleep(PATIENCE_S / 2)
+    # Of what it did not read the client finds only what its system had taken already.
+    assert await received_by(stalled) < REPLY_BYTES
+    for each in (stalled, slow):
+        each.close()
+
+
+async def reader_of_much(port):
+    client = socket.socket()
+    client.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(client, ("127.0.0.1", port))
+    await loop.sock_sendall(client, raw_request("GET", "/large"))
+    return client
+
+
+async def received_by(client):
+    loop, received = asyncio.get_running_loop(), 0
+    try:
+        while part := await asyncio.wait_for(loop.sock_recv(client, 1024 * 1024), 10):
+            received += len(part)
+    except ConnectionResetError:
+        pass
+    return received
+
+
+async def read_to_end(reader):
+    try:
+        return await asyncio.wait_for(reader.read(), 10)
+    except ConnectionResetError:
+        return b""
