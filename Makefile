@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup up clients test chaos autoscaling check check-code check-proto check-generated check-charts \
+.PHONY: help docs setup up clients test chaos autoscaling check check-code check-proto check-generated check-charts \
 	tools bench overload peers lock generate baseline format clean
 
 BIN := .venv/bin
@@ -30,6 +30,9 @@ chaos: setup ## Have a cluster suffer every fault under load (ARGS="--seed 7 --o
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
 check: check-code check-proto check-generated check-charts test ## Everything CI runs
+
+docs: setup ## Build the documentation into build/docs, and check its links
+	@scripts/docs.sh
 
 check-code: setup
 	$(BIN)/ruff format --check $(CODE)

@@ -18,6 +18,7 @@ _COMMANDS = (
     "models",
     "pools",
     "status",
+    "doctor",
     "dlq",
     "apply",
     "diff",

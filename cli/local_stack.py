@@ -5,12 +5,14 @@
       state/<name>/             registry snapshots, one folder a process
       cache/                    compiled engines
       logs/<name>.log
+      processes.json            which port each process listens on, for `sie doctor`
 
 Every process is a child of this one. Only the broker is waited for: the services find each
 other by trying again, so they start side by side. They end in the order of the flow of
 requests, gateways first, so that each finishes what it has accepted.
 """
 
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -22,6 +24,7 @@ from cli import broker, probes
 from cli.managed_process import ManagedProcess, kill_all, stop_all
 from cli.ports import HOST, Ports, free_port
 
+PROCESSES_FILE = "processes.json"
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
 # Definitions that come with the project; the config service reads them at its first start.
@@ -39,6 +42,15 @@ def preloaded_models() -> list[str]:
     """Models that workers load before they are ready: SIE_PRELOAD_MODELS or the default one."""
     listed = os.environ.get("SIE_PRELOAD_MODELS", "").split(",")
     return [model.strip() for model in listed if model.strip()] or [DEFAULT_MODEL]
+
+
+def read_processes(directory: Path) -> dict[str, dict[str, int]]:
+    """Port of each process of the stack in a folder, by name; empty where there was none."""
+    try:
+        found: dict[str, dict[str, int]] = json.loads((directory / PROCESSES_FILE).read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found
 
 
 class LocalStack:
@@ -65,6 +77,7 @@ class LocalStack:
         self.logs_dir = self.directory / "logs"
         self.processes: dict[str, ManagedProcess] = {}
         self._roles: dict[str, str] = {}
+        self._listening: dict[str, dict[str, int]] = {}
         self._env = dict(env or {})
 
     @property
@@ -110,7 +123,7 @@ class LocalStack:
             env=os.environ,
             probe=probes.listening(HOST, self.ports.broker),
         )
-        self._start("broker", process)
+        self._start("broker", process, self.ports.broker)
         process.wait_ready(_BROKER_START_S)
         return process
 
@@ -187,15 +200,17 @@ class LocalStack:
             env=env,
             probe=probes.ready(HOST, probe_port),
         )
-        self._start(role, process)
+        self._start(role, process, probe_port)
         return process
 
-    def _start(self, role: str, process: ManagedProcess) -> None:
+    def _start(self, role: str, process: ManagedProcess, port: int) -> None:
         earlier = self.processes.get(process.name)
         assert earlier is None or not earlier.is_running, f"{process.name} runs already"
         self.processes[process.name] = process
         self._roles[process.name] = role
         process.start()
+        self._listening[process.name] = {"port": port}
+        (self.directory / PROCESSES_FILE).write_text(json.dumps(self._listening))
 
     def _common_env(self, name: str) -> dict[str, str]:
         return {

@@ -9,6 +9,7 @@ from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 from config_service.dead_letter_service import DeadLetterService
@@ -138,7 +139,7 @@ async def run(settings: Settings) -> None:
         keeper = PoolKeeper(client, registry, writer, workers, pool_streams, metrics)
         await workers.follow(client)
 
-        add_registry_service(RegistryService(registry, watchers, metrics), server)
+        add_registry_service(RegistryService(registry, watchers, metrics, version("sie")), server)
         registry_history_service_pb2_grpc.add_RegistryHistoryServiceServicer_to_server(
             RegistryHistoryService(registry), server.server
         )

@@ -15,6 +15,7 @@ from servicekit.errors import invalid
 from servicekit.grpc_server import GrpcServer
 from servicekit.registry_reads import MAX_PAGE_SIZE, RegistryReads
 from servicekit.registry_state import Definition, Key, key_of_event
+from servicekit.registry_view import SERVER_VERSION
 from sie.registry.v1 import registry_admin_service_pb2 as admin
 from sie.registry.v1 import registry_history_service_pb2 as past
 from sie.registry.v1 import registry_service_pb2
@@ -32,7 +33,9 @@ _DEFAULT_PAGE_SIZE = 100
 class RegistryService:
     """Reads and watches. Serve it with `add_registry_service`."""
 
-    def __init__(self, registry: Registry, watchers: WatchHub, metrics: Metrics) -> None:
+    def __init__(
+        self, registry: Registry, watchers: WatchHub, metrics: Metrics, version: str
+    ) -> None:
         reads = RegistryReads(lambda: registry.state)
         self.GetModel = _answering(reads.get_model)
         self.ListModels = _answering(reads.list_models)
@@ -44,10 +47,12 @@ class RegistryService:
         self.GetRevision = _answering(reads.get_revision)
         self._watchers = watchers
         self._metrics = metrics
+        self._version = version
 
     async def WatchRegistry(
         self, request: WatchRegistryRequest, context: Any
     ) -> AsyncIterator[bytes]:
+        await context.send_initial_metadata(((SERVER_VERSION, self._version),))
         with self._metrics.watchers.track_inprogress():
             async for response in self._watchers.watch(request.from_revision):
                 yield response

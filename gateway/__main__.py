@@ -225,7 +225,7 @@ async def run(settings: Settings, gateway_id: str, tracer: Tracer) -> None:
             details = {"healthy_workers": len(workers.ready()), "revision": view.revision}
             return Readiness(not_ready(), details)
 
-        status = ClusterStatus(view, workers)
+        status = ClusterStatus(view, workers, peers, lambda: client.is_connected)
         face = HttpFace(
             api,
             calls,

@@ -11,8 +11,10 @@ import orjson
 
 from gateway.auth.principal import Principal
 from gateway.http_response import Response, json_response
+from gateway.peers import Peers
 from servicekit.registry_view import RegistryView
 from servicekit.workers import WorkerDirectory
+from sie.gateway.v1.gateway_status_pb2 import GatewayStatus
 from sie.inference.v1.model_service_pb2 import ModelState
 from sie.worker.v1.worker_status_pb2 import WorkerState, WorkerStatus
 
@@ -23,14 +25,23 @@ class ClusterStatus:
     Args:
         view: the registry.
         workers: those alive.
+        peers: the gateways.
+        broker_connected: whether this gateway has the broker.
         clock: seconds since 1970 UTC.
     """
 
     def __init__(
-        self, view: RegistryView, workers: WorkerDirectory, clock: Callable[[], float] = time.time
+        self,
+        view: RegistryView,
+        workers: WorkerDirectory,
+        peers: Peers,
+        broker_connected: Callable[[], bool],
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._view = view
         self._workers = workers
+        self._peers = peers
+        self._broker_connected = broker_connected
         self._clock = clock
 
     def health(self, reader: Principal) -> Response:
@@ -47,6 +58,12 @@ class ClusterStatus:
                 "type": "gateway",
                 "configured_gpu_types": sorted(self._view.machine_profiles),
                 "live_gpu_types": sorted({w.machine_profile for w in workers if _is_healthy(w)}),
+                "broker": {"connected": self._broker_connected()},
+                "config_service": {
+                    "connected": self._view.connected,
+                    "version": self._view.server_version,
+                },
+                "gateways": [self._gateway(gateway) for gateway in self._peers.live()],
                 **self._describe(workers, reader),
             }
         )
@@ -68,6 +85,14 @@ class ClusterStatus:
             "models": models,
         }
 
+    def _gateway(self, gateway: GatewayStatus) -> dict[str, Any]:
+        return {
+            "name": gateway.gateway_id,
+            "version": gateway.version,
+            "revision": gateway.registry_revision,
+            "clock_lag_s": _rounded(self._peers.lag_s(gateway.gateway_id)),
+        }
+
     def _worker(self, worker: WorkerStatus, reader: Principal) -> dict[str, Any]:
         return {
             "name": worker.worker_id,
@@ -77,10 +102,14 @@ class ClusterStatus:
             "pool": worker.pool,
             "bundle": worker.bundle,
             "healthy": _is_healthy(worker),
+            "state": WorkerState.Name(worker.state).removeprefix("WORKER_STATE_").lower(),
             "loaded_models": sorted(filter(reader.sees, _loaded(worker))),
             "queue_depth": sum(model.queued_items for model in worker.models),
             "memory_used_bytes": sum(device.memory_used_bytes for device in worker.devices),
             "memory_total_bytes": sum(device.memory_total_bytes for device in worker.devices),
+            "engines": sorted({model.engine for model in worker.models if model.engine}),
+            "failed_models": _failures(worker, reader),
+            "clock_lag_s": _rounded(self._workers.lag_s(worker.worker_id)),
             "revision": worker.registry_revision,
             "version": worker.version,
         }
@@ -113,6 +142,23 @@ def _sorted(workers: Iterable[WorkerStatus]) -> list[WorkerStatus]:
 
 def _is_healthy(worker: WorkerStatus) -> bool:
     return worker.state == WorkerState.WORKER_STATE_READY
+
+
+def _failures(worker: WorkerStatus, reader: Principal) -> list[dict[str, str]]:
+    """Models that could not be loaded, and why, of those that the reader sees."""
+    return [
+        {
+            "name": model.model_id,
+            "error_class": model.last_error.metadata.get("error_class", "UNKNOWN"),
+            "message": model.last_error.message,
+        }
+        for model in worker.models
+        if model.state == ModelState.MODEL_STATE_FAILED and reader.sees(model.model_id)
+    ]
+
+
+def _rounded(lag_s: float | None) -> float | None:
+    return None if lag_s is None else round(lag_s, 3)
 
 
 def _loaded(worker: WorkerStatus) -> set[str]:

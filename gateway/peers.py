@@ -31,6 +31,7 @@ class Peers:
         version: of its software.
         revision: the registry revision that this gateway has applied.
         clock: seconds, monotonic.
+        wall_clock: seconds since 1970 UTC.
     """
 
     def __init__(
@@ -40,10 +41,13 @@ class Peers:
         version: str,
         revision: Callable[[], int],
         clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self._client = client
         self._revision = revision
         self._clock = clock
+        self._wall_clock = wall_clock
+        self._lags: dict[str, float] = {}
         self._own = GatewayStatus(gateway_id=gateway_id, version=version)
         self._own.started_at.GetCurrentTime()
         self._others: dict[str, tuple[float, GatewayStatus]] = {}
@@ -53,7 +57,12 @@ class Peers:
         """Gateways that were heard lately, and this one."""
         oldest = self._clock() - STALE_AFTER_S
         self._others = {key: entry for key, entry in self._others.items() if entry[0] >= oldest}
+        self._lags = {key: lag for key, lag in self._lags.items() if key in self._others}
         return [self._status(), *(status for _, status in self._others.values())]
+
+    def lag_s(self, gateway_id: str) -> float | None:
+        """Seconds by which another gateway's clock is behind ours, its beat's way included."""
+        return self._lags.get(gateway_id)
 
     def beat(self) -> None:
         """Asks for a beat soon: the registry has changed."""
@@ -68,6 +77,10 @@ class Peers:
             return
         if status.gateway_id not in ("", self._own.gateway_id):
             self._others[status.gateway_id] = (self._clock(), status)
+            if status.HasField("sent_at"):
+                self._lags[status.gateway_id] = (
+                    self._wall_clock() - status.sent_at.ToNanoseconds() / 1e9
+                )
 
     async def run(self) -> None:
         """Beats until cancelled."""
@@ -86,6 +99,7 @@ class Peers:
 
     def _status(self) -> GatewayStatus:
         self._own.registry_revision = self._revision()
+        self._own.sent_at.GetCurrentTime()
         return self._own
 
     async def _send(self) -> None:

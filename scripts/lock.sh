@@ -2,7 +2,8 @@
 # Regenerates requirements/lock.txt from pyproject.toml: one lock for every Python and platform
 # that the project supports, with hashes and without index addresses. Then, in agreement with
 # it, requirements/charts.txt (what checks charts, images and Terraform) and the requirements of
-# each image; and apart from it requirements/clients.txt (clients of others that tests run).
+# each image; and apart from it requirements/clients.txt (clients of others that tests run)
+# and requirements/docs.txt (what makes a site of docs/).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,6 +25,7 @@ lock() {
 lock requirements/lock.txt pyproject.toml --extra local --extra dev --extra tracing
 lock requirements/charts.txt requirements/charts.in --constraints requirements/lock.txt
 lock requirements/clients.txt requirements/clients.in
+lock requirements/docs.txt requirements/docs.in
 for image in wheel gateway config worker-cpu worker-cuda12; do
     lock "requirements/images/$image.txt" "requirements/images/$image.in" \
         --constraints requirements/lock.txt

@@ -41,6 +41,8 @@ from sie.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
 log = logging.getLogger(__name__)
 
 FILE_NAME = "registry.binpb"
+# Metadata of a watch: the version of the software that answers it.
+SERVER_VERSION = "x-sie-server-version"
 
 # Called with the event, or with None when the whole registry was replaced.
 OnChange = Callable[[Event | None], None]
@@ -68,6 +70,7 @@ class RegistryView:
         self._state = RegistryState()
         self._last_event: Event | None = None
         self._connected = False
+        self._server_version = ""
         self._loaded = asyncio.Event()
         self._unsaved = asyncio.Event()
         self._moved = asyncio.Event()
@@ -103,6 +106,11 @@ class RegistryView:
     def connected(self) -> bool:
         """Whether the watch is open and has spoken lately."""
         return self._connected
+
+    @property
+    def server_version(self) -> str:
+        """Version of the config service that was last heard; empty: none was."""
+        return self._server_version
 
     @property
     def revision(self) -> int:
@@ -178,6 +186,9 @@ class RegistryView:
         # A channel of its own for each try: none waits out another's backoff.
         async with grpc.aio.insecure_channel(self._address, options=_CHANNEL_OPTIONS) as channel:
             stream = RegistryServiceStub(channel).WatchRegistry(request)
+            async with asyncio.timeout(_SILENCE_S):
+                metadata = dict(await stream.initial_metadata())
+            self._server_version = str(metadata.get(SERVER_VERSION, ""))
             while True:
                 async with asyncio.timeout(_SILENCE_S):
                     response = await stream.read()

@@ -26,10 +26,17 @@ class WorkerDirectory:
 
     Args:
         clock: seconds, monotonic.
+        wall_clock: seconds since 1970 UTC.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
         self._clock = clock
+        self._wall_clock = wall_clock
+        self._lags: dict[str, float] = {}
         self._subscribers: list[Callable[[WorkerStatus], None]] = []
         self._workers: dict[str, tuple[float, WorkerStatus]] = {}
 
@@ -52,6 +59,8 @@ class WorkerDirectory:
     def update(self, status: WorkerStatus) -> None:
         """Takes one heartbeat in."""
         self._workers[status.worker_id] = (self._clock(), status)
+        if status.HasField("sent_at"):
+            self._lags[status.worker_id] = self._wall_clock() - status.sent_at.ToNanoseconds() / 1e9
         for callback in self._subscribers:
             callback(status)
 
@@ -64,8 +73,13 @@ class WorkerDirectory:
         oldest = self._clock() - STALE_AFTER_S
         for worker_id in [key for key, (seen, _) in self._workers.items() if seen < oldest]:
             del self._workers[worker_id]
+            self._lags.pop(worker_id, None)
             log.warning("worker lost", extra={"fields": {"worker_id": worker_id}})
         return [status for _, status in self._workers.values()]
+
+    def lag_s(self, worker_id: str) -> float | None:
+        """Seconds by which a worker's clock is behind ours, its last heartbeat's way included."""
+        return self._lags.get(worker_id)
 
     def ready(self) -> list[WorkerStatus]:
         """Workers that take work."""

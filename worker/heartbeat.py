@@ -108,6 +108,7 @@ class Heartbeat:
         self._status.busy = self._busy()
         del self._status.devices[:]
         self._status.devices.append(_cpu())
+        self._status.sent_at.GetCurrentTime()
         try:
             await self._nats.publish(self._subject, self._status.SerializeToString())
         except NatsError as error:

@@ -31,7 +31,7 @@ class ChartStack(LocalStack):
             env={**os.environ, **passwords, "POD_NAME": "nats-0"},
             probe=probes.listening(HOST, self.ports.broker),
         )
-        self._start("broker", process)
+        self._start("broker", process, self.ports.broker)
         process.wait_ready(15)
         return process
 

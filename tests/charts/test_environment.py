@@ -27,6 +27,7 @@ _EVERY_SETTING = (
     "gateway.auth.tokenFileSecretName=tenants",
     "gateway.auth.metricsTokenSecretName=scrapers",
     "gateway.tls.secretName=certificate",
+    "gateway.tls.clientCaSecretName=callers",
     "hfToken.existingSecret=hub",
     "workers.common.pool=own",
 )
@@ -80,3 +81,14 @@ def test_another_broker_can_be_named_by_a_secret() -> None:
     variables = environment(pod_specs(objects)["sie-sie-cluster-gateway"]["containers"][0])
     assert "'name': 'broker'" in variables["SIE_NATS_URL"]
     assert "SIE_NATS_PASSWORD" not in variables
+
+
+def test_probes_do_not_need_a_certificate_that_a_kubelet_has_none_of() -> None:
+    tls = ("gateway.tls.secretName=certificate", "gateway.tls.clientCaSecretName=callers")
+    (gateway,) = pod_specs(render("cpu", *tls))["sie-sie-cluster-gateway"]["containers"]
+    for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
+        assert gateway[probe]["tcpSocket"] == {"port": "http"}
+    mounts = {mount["name"]: mount["mountPath"] for mount in gateway["volumeMounts"]}
+    assert environment(gateway)["SIE_TLS_CLIENT_CA"].startswith(mounts["client-ca"])
+    (plain,) = pod_specs(render("cpu", tls[0]))["sie-sie-cluster-gateway"]["containers"]
+    assert plain["readinessProbe"]["httpGet"]["scheme"] == "HTTPS"

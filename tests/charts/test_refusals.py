@@ -11,6 +11,10 @@ _CASES = {
     "too few": (["gateway.replicas=0"], "minimum"),
     "unknown mode": (["gateway.auth.mode=tokn"], "one of 'none', 'static'"),
     "auth without tokens": (["gateway.auth.mode=static"], "gateway.auth.tokenSecretName must name"),
+    "callers' certificates without TLS": (
+        ["gateway.tls.clientCaSecretName=callers"],
+        "gateway.tls.secretName must name",
+    ),
     "sign-in without issuer": (
         ["auth.enabled=true", "ingress.enabled=true", "ingress.host=a.b"],
         "oidcIssuerUrl must name the issuer",

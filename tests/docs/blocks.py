@@ -2,8 +2,10 @@
 
 <!-- name: x -->              what tests call it by
 <!-- not run: REASON -->      it cannot be run here, and why
-<!-- values: NAME -->         YAML: values that the chart must render (a worked file, or none)
-<!-- model -->                YAML: a model definition that the registry must take
+<!-- prints -->               what the block before prints, but for numbers and `...`
+<!-- needs: TOOL -->          it is run where the tool is there
+<!-- chart -->                what it installs is rendered instead
+<!-- values -->               YAML: values that the chart must render
 """
 
 import re

@@ -28,6 +28,7 @@ class Place:
         http: host:port of a gateway, for which the documents have names.
         grpc: the same of its gRPC face.
         env: further variables.
+        include: whether curl prints headers too.
         scopes: names that snippets have defined, whose clients are closed at the end.
     """
 
@@ -35,6 +36,7 @@ class Place:
     http: str = ""
     grpc: str = ""
     env: dict[str, str] = field(default_factory=dict)
+    include: bool = True
     scopes: list[dict[str, Any]] = field(default_factory=list)
 
     def here(self, text: str) -> str:
@@ -43,10 +45,11 @@ class Place:
         return text.replace("localhost:9090", self.grpc) if self.grpc else text
 
     def shell(self, text: str) -> str:
-        """Runs shell commands; returns what they print. curl prints headers too."""
+        """Runs shell commands; returns what they print."""
         home = self.folder / "home"
         home.mkdir(exist_ok=True)
-        (home / ".curlrc").write_text("silent\nshow-error\ninclude\nmax-time = 60\n")
+        options = ["silent", "show-error", "max-time = 60", *["include"] * self.include]
+        (home / ".curlrc").write_text("\n".join(options))
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", self.here(text)],
             cwd=self.folder,

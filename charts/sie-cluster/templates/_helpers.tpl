@@ -96,8 +96,28 @@ topologySpreadConstraints:
 {{/* Three probes with a meaning of their own, on the port named `http`:
      startup: it has begun to answer; liveness: it makes progress, else restart it;
      readiness: it can serve now, else send nothing.
-     Takes (dict "seconds" to start "scheme" HTTP). */}}
+     Where the port wants certificates that a kubelet has none of, they see whether it is open.
+     Takes (dict "seconds" to start "scheme" HTTP "mutual" bool). */}}
 {{- define "sie.probes" -}}
+{{- if .mutual -}}
+startupProbe:
+  tcpSocket:
+    port: http
+  periodSeconds: 5
+  failureThreshold: {{ max 1 (div .seconds 5) }}
+livenessProbe:
+  tcpSocket:
+    port: http
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 3
+readinessProbe:
+  tcpSocket:
+    port: http
+  periodSeconds: 5
+  timeoutSeconds: 3
+  failureThreshold: 2
+{{- else -}}
 startupProbe:
   httpGet:
     path: /healthz
@@ -121,6 +141,7 @@ readinessProbe:
   periodSeconds: 5
   timeoutSeconds: 3
   failureThreshold: 2
+{{- end -}}
 {{- end -}}
 
 {{/* The broker's address for one of its users, with the password taken from a variable that
@@ -229,6 +250,10 @@ affinity:
   value: /etc/sie/tls/tls.crt
 - name: SIE_TLS_KEY
   value: /etc/sie/tls/tls.key
+{{- end }}
+{{- if .Values.gateway.tls.clientCaSecretName }}
+- name: SIE_TLS_CLIENT_CA
+  value: /etc/sie/client-ca/ca.crt
 {{- end }}
 {{- end -}}
 

@@ -27,7 +27,7 @@ class Source:
     @asynccontextmanager
     async def serving(self):
         server = GrpcServer(self.address, ["sie.registry.v1.RegistryService"], 1 << 20)
-        service = RegistryService(self.registry, self.hub, Metrics())
+        service = RegistryService(self.registry, self.hub, Metrics(), "1.2.3")
         add_registry_service(service, server)
         self.address = f"127.0.0.1:{await server.start()}"
         try:

@@ -25,13 +25,13 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#sie/gateway/v1/gateway_status.proto\x12\x0esie.gateway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x7f\n\rGatewayStatus\x12\x12\n\ngateway_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12.\n\nstarted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11registry_revision\x18\x04 \x01(\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#sie/gateway/v1/gateway_status.proto\x12\x0esie.gateway.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xac\x01\n\rGatewayStatus\x12\x12\n\ngateway_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12.\n\nstarted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11registry_revision\x18\x04 \x01(\x04\x12+\n\x07sent_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestampb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sie.gateway.v1.gateway_status_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GATEWAYSTATUS']._serialized_start=88
-  _globals['_GATEWAYSTATUS']._serialized_end=215
+  _globals['_GATEWAYSTATUS']._serialized_start=89
+  _globals['_GATEWAYSTATUS']._serialized_end=261
 # @@protoc_insertion_point(module_scope)

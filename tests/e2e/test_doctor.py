@@ -1,0 +1,169 @@
+"""`sie doctor` against clusters that are well, and against parts that are broken in fact."""
+
+import asyncio
+import contextlib
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import nats
+import pytest
+import yaml
+from click.testing import CliRunner
+from nats.js.errors import APIError
+
+from cli.__main__ import main
+from cli.local_stack import LocalStack
+from servicekit.subjects import Lane, work_subject
+from tests.e2e.conftest import ask
+from tests.e2e.test_faults import until
+
+
+def doctor(stack: LocalStack, *arguments: str, url: str = "") -> tuple[int, list[dict]]:
+    """Exit code and findings."""
+    command = ["doctor", url or f"http://{stack.http_address}", "--json"]
+    done = CliRunner().invoke(main, [*command, "--data-dir", str(stack.directory), *arguments])
+    assert done.exit_code in (0, 1), done.output
+    findings = json.loads(done.stdout)["findings"]
+    assert json.loads(done.stdout)["ok"] == (done.exit_code == 0)
+    return done.exit_code, findings
+
+
+def bad(findings: list[dict]) -> dict[str, str]:
+    """What does not work or may not for long, by check; each with something to do about it."""
+    found = [each for each in findings if each["level"] in ("warning", "failure")]
+    assert all(each["advice"] for each in found)
+    return {each["check"]: f"{each['level']}: {each['message']}" for each in found}
+
+
+@pytest.fixture
+def broken(tmp_path: Path) -> Iterator[LocalStack]:
+    """A cluster with a model that is nowhere, and a queue for two requests."""
+    (tmp_path / "models").mkdir()
+    model = {
+        "model_id": "lost",
+        "sources": [{"directory": str(tmp_path / "nowhere")}],
+        "inputs": ["text"],
+        "tasks": {"encode": {"dense": {"dims": 24}}},
+    }
+    (tmp_path / "models" / "lost.yaml").write_text(yaml.safe_dump(model))
+    env = {"SIE_MODELS_DIR": str(tmp_path / "models"), "SIE_PRELOAD_MODELS": ""}
+    with LocalStack(tmp_path / "stack", env=env) as stack:
+        stack.start_broker()
+        stack.start_config(SIE_STREAM_MAX_MESSAGES="2")
+        stack.start_gateway()
+        for process in stack.processes.values():
+            process.wait_ready(30)
+        yield stack
+
+
+def _another_version(folder: Path) -> str:
+    """A folder in which this project is installed as another version."""
+    (folder / "sie-0.0.9.dist-info").mkdir(parents=True)
+    metadata = "Metadata-Version: 2.1\nName: sie\nVersion: 0.0.9\n"
+    (folder / "sie-0.0.9.dist-info" / "METADATA").write_text(metadata)
+    return str(folder)
+
+
+def test_a_cluster_that_is_well(stack: LocalStack) -> None:
+    code, findings = doctor(stack)
+    assert (code, bad(findings)) == (0, {})
+    checks = {each["check"] for each in findings}
+    assert checks >= {"gateway", "broker", "config", "workers", "versions", "clocks", "streams"}
+    assert checks >= {"disk", "ports", "gpu"}
+
+
+def test_as_text(stack: LocalStack) -> None:
+    done = CliRunner().invoke(main, ["doctor", f"http://{stack.http_address}"])
+    assert done.exit_code == 0
+    assert "ok       workers   2 of 2 ready" in done.output
+
+
+async def _fill_queue(url: str) -> None:
+    client = await nats.connect(url)
+    subject = work_subject(Lane("default", "l4", "none"), "lost")
+    # Until it refuses; what was asked before may still be in it.
+    with contextlib.suppress(APIError):
+        for _ in range(3):
+            await client.jetstream().publish(subject, b"")
+    await client.close()
+
+
+def test_it_names_what_is_broken(broken: LocalStack, tmp_path: Path) -> None:
+    # Nobody computes.
+    code, findings = doctor(broken)
+    assert code == 0
+    assert bad(findings).keys() == {"workers"}
+    assert doctor(broken, "--strict")[0] == 1
+
+    # Two versions, and a model that cannot be loaded.
+    path = broken._common_env("old")["PYTHONPATH"]
+    old = _another_version(tmp_path / "old")
+    broken.start_worker("old", PYTHONPATH=f"{old}:{path}").wait_ready(30)
+    body = {"items": [{"text": "hello"}]}
+    until(lambda: ask(broken.http_address, "POST", "/v1/encode/lost", body).status == 502)
+    until(lambda: {"models", "versions"} <= bad(doctor(broken)[1]).keys())
+    code, findings = doctor(broken)
+    found = bad(findings)
+    assert code == 1
+    assert found.keys() == {"models", "versions"}
+    assert "old cannot load lost" in found["models"]
+    assert "0.0.9: old" in found["versions"]
+    assert "config service" in found["versions"]
+
+    # A full queue: two messages for a lane that nobody has.
+    asyncio.run(_fill_queue(broken.nats_url))
+    assert "is 100% full" in bad(doctor(broken)[1])["streams"]
+
+    # A disk with less room than it should have.
+    assert "less than" in bad(doctor(broken, "--min-disk-gib", "1e9")[1])["disk"]
+
+    broken.processes["config"].kill()
+    until(lambda: "cannot be reached" in bad(doctor(broken)[1]).get("config", ""))
+    broken.stop_broker()
+    until(lambda: "broker" in bad(doctor(broken)[1]))
+    code, findings = doctor(broken)
+    found = bad(findings)
+    assert code == 1
+    assert "broker is not connected" in found["gateway"]
+    assert "does not listen" in found["ports"]
+
+
+def test_a_broker_without_room(tmp_path: Path) -> None:
+    with LocalStack(tmp_path / "stack") as stack:
+        stack.start_broker()
+        stack.start_config(SIE_STREAM_MAX_BYTES=str(10**15))
+        stack.start_gateway()
+        until(lambda: "insufficient" in bad(doctor(stack)[1]).get("processes", ""))
+        until(lambda: "registry was not read" in bad(doctor(stack)[1])["gateway"])
+        assert "SIE_WORK_default" in bad(doctor(stack)[1])["streams"]
+
+
+def test_a_gateway_that_wants_a_token(stack: LocalStack, monkeypatch) -> None:
+    gateway = stack.start_gateway("doctors", SIE_AUTH_MODE="static", SIE_AUTH_TOKEN="t1")
+    gateway.wait_ready(20)
+    url = f"http://127.0.0.1:{gateway.env['SIE_HTTP_PORT']}"
+    try:
+        assert "token" in bad(doctor(stack, url=url)[1])["cluster"]
+        monkeypatch.setenv("SIE_API_KEY", "t1")
+        code, findings = doctor(stack, url=url)
+        assert "cluster" not in bad(findings)
+        assert code == 0
+    finally:
+        gateway.terminate()
+        gateway.wait(20)
+
+
+def test_nobody_and_somebody_else(stack: LocalStack) -> None:
+    assert "nobody answers" in bad(doctor(stack, url="http://127.0.0.1:9")[1])["gateway"]
+    other = http.server.HTTPServer(("127.0.0.1", 0), http.server.BaseHTTPRequestHandler)
+    threading.Thread(target=other.serve_forever, daemon=True).start()
+    url = f"http://127.0.0.1:{other.server_port}"
+    assert "another program" in bad(doctor(stack, url=url)[1])["gateway"]
+    other.shutdown()
+    other.server_close()
+    refused = CliRunner().invoke(main, ["doctor", "localhost:8080"])
+    assert refused.exit_code == 1
+    assert "is no address" in refused.output
