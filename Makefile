@@ -2,8 +2,8 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help setup up clients test check check-code check-proto check-generated check-charts tools bench overload peers lock \
-	generate baseline format clean
+.PHONY: help setup up clients test chaos autoscaling check check-code check-proto check-generated check-charts \
+	tools bench overload peers lock generate baseline format clean
 
 BIN := .venv/bin
 GENERATED := gen sdk/src/sie_sdk/_grpc/descriptors.binpb sdk/src/sie_sdk/_grpc/reasons.py
@@ -24,6 +24,10 @@ up: setup ## Start a broker, a config service, a worker and a gateway here, with
 # Three at a time, a file each: some compute, others wait for clusters of processes.
 test: setup clients ## Run every test (ARGS="-k name" for some)
 	@$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
+
+# The short form of it, four faults, is part of the tests.
+chaos: setup ## Have a cluster suffer every fault under load (ARGS="--seed 7 --only broker")
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 check: check-code check-proto check-generated check-charts test ## Everything CI runs
 
@@ -58,6 +62,11 @@ bench: setup ## Run the benchmarks
 	@$(BIN)/python benchmarks/shapes.py
 	@$(BIN)/python benchmarks/faces.py
 	@$(BIN)/python benchmarks/run.py $(ARGS)
+	@$(BIN)/python benchmarks/bulk_beside_interactive.py
+
+autoscaling: setup ## Draw a run of autoscaling into docs/, and simulate a day of it (minutes)
+	@$(BIN)/python -m scripts.autoscaling_run docs/autoscaling.svg
+	@$(BIN)/python -m benchmarks.autoscaling $(ARGS)
 
 overload: setup ## Ask twice as much as a cluster can do, from 500 clients for two minutes
 	@$(BIN)/python benchmarks/overload.py $(ARGS)

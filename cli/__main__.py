@@ -14,6 +14,7 @@ _COMMANDS = (
     "encode",
     "score",
     "extract",
+    "batch",
     "models",
     "pools",
     "status",

@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from google.protobuf import json_format
 
+from sie.batch.v1 import batch_pb2
 from sie.inference.v1 import inference_service_pb2 as inference
 from sie.inference.v1 import model_service_pb2 as models
 from sie.inference.v1 import result_pb2, tensor_pb2
@@ -23,6 +25,8 @@ _ENUM_PREFIXES = (
     "POOL_STATE_",
     "RESOURCE_TYPE_",
     "CHANGE_ACTION_",
+    "BATCH_STATUS_",
+    "FILE_STATUS_",
 )
 
 
@@ -95,6 +99,26 @@ def pool_table(found: Sequence[pool_pb2.Pool]) -> list[str]:
     """A line for each pool: what it wants, what it has, and where it stands."""
     header = ("POOL", "BUNDLE", "WANTED", "STATE", "WORKERS", "REASON")
     return table([header, *(_pool_row(pool) for pool in found)])
+
+
+def batch_table(found: Sequence[batch_pb2.Batch]) -> list[str]:
+    """A line for each batch: how far it is."""
+    header = ("BATCH", "STATUS", "DONE", "FAILED", "TOTAL", "CREATED", "ENDPOINT")
+    return table([header, *(_batch_row(batch) for batch in found)])
+
+
+def _batch_row(batch: batch_pb2.Batch) -> Sequence[str]:
+    counts = batch.request_counts
+    created = datetime.fromtimestamp(batch.created_at, UTC)
+    return (
+        batch.id,
+        lower_name(batch_pb2.BatchStatus.Name(batch.status)),
+        str(counts.completed),
+        str(counts.failed),
+        str(counts.total),
+        f"{created:%Y-%m-%d %H:%M:%S}",
+        batch.endpoint,
+    )
 
 
 def as_json(message: Any) -> Any:

@@ -5,7 +5,7 @@ import datetime as dt
 import logging
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -35,7 +35,7 @@ from servicekit import broker, logs
 from servicekit.errors import SieError
 from servicekit.grpc_server import GrpcServer
 from servicekit.lifecycle import until_signal
-from servicekit.payloads import JETSTREAM, PayloadStore, open_payloads
+from servicekit.payloads import JETSTREAM, PayloadStore, open_files, open_payloads
 from servicekit.probes import Probes
 from servicekit.settings import SettingsError, describe, from_environment, setting
 from servicekit.workers import WorkerDirectory
@@ -82,6 +82,7 @@ class Settings:
     stream_max_bytes: int = setting("SIE_STREAM_MAX_BYTES", 0)
     # Its old entries are removed here: jetstream, s3://, gs:// or file://.
     payload_store: str = setting("SIE_PAYLOAD_STORE", JETSTREAM)
+    file_store: str = setting("SIE_FILE_STORE", JETSTREAM)
     log_level: str = setting("SIE_LOG_LEVEL", "info")
     log_json: bool = setting("SIE_LOG_JSON", False)
 
@@ -125,7 +126,10 @@ async def run(settings: Settings) -> None:
         store = RegistryStore(client, limits.storage, limits.replicas)
         writer = RegistryWriter(registry, store, watchers, metrics, _now)
         seed = partial(apply_seeds, seeds, registry, writer)
-        payloads = open_payloads(settings.payload_store, client)
+        stores = [
+            open_payloads(settings.payload_store, client),
+            open_files(settings.file_store, client),
+        ]
         streams = Streams(client, limits)
         upkeep.keep(streams.ensure, writer.catch_up, seed)
         await upkeep.first_round()
@@ -158,16 +162,17 @@ async def run(settings: Settings) -> None:
         dead_letters = DeadLetters(client, metrics.dead_letters)
         fields = {"grpc": f"{settings.host}:{port}", "revision": registry.revision}
         log.info("config service ready", extra={"fields": fields})
-        await _until_signal(upkeep.run(), keeper.run(), dead_letters.run(), _sweep(payloads))
+        await _until_signal(upkeep.run(), keeper.run(), dead_letters.run(), _sweep(stores))
 
 
-async def _sweep(payloads: PayloadStore) -> None:
-    """Removes, for as long as it runs, what gateways that died have left in the payload store."""
+async def _sweep(stores: Sequence[PayloadStore]) -> None:
+    """Removes, for as long as it runs, what gateways that died have left in the stores."""
     while True:
-        try:
-            await payloads.sweep()
-        except SieError as error:
-            log.warning("payloads not swept: %s", error)
+        for store in stores:
+            try:
+                await store.sweep()
+            except SieError as error:
+                log.warning("payloads not swept: %s", error)
         await asyncio.sleep(_SWEEP_EVERY_S)
 
 

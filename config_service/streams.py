@@ -3,6 +3,8 @@
     SIE_WORK_<pool>    sie.work.<pool>.>   work queue; refuses new work when full
     SIE_DEAD_LETTERS   sie.dead.>          work that was given up; the oldest goes when full
     OBJ_SIE_PAYLOADS   requests too large for a message; the object store's own layout
+    OBJ_SIE_FILES      pieces of the files that batches read and write, likewise
+    KV_SIE_BATCHES     what is known of batches and files; the key-value store's own layout
     SIE_ADVISORIES     broker's advisories of exhausted deliveries, until they are handled
 
 A full work queue refuses (`discard: new`), and that refusal is the system's backpressure:
@@ -18,10 +20,13 @@ from nats.js import api
 from nats.js.errors import BadRequestError
 
 from servicekit.defaults import DEFAULT_POOL
+from servicekit.payloads import FILES_TTL_S
 from servicekit.payloads import TTL_S as PAYLOAD_TTL_S
 from servicekit.subjects import (
+    BATCHES_BUCKET,
     DEAD_LETTERS_STREAM,
     DEAD_PREFIX,
+    FILES_BUCKET,
     PAYLOADS_BUCKET,
     work_stream,
     work_wildcard,
@@ -96,7 +101,13 @@ class Streams:
         Raises:
             nats.errors.Error: the broker is away or refuses.
         """
-        shared = (self._dead_letters(), self._advisories(), self._payloads())
+        shared = (
+            self._dead_letters(),
+            self._advisories(),
+            self._objects(PAYLOADS_BUCKET, PAYLOAD_TTL_S),
+            self._objects(FILES_BUCKET, FILES_TTL_S),
+            self._batches(),
+        )
         for config in (self._work(DEFAULT_POOL), *shared):
             await self._ensure(config)
 
@@ -146,14 +157,29 @@ class Streams:
             max_age=MAX_WORK_AGE_S,
         )
 
-    def _payloads(self) -> api.StreamConfig:
-        """The object store's stream, as any of its clients would lay it out."""
-        prefix = f"$O.{PAYLOADS_BUCKET}"
+    def _batches(self) -> api.StreamConfig:
+        """The key-value bucket's stream, as any of its clients would lay it out."""
         return api.StreamConfig(
-            name=f"OBJ_{PAYLOADS_BUCKET}",
+            name=f"KV_{BATCHES_BUCKET}",
+            subjects=[f"$KV.{BATCHES_BUCKET}.>"],
+            discard=api.DiscardPolicy.NEW,
+            max_msgs_per_subject=1,
+            max_age=FILES_TTL_S,
+            max_bytes=self._limits.effective_max_bytes // _POOL_SHARE,
+            storage=api.StorageType(self._limits.storage),
+            num_replicas=self._limits.replicas,
+            allow_rollup_hdrs=True,
+            allow_direct=True,
+        )
+
+    def _objects(self, bucket: str, ttl_s: float) -> api.StreamConfig:
+        """An object store's stream, as any of its clients would lay it out."""
+        prefix = f"$O.{bucket}"
+        return api.StreamConfig(
+            name=f"OBJ_{bucket}",
             subjects=[f"{prefix}.C.>", f"{prefix}.M.>"],
             discard=api.DiscardPolicy.NEW,
-            max_age=PAYLOAD_TTL_S,
+            max_age=ttl_s,
             max_bytes=self._limits.effective_max_bytes,
             storage=api.StorageType(self._limits.storage),
             num_replicas=self._limits.replicas,

@@ -7,7 +7,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -24,6 +24,8 @@ from gateway.api import Api
 from gateway.auth.guard import Guard
 from gateway.auth.modes import tokens_of
 from gateway.auth.pages import PageRules
+from gateway.batches.assembly import Batches, BatchLimits
+from gateway.batches.places import Places
 from gateway.cluster import Cluster, fail_unloadable
 from gateway.cluster_status import ClusterStatus
 from gateway.compat.services import compat_services
@@ -37,6 +39,7 @@ from gateway.http_face import HttpFace, Readiness
 from gateway.http_server import HttpServer
 from gateway.http_websocket import StatusSocket
 from gateway.inference import InferenceService
+from gateway.json_calls import JsonCalls
 from gateway.leases import LeaseGauge
 from gateway.models import ModelService
 from gateway.oip.rest import RestFace
@@ -51,7 +54,7 @@ from servicekit import broker, logs
 from servicekit.grpc_client import channel
 from servicekit.grpc_server import GrpcServer
 from servicekit.lifecycle import until_signal
-from servicekit.payloads import JETSTREAM, open_payloads
+from servicekit.payloads import JETSTREAM, open_files, open_payloads
 from servicekit.registry_view import RegistryView
 from servicekit.settings import describe, from_environment, setting
 from servicekit.tls import ServerTls
@@ -97,6 +100,20 @@ class Settings(TracingSettings):
     tls_client_ca: Path | None = setting("SIE_TLS_CLIENT_CA", None)
     # Where requests are kept that are too large for the broker: jetstream, s3://, gs:// or file://.
     payload_store: str = setting("SIE_PAYLOAD_STORE", JETSTREAM)
+    # Where the files of batches are kept: as above.
+    file_store: str = setting("SIE_FILE_STORE", JETSTREAM)
+    max_file_bytes: int = setting("SIE_MAX_FILE_BYTES", 200 * 1024 * 1024)
+    # Where batches may read and write beside: URLs that end in /, with {tenant} for the caller's.
+    batch_places: tuple[str, ...] = setting("SIE_BATCH_PLACES", ())
+    batch_max_requests: int = setting("SIE_BATCH_MAX_REQUESTS", 50_000)
+    # How many batches this gateway runs at a time; 0: none.
+    batch_jobs: int = setting("SIE_BATCH_JOBS", 2)
+    # After which a batch whose gateway is silent goes to another.
+    batch_lease_s: float = setting("SIE_BATCH_LEASE_S", 10.0)
+    # Interactive work that would wait longer is refused; 0: only what would miss its deadline is.
+    max_wait_s: float = setting("SIE_MAX_WAIT_S", 10.0)
+    # After which callers come back that find no worker: about half of what a machine takes to come.
+    retry_after_s: float = setting("SIE_RETRY_AFTER_S", 120.0)
     # For how long a request keeps a worker of its lane.
     recent_use_s: float = setting("SIE_RECENT_USE_S", 60.0)
     drain_s: float = setting("SIE_DRAIN_S", 25.0)
@@ -122,12 +139,13 @@ async def run(settings: Settings, gateway_id: str, tracer: Tracer) -> None:
             RegistryView(settings.config_address, settings.state_dir, f"gateway/{gateway_id}")
         )
         workers = WorkerDirectory()
-        demand = Demand()
+        demand = Demand(settings.retry_after_s)
         dispatcher = Dispatcher(
             client,
             gateway_id,
             payloads=open_payloads(settings.payload_store, client),
             metrics=WorkMetrics(REGISTRY),
+            max_wait_s=settings.max_wait_s,
         )
         refusals = Refusals(REGISTRY)
         usage = Usage(settings.recent_use_s)
@@ -165,6 +183,19 @@ async def run(settings: Settings, gateway_id: str, tracer: Tracer) -> None:
             version=version("sie"),
             max_elements=settings.max_items,
         )
+        batches = Batches(
+            client,
+            gateway_id,
+            open_files(settings.file_store, client),
+            BatchLimits(
+                file_bytes=settings.max_file_bytes,
+                line_bytes=settings.max_request_bytes,
+                requests=settings.batch_max_requests,
+                jobs=settings.batch_jobs,
+                lease_s=settings.batch_lease_s,
+            ),
+            Places(settings.batch_places),
+        )
         services: list[tuple[ServiceDescriptor, object]] = [
             (_service(inference_service_pb2, "InferenceService"), verbs),
             (_service(model_service_pb2, "ModelService"), ModelService(cluster)),
@@ -172,6 +203,7 @@ async def run(settings: Settings, gateway_id: str, tracer: Tracer) -> None:
             (_service(pool_service_pb2, "PoolService"), pool_service),
             dead_letter_service(config),
             *registry_services(view, workers, peers, config),
+            *batches.services(lambda: calls),
             *compat_services(
                 cluster, verbs, settings.default_models, settings.max_items, version("sie")
             ),
@@ -187,6 +219,8 @@ async def run(settings: Settings, gateway_id: str, tracer: Tracer) -> None:
             tracer=tracer,
         )
 
+        calls = JsonCalls(api)
+
         def readiness() -> Readiness:
             details = {"healthy_workers": len(workers.ready()), "revision": view.revision}
             return Readiness(not_ready(), details)
@@ -194,6 +228,7 @@ async def run(settings: Settings, gateway_id: str, tracer: Tracer) -> None:
         status = ClusterStatus(view, workers)
         face = HttpFace(
             api,
+            calls,
             registry=REGISTRY,
             ready=readiness,
             page_rules=pages,
@@ -207,7 +242,8 @@ async def run(settings: Settings, gateway_id: str, tracer: Tracer) -> None:
                     ready=is_ready,
                     max_request_bytes=settings.max_request_bytes,
                     max_elements=settings.max_items,
-                )
+                ),
+                batches.face(api),
             ],
         )
         http = HttpServer(
@@ -231,12 +267,14 @@ async def run(settings: Settings, gateway_id: str, tracer: Tracer) -> None:
         ports = {"http": await http.start(), "grpc": await grpc.start()}
         log.info("listening", extra={"fields": ports})
 
-        beats = asyncio.create_task(peers.run())
-        stack.callback(beats.cancel)
-        health = asyncio.create_task(_follow_health(grpc, is_ready))
-        stack.callback(health.cancel)
+        background = [
+            asyncio.create_task(work)
+            for work in (batches.run(calls), peers.run(), _follow_health(grpc, is_ready))
+        ]
+        stack.callback(_cancel, background)
         await until_signal()
-        health.cancel()
+        _cancel(background)
+        await asyncio.wait(background)
         await grpc.set_serving(False)
         await api.drain(settings.drain_s)
         await asyncio.gather(http.stop(1.0), grpc.stop(1.0))
@@ -257,6 +295,11 @@ def _security(settings: Settings) -> tuple[Guard, PageRules, ServerTls | None]:
 
 def _service(module: ModuleType, name: str) -> ServiceDescriptor:
     return module.DESCRIPTOR.services_by_name[name]  # type: ignore[no-any-return]
+
+
+def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
 
 
 async def _follow_health(grpc: GrpcServer, ready: Callable[[], bool]) -> None:

@@ -153,6 +153,7 @@ class Api:
         metadata: Mapping[str, str],
         timeout_s: float | None = None,
         record: Record | None = None,
+        principal: Principal | None = None,
     ) -> Reply:
         """Runs one call to its end.
 
@@ -162,6 +163,7 @@ class Api:
             metadata: keys in lower case. `x-request-timeout` bounds the call in seconds.
             timeout_s: what the transport says about the caller's patience.
             record: what the face knows of the request; the rest is filled in.
+            principal: who calls, where no token in `metadata` says it.
 
         Raises:
             SieError: the call failed; nothing else is raised but CancelledError.
@@ -175,7 +177,7 @@ class Api:
         try:
             with span:
                 reply = await self._admitted(
-                    endpoint, request, metadata, timeout_s, arrived, record, span
+                    endpoint, request, metadata, principal, timeout_s, arrived, record, span
                 )
             record.status = endpoint.http_status
         except SieError as error:
@@ -216,13 +218,14 @@ class Api:
         endpoint: Endpoint,
         request: Message | Read,
         metadata: Mapping[str, str],
+        principal: Principal | None,
         timeout_s: float | None,
         arrived: float,
         record: Record,
         span: Span,
     ) -> Reply:
         timeout_s = self._timeout(metadata, timeout_s)
-        with self._guard.admit(endpoint.access, metadata) as admission:
+        with self._guard.admit(endpoint.access, metadata, principal) as admission:
             record.tenant = admission.principal.tenant
             deadline = time.time() + timeout_s
             call = Call(record.request_id, deadline, metadata, arrived, admission, record, span)

@@ -1,65 +1,74 @@
-"""How long work that is published now would wait: a pure account, the clock is passed in.
+"""What waits for one model in one lane, and how long more of it would wait: pure, clock passed in.
 
-The speed of a lane shows only while it has enough to do, so only such time is measured, and
-forgotten after a pause. Of a lane that answers nothing nothing is predicted: it may be loading a
-model.
+    waiting ▁▂▅▇▇▇▇▇▇▇
+               └─────┴─ under pressure for three seconds: what is answered in them is the speed
+
+With little in the queue, what is answered a second is what was asked a second, and tells nothing
+of what could be. So there is no estimate before the queue has been under pressure for a while,
+and none while nothing is answered, as when the model is being loaded.
 """
 
-# So many items keep a worker busy.
-_BUSY_ITEMS = 16
-# Before that a mean says little.
-_MEASURED_FOR_S = 1.0
-# What was answered so long ago, of busy time, counts half.
-_HALF_LIFE_S = 5.0
-# After so long a pause everything may be different.
-_FORGOTTEN_AFTER_S = 30.0
+from collections import Counter
+
+from gateway.drain_rate import DrainRate
+
+# So many items keep every worker's batches full, or near it.
+_PRESSURE_ITEMS = 64
+_TELLING_S = 3.0
 
 
 class Backlog:
-    """Items of one lane that wait for this gateway's requests; seconds of one monotonic clock."""
+    """Items of one lane and model that this gateway has sent and that are not answered.
+
+    Every gateway sees its own share of what waits and of what is answered; their quotient is
+    the wait of all.
+    """
 
     def __init__(self) -> None:
-        self.waiting = 0
-        self._is_busy = False
-        self._measured_at = 0.0
-        self._answered = 0.0
-        self._seconds = 0.0
+        self._tenants: Counter[str] = Counter()
+        self._waiting = 0
+        self._pressed_since: float | None = None
+        self._drained = DrainRate()
 
-    def add(self, now: float, items: int) -> None:
-        """Items were published."""
-        self.waiting += items
-        if self._is_busy or self.waiting < _BUSY_ITEMS:
-            return
-        if now - self._measured_at > _FORGOTTEN_AFTER_S:
-            self._answered = self._seconds = 0.0
-        self._is_busy = True
-        self._measured_at = now
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing waits."""
+        return not self._waiting
 
-    def answered(self, now: float, items: int) -> None:
-        """Items have their results."""
-        self._measure(now)
-        if self._is_busy:
-            self._answered += items
-        self.leave(now, items)
+    def enter(self, tenant: str, count: int, now: float) -> None:
+        """Takes note of a tenant's items that wait from now on."""
+        self._tenants[tenant] += count
+        self._waiting += count
+        if self._pressed_since is None and self._waiting >= _PRESSURE_ITEMS:
+            self._pressed_since = now
+            self._drained = DrainRate()
 
-    def leave(self, now: float, items: int) -> None:
-        """Items wait no more, for whatever reason."""
-        self._measure(now)
-        self.waiting -= items
-        self._is_busy = self._is_busy and self.waiting >= _BUSY_ITEMS
+    def leave(self, tenant: str, count: int, now: float, *, answered: bool) -> None:
+        """Takes note of items that wait no more, and whether a worker did that."""
+        self._tenants[tenant] -= count
+        if not self._tenants[tenant]:
+            del self._tenants[tenant]
+        self._waiting -= count
+        if answered:
+            self._drained.answered(now, count)
+        if self._waiting < _PRESSURE_ITEMS:
+            self._pressed_since = None
 
-    def wait_s(self, now: float) -> float:
-        """Seconds until all that waits will have been answered; 0 where that is not known."""
-        self._measure(now)
-        if not self._is_busy or self._seconds < _MEASURED_FOR_S or not self._answered:
+    def excess_s(self, tenant: str, bound_s: float, now: float) -> float:
+        """How many seconds too long one more request of the tenant would wait, or 0.
+
+        What can be answered within the bound is shared evenly by the tenants that wait, so that
+        one tenant's backlog refuses no other's requests.
+
+        Args:
+            tenant: who asks.
+            bound_s: how long is not too long.
+            now: seconds.
+        """
+        if self._pressed_since is None or now - self._pressed_since < _TELLING_S:
             return 0.0
-        return self.waiting * self._seconds / self._answered
-
-    def _measure(self, now: float) -> None:
-        if not self._is_busy:
-            return
-        passed = now - self._measured_at
-        kept = 0.5 ** (passed / _HALF_LIFE_S)
-        self._answered *= kept
-        self._seconds = self._seconds * kept + passed
-        self._measured_at = now
+        rate = self._drained.per_second(now)
+        if not rate:
+            return 0.0
+        tenants = len(self._tenants.keys() | {tenant})
+        return max(0.0, self._tenants[tenant] * tenants / rate - bound_s)

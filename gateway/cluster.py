@@ -9,9 +9,10 @@ from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
 from gateway import routing
-from gateway.demand import RETRY_AFTER_S, Demand
+from gateway.demand import Demand
 from gateway.dispatch import Dispatcher
 from gateway.refusals import Refusals
+from gateway.spreading import Crowd, Spreading
 from gateway.usage import Usage
 from servicekit import subjects
 from servicekit.errors import SieError, from_proto
@@ -68,7 +69,8 @@ class Cluster:
         self._refusals = refusals
         self._nats = nats
         self._waiting = waiting
-        self._offers: dict[tuple[Lane, str], asyncio.Task[None]] = {}
+        self._offers: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._spreading = Spreading()
         # Found for each request, made at each change of the registry.
         self._assigned: dict[str, str] = {}
         self._lanes: Mapping[Lane, Sequence[WorkerStatus]] | None = None
@@ -150,7 +152,7 @@ class Cluster:
         raise SieError(
             ErrorReason.ERROR_REASON_PROVISIONING,
             f"no worker of {lane} is up yet; capacity is being provisioned",
-            retry_after_s=arrival_s or RETRY_AFTER_S,
+            retry_after_s=arrival_s or self._demand.retry_after_s,
             gpu=lane.machine_profile,
             bundle=lane.bundle,
             estimated_wait_s=round(arrival_s or _ESTIMATED_WAIT_S),
@@ -174,7 +176,7 @@ class Cluster:
         Raises:
             SieError: what a worker reported, if the model cannot be loaded.
         """
-        if self._is_hosted(model_id, lane):
+        if self._hosts(model_id, lane):
             return
         for _, entry in self._workers.hosting(model_id, lane):
             if entry.state == ModelState.MODEL_STATE_FAILED:
@@ -184,21 +186,32 @@ class Cluster:
     def offer_waiting(self, dispatcher: Dispatcher, worker: WorkerStatus) -> None:
         """Offers a worker's lane the models that requests wait for and nobody hosts.
 
-        A model may be evicted, or its worker lost, while work for it is in the queue.
+        A model may be evicted, or its worker lost, while work for it is in the queue. One that is
+        hosted, and by too few, is offered to the worker itself.
         """
         lane = lane_of(worker)
-        for model_id in dispatcher.waiting(lane):
-            if not self._is_hosted(model_id, lane):
+        waiting = dispatcher.waiting(lane)
+        hosts = {model_id: self._hosts(model_id, lane) for model_id in waiting}
+        for model_id in waiting:
+            if not hosts[model_id]:
                 self._offer_once(model_id, lane)
+        crowds = {
+            model_id: Crowd(items, hosts[model_id])
+            for model_id, items in waiting.items()
+            if hosts[model_id]
+        }
+        for model_id in self._spreading.wanted(worker, crowds, time.monotonic()):
+            self._offer_once(model_id, lane, worker.worker_id)
 
-    def _is_hosted(self, model_id: str, lane: Lane) -> bool:
+    def _hosts(self, model_id: str, lane: Lane) -> int:
+        """Workers of the lane that host or load the model."""
         entries = self._workers.hosting(model_id, lane)
-        return any(entry.state in _HOSTED for _, entry in entries)
+        return sum(entry.state in _HOSTED for _, entry in entries)
 
-    def _offer_once(self, model_id: str, lane: Lane) -> None:
-        key = (lane, model_id)
+    def _offer_once(self, model_id: str, lane: Lane, worker_id: str = "") -> None:
+        key = (subjects.adoption(lane, worker_id), model_id)
         if key not in self._offers:
-            self._offers[key] = asyncio.create_task(self._offer(lane, model_id))
+            self._offers[key] = asyncio.create_task(self._offer(*key))
             self._offers[key].add_done_callback(lambda _: self._offers.pop(key, None))
 
     def check_loaded(self, model_id: str, lane: Lane) -> None:
@@ -216,14 +229,16 @@ class Cluster:
                 model=model_id,
             )
 
-    async def _offer(self, lane: Lane, model_id: str) -> None:
+    async def _offer(self, subject: str, model_id: str) -> None:
         offer = AdoptionOffer(model_id=model_id, registry_revision=self.revision)
         try:
             reply = await self._nats.request(
-                subjects.adoption(lane), offer.SerializeToString(), timeout=_OFFER_TIMEOUT_S
+                subject, offer.SerializeToString(), timeout=_OFFER_TIMEOUT_S
             )
         except NatsError as error:
-            log.warning("offer not answered", extra={"fields": {"lane": lane, "error": error}})
+            log.warning(
+                "offer not answered", extra={"fields": {"subject": subject, "error": error}}
+            )
             return
         answer = AdoptionAnswer.FromString(reply.data)
         fields = {"model": model_id, "worker": answer.worker_id, "reason": answer.reason}

@@ -15,24 +15,29 @@ from prometheus_client.registry import Collector
 
 from servicekit.subjects import Lane
 
-RETRY_AFTER_S = 120.0
-TTL_S = 3 * RETRY_AFTER_S
+# A caller that was told to come back, and did not three times, has given up.
+_MISSED_RETURNS = 3
 
 # Machine profile and bundle: what an autoscaler knows of a lane.
 Kind = tuple[str, str]
 
 
 class Demand:
-    """The marks; pure, with time passed in as monotonic seconds."""
+    """The marks; pure, with time passed in as monotonic seconds.
 
-    def __init__(self) -> None:
+    Args:
+        retry_after_s: when callers are told to come back.
+    """
+
+    def __init__(self, retry_after_s: float) -> None:
+        self.retry_after_s = retry_after_s
         self._until: dict[Lane, float] = {}
         # A kind that was ever wanted stays, so that its series falls to 0 and does not vanish.
         self._kinds: set[Kind] = set()
 
     def record(self, lane: Lane, now: float) -> None:
         """A request found, or finds, no worker in the lane."""
-        self._until[lane] = now + TTL_S
+        self._until[lane] = now + _MISSED_RETURNS * self.retry_after_s
         self._kinds.add(lane[1:])
 
     def pending(self, lanes_with_workers: Collection[Lane], now: float) -> Mapping[Kind, int]:

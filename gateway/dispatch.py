@@ -1,14 +1,15 @@
 """From a request to the queue and back: publishes chunks, collects their results.
 
     run() ── WorkItem ──► JetStream ──► worker
-      ▲                      │ publish ack          sie.reply.<gateway>.ack.<token>
+      ▲                      │ publish ack          sie.reply.<gateway>.ack.<token>-<first item>
       └── future ◄───────────┴── WorkResult ◄────── sie.reply.<gateway>.result.<token>
 
-One subscription carries all replies. The publish ack is not awaited before the result: it
-only matters when it is a refusal, and then it fails the request at once. When the broker
-comes back after a loss, chunks without a result are published again, under a new message
-id: computing one twice is harmless, forgetting one is not. When a caller goes away, or a
-request fails while parts of it wait, workers are told not to compute the rest.
+One subscription carries all replies. The publish ack is not awaited before the result: a
+refusal fails the request at once, and where none comes, because a broker died with the
+message, the chunk is sent again under its message id, by which the broker knows a copy.
+When the broker comes back after a loss, chunks without a result are published again, under a
+new message id: computing one twice is harmless, forgetting one is not. When a caller goes
+away, or a request fails while parts of it wait, workers are told not to compute the rest.
 """
 
 import asyncio
@@ -16,8 +17,8 @@ import itertools
 import logging
 import secrets
 import time
-from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -56,12 +57,16 @@ _REPUBLISH_FOR_S = 5.0
 # Room for a message's headers beside its payload.
 _HEADER_BYTES = 1024
 
+# A broker that lives and has a leader for the stream says sooner that it has stored a message.
+_ACK_WITHIN_S = 2.0
+# After so many times that, it does not store anything: its disk is full, or most brokers are gone.
+_ACKS_MISSED = 5
+
 # Pieces of one result come one after the other; when the rest stays away so long it is lost.
 _PIECES_WITHIN_S = 5.0
 
-# Of the time to the deadline, what may be spent in the queue by prediction; the rest is for its
-# errors, since work that is given up halfway has been computed for nobody.
-_QUEUED_SHARE = 0.5
+# When to come back where too much waits, in seconds.
+_LEAST_EXCESS_S, _MOST_EXCESS_S = 1.0, 60.0
 
 # Left of the deadline for the reply itself.
 _REPLY_MARGIN_S = 0.002
@@ -73,6 +78,14 @@ class Chunk(NamedTuple):
     first_item: int
     item_count: int
     request: bytes
+
+
+class Path(NamedTuple):
+    """What waits in one order."""
+
+    lane: Lane
+    model_id: str
+    queue: Queue
 
 
 class Work(NamedTuple):
@@ -105,6 +118,10 @@ class Work(NamedTuple):
         is_bulk = self.work_class == WorkClass.WORK_CLASS_BULK
         return Queue.BULK if is_bulk else Queue.INTERACTIVE
 
+    @property
+    def path(self) -> Path:
+        return Path(self.lane, self.model_id, self.queue)
+
 
 @dataclass(slots=True)
 class _Pending:
@@ -117,6 +134,9 @@ class _Pending:
     done: asyncio.Future[None]
     results: dict[int, Any] = field(default_factory=dict)  # WorkResult by first item
     attempt: int = 0
+    unacked: set[int] = field(default_factory=set)  # first items the broker may not have
+    published_at: float = 0.0  # the latest attempt, seconds, monotonic
+    sent_at: float = 0.0  # the latest copy
     unroutable_since: float = 0.0
     pieces: Reassembly = field(default_factory=Reassembly)
     trace: dict[str, str] = field(default_factory=dict)  # headers that go on with it
@@ -168,6 +188,9 @@ class Dispatcher:
         clock: seconds since 1970 UTC.
         payloads: keeps requests that are too large for the broker; its own store by default.
         metrics: counts items; into a registry of its own by default.
+        max_wait_s: interactive work that would wait longer for its turn is refused; 0: only what
+            would miss its deadline is.
+        ack_within_s: a message that the broker has not acknowledged by then is sent again.
     """
 
     def __init__(
@@ -177,6 +200,8 @@ class Dispatcher:
         clock: Callable[[], float] = time.time,
         payloads: PayloadStore | None = None,
         metrics: WorkMetrics | None = None,
+        max_wait_s: float = 0.0,
+        ack_within_s: float = _ACK_WITHIN_S,
     ) -> None:
         self._nats = nats
         self._clock = clock
@@ -188,12 +213,15 @@ class Dispatcher:
         self._pending: dict[str, _Pending] = {}
         self._payloads = payloads or JetStreamPayloads(nats)
         self._metrics = metrics or WorkMetrics(CollectorRegistry())
+        self._max_wait_s = max_wait_s
+        self._backlogs: defaultdict[Path, Backlog] = defaultdict(Backlog)
         self._drain_rates: defaultdict[str, DrainRate] = defaultdict(DrainRate)
-        self._backlogs: defaultdict[tuple[Lane, Queue], Backlog] = defaultdict(Backlog)
+        self._ack_within_s = ack_within_s
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         await self._nats.subscribe(self._wildcard, cb=self._on_message)
+        self._spawn(self._follow_acks())
 
     def __len__(self) -> int:
         """Requests that wait."""
@@ -212,17 +240,15 @@ class Dispatcher:
         if not self._nats.is_connected:
             raise _queue_unavailable("the broker is not connected")
         now, started = self._clock(), time.perf_counter()
-        backlog = self._backlogs[work.lane, work.queue]
-        if work.queue is Queue.INTERACTIVE:
-            _check_in_time(backlog, started, work.deadline - now, work.lane.pool)
+        self._check_wait(work, now)
         token = next(self._tokens)
-        items = self._items(work, chunks, self._result_prefix + token, now)
+        items = self._items(work, chunks, self._result_prefix + token)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         total = sum(chunk.item_count for chunk in chunks)
         pending = _Pending(work, self._result_prefix + token, items, total, done)
         self._pending[token] = pending
+        self._backlogs[work.path].enter(work.tenant, total, now)
         self._metrics.accepted(work.lane.pool, total)
-        backlog.add(started, total)
         outcome = "cancelled"
         keys: list[str] = []
         try:
@@ -249,7 +275,7 @@ class Dispatcher:
             raise
         finally:
             del self._pending[token]
-            backlog.leave(time.perf_counter(), max(0, pending.remaining))
+            self._leave_backlog(work, max(0, pending.remaining), answered=False)
             self._account(pending, outcome)
             if outcome in ("cancelled", "refused"):
                 self._spawn(self._cancel(pending))
@@ -257,9 +283,34 @@ class Dispatcher:
                 self._spawn(self._forget(keys))
         return [pending.results[key] for key in sorted(pending.results)]
 
-    def _items(
-        self, work: Work, chunks: Sequence[Chunk], reply_subject: str, now: float
-    ) -> dict[int, Any]:
+    def _check_wait(self, work: Work, now: float) -> None:
+        """Refuse what would wait too long, before it makes others wait.
+
+        Raises:
+            SieError: QUEUE_FULL.
+        """
+        bound_s = work.deadline - now
+        if self._max_wait_s and work.queue is Queue.INTERACTIVE:
+            bound_s = min(bound_s, self._max_wait_s)
+        backlog = self._backlogs.get(work.path)
+        if backlog is None or not (excess_s := backlog.excess_s(work.tenant, bound_s, now)):
+            return
+        raise SieError(
+            ErrorReason.ERROR_REASON_QUEUE_FULL,
+            f"work for model '{work.model_id}' waits more than {bound_s:.1f} s at present",
+            retry_after_s=min(_MOST_EXCESS_S, max(_LEAST_EXCESS_S, excess_s)),
+            pool=work.lane.pool,
+        )
+
+    def _leave_backlog(self, work: Work, count: int, *, answered: bool) -> None:
+        if not count:
+            return
+        backlog = self._backlogs[work.path]
+        backlog.leave(work.tenant, count, self._clock(), answered=answered)
+        if backlog.is_empty:
+            del self._backlogs[work.path]
+
+    def _items(self, work: Work, chunks: Sequence[Chunk], reply_subject: str) -> dict[int, Any]:
         return {
             chunk.first_item: PackedWorkItem(
                 request_id=work.request_id,
@@ -269,7 +320,6 @@ class Dispatcher:
                 registry_revision=work.revision,
                 reply_subject=reply_subject,
                 deadline_unix_ms=int(work.deadline * 1000),
-                published_unix_us=int(now * 1e6),
                 work_class=work.work_class,
                 tenant=work.tenant,
                 **{work.verb: chunk.request},
@@ -304,9 +354,13 @@ class Dispatcher:
             if pending.lane == lane and pending.model_id == model_id:
                 pending.fail(error)
 
-    def waiting(self, lane: Lane) -> set[str]:
-        """Ids of the models that requests of a lane wait for."""
-        return {each.model_id for each in self._pending.values() if each.lane == lane}
+    def waiting(self, lane: Lane) -> Mapping[str, int]:
+        """Items of a lane that have no result yet, by the model that they wait for."""
+        found: Counter[str] = Counter()
+        for each in self._pending.values():
+            if each.lane == lane:
+                found[each.model_id] += each.remaining
+        return found
 
     def waiting_items(self, lane: Lane) -> int:
         """Items of a lane that have no result yet."""
@@ -346,27 +400,57 @@ class Dispatcher:
                 log.info("payload not removed: %s", error)
 
     async def _publish(self, token: str, pending: _Pending, items: Sequence[Any]) -> None:
-        subject = subjects.work_subject(pending.lane, pending.model_id, pending.work.queue)
+        """Publish under message ids of their own."""
         pending.attempt += 1
+        pending.published_at = time.monotonic()
+        await self._send(token, pending, items)
+
+    async def _send(self, token: str, pending: _Pending, items: Sequence[Any]) -> None:
+        subject = subjects.work_subject(pending.lane, pending.model_id, pending.work.queue)
+        pending.unacked = {item.first_item for item in items}
+        pending.sent_at = time.monotonic()
         try:
             for item in items:
+                item.published_unix_us = int(self._clock() * 1e6)
                 message_id = f"{item.reply_subject}.{item.first_item}.{pending.attempt}"
                 await self._nats.publish(
                     subject,
                     item.SerializeToString(),
-                    reply=self._ack_prefix + token,
+                    reply=f"{self._ack_prefix}{token}-{item.first_item}",
                     headers={"Nats-Msg-Id": message_id, **pending.trace},
                 )
         except NatsError as error:
             raise _queue_unavailable(str(error) or type(error).__name__) from error
 
+    async def _follow_acks(self) -> None:
+        """Send again what the broker has not acknowledged, for as long as this gateway runs."""
+        while True:
+            await asyncio.sleep(self._ack_within_s / 2)
+            if not self._nats.is_connected:
+                continue
+            latest = time.monotonic() - self._ack_within_s
+            for token, pending in list(self._pending.items()):
+                if pending.unacked and pending.sent_at < latest:
+                    await self._send_unacked(token, pending)
+
+    async def _send_unacked(self, token: str, pending: _Pending) -> None:
+        if time.monotonic() - pending.published_at > _ACKS_MISSED * self._ack_within_s:
+            pending.fail(_queue_unavailable("the broker stores no work"))
+            return
+        items = [each for each in pending.unanswered() if each.first_item in pending.unacked]
+        try:
+            await self._send(token, pending, items)
+        except SieError as error:
+            pending.fail(error)
+
     async def _on_message(self, message: Msg) -> None:
-        kind, token = message.subject.rsplit(".", 2)[1:]
+        kind, last = message.subject.rsplit(".", 2)[1:]
+        token, _, first_item = last.partition("-")
         pending = self._pending.get(token)
         if pending is None:
             return  # The caller has gone, or a redelivered chunk was answered before.
         if kind == "ack":
-            self._on_ack(token, pending, message)
+            self._on_ack(token, int(first_item), pending, message)
         else:
             self._on_result(token, pending, PackedWorkResult.FromString(message.data))
 
@@ -388,8 +472,7 @@ class Dispatcher:
     def _add(self, pending: _Pending, result: Any) -> None:
         before = pending.remaining
         pending.add(result)
-        backlog = self._backlogs[pending.lane, pending.work.queue]
-        backlog.answered(time.perf_counter(), before - pending.remaining)
+        self._leave_backlog(pending.work, before - pending.remaining, answered=True)
 
     async def _await_pieces(self, token: str, pending: _Pending, reply_id: str) -> None:
         """Have a result computed again of which pieces were lost."""
@@ -398,7 +481,8 @@ class Dispatcher:
             log.warning("pieces of a result were lost", extra={"fields": {"reply": reply_id}})
             await self._publish_unanswered(token, pending)
 
-    def _on_ack(self, token: str, pending: _Pending, message: Msg) -> None:
+    def _on_ack(self, token: str, first_item: int, pending: _Pending, message: Msg) -> None:
+        pending.unacked.discard(first_item)
         if not message.data:  # No stream listens on the subject.
             self._republish_soon(token, pending)
         elif b'"error"' in message.data:
@@ -443,19 +527,6 @@ class Dispatcher:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _check_in_time(backlog: Backlog, now: float, left_s: float, pool: str) -> None:
-    """Raises QUEUE_FULL where the deadline might pass before the work's turn comes."""
-    wait_s = backlog.wait_s(now)
-    if wait_s > left_s * _QUEUED_SHARE:
-        raise SieError(
-            ErrorReason.ERROR_REASON_QUEUE_FULL,
-            f"the queue of pool '{pool}' is {wait_s:.1f} s long, and the deadline is in "
-            f"{left_s:.1f} s",
-            retry_after_s=max(1.0, wait_s - left_s * _QUEUED_SHARE),
-            pool=pool,
-        )
 
 
 def _outcome_of(result: Any) -> str:

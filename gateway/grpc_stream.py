@@ -1,17 +1,9 @@
-"""EncodeStream: many Encode calls over one gRPC stream, each through the pipeline of its own.
+"""EncodeStream: many Encode calls over one gRPC stream, each through the pipeline of its own."""
 
-    caller ── bodies ──► reader ── a task each ──► Api.call
-                           │ room for _IN_HAND requests        │
-    caller ◄── replies ◄── queue, in the order asked for ◄─────┘
-
-A reply leaves its room when the transport has taken it, so a caller that does not read its
-replies is not read from, and holds a bounded part of our memory.
-"""
-
-import asyncio
 import contextlib
+import functools
 import itertools
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import grpc
@@ -19,6 +11,7 @@ import grpc
 from gateway.access_log import Record
 from gateway.api import Api
 from gateway.grpc_face import metadata_of, parse
+from gateway.job_stream import Job, answers
 from gateway.request_id import REQUEST_ID_HEADER, request_id_of
 from servicekit.errors import SieError, code_of, proto_of
 from servicekit.grpc_server import abort
@@ -33,8 +26,6 @@ from sie.inference.v1.inference_service_pb2 import (
 _SERVICE = inference_service_pb2.DESCRIPTOR.services_by_name["InferenceService"]
 _ENCODE = f"/{_SERVICE.full_name}/Encode"
 _PATH = f"/{_SERVICE.full_name}/EncodeStream"
-# Enough to keep several workers busy with small requests.
-_IN_HAND = 64
 
 # The response passes through as the bytes that the pipeline returns.
 _PackedResponse = packed_twin(EncodeStreamResponse, opaque=["response"])
@@ -47,7 +38,10 @@ def handler(api: Api, max_request_bytes: int) -> "grpc.GenericRpcHandler[Any, An
         metadata = metadata_of(context)
         stream = _Stream(api, metadata, request_id_of(metadata), max_request_bytes)
         try:
-            async with contextlib.aclosing(stream.replies(bodies, context)) as replies:
+            in_hand = api.identify(metadata).in_hand
+            async with contextlib.aclosing(
+                answers(stream.jobs(bodies, context), in_hand)
+            ) as replies:
                 async for reply in replies:
                     yield reply
         except SieError as error:
@@ -77,55 +71,22 @@ class _Stream:
         self._api = api
         self._metadata = metadata
         self._max_request_bytes = max_request_bytes
-        self._room = asyncio.Semaphore(_IN_HAND)
-        self._count = itertools.count(1)
-        # None ends the stream.
-        self._answers: asyncio.Queue[asyncio.Future[bytes] | None] = asyncio.Queue()
-        self._tasks: set[asyncio.Task[bytes]] = set()
 
-    async def replies(self, bodies: AsyncIterator[bytes], context: Any) -> AsyncGenerator[bytes]:
-        """Serialised EncodeStreamResponses.
+    async def jobs(self, bodies: AsyncIterator[bytes], context: Any) -> AsyncIterator[Job[bytes]]:
+        """What answers each message, as a serialised EncodeStreamResponse.
 
         Raises:
-            SieError: the caller is not known, or a message could not be read; everything
-                before it has been answered.
+            SieError: a message could not be read.
         """
-        self._api.identify(self._metadata)
-        reader = asyncio.create_task(self._read(bodies, context))
-        try:
-            while (answer := await self._answers.get()) is not None:
-                yield await answer
-                self._room.release()
-            await reader
-        finally:
-            for task in [reader, *self._tasks]:
-                task.cancel()
-
-    async def _read(self, bodies: AsyncIterator[bytes], context: Any) -> None:
         order = None
-        try:
-            async for body in bodies:
-                await self._room.acquire()
-                request = parse(EncodeStreamRequest, body, self._max_request_bytes)
-                order = request.order if order is None else order
-                self._begin(request, context.time_remaining(), order)
-        finally:
-            if self._tasks:
-                await asyncio.wait(self._tasks)
-            self._answers.put_nowait(None)
-
-    def _begin(
-        self, request: EncodeStreamRequest, timeout_s: float | None, order: StreamOrder
-    ) -> None:
-        task = asyncio.create_task(
-            self._answer(request, timeout_s, f"{self.id}.{next(self._count)}")
-        )
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        if order == StreamOrder.STREAM_ORDER_READY:
-            task.add_done_callback(self._answers.put_nowait)
-        else:
-            self._answers.put_nowait(task)
+        count = itertools.count(1)
+        async for body in bodies:
+            request = parse(EncodeStreamRequest, body, self._max_request_bytes)
+            order = request.order if order is None else order
+            run = functools.partial(
+                self._answer, request, context.time_remaining(), f"{self.id}.{next(count)}"
+            )
+            yield Job(run, in_order=order != StreamOrder.STREAM_ORDER_READY)
 
     async def _answer(
         self, request: EncodeStreamRequest, timeout_s: float | None, request_id: str

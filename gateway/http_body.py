@@ -15,7 +15,7 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 _JSON_TYPES = {"", "application/json", "text/json", "application/x-www-form-urlencoded"}
 # How long the rest of a body over the limit is read and dropped.
 _DISCARD_S = 1.0
-_GZIP = 16 + zlib.MAX_WBITS
+GZIP = 16 + zlib.MAX_WBITS
 
 
 async def read_body(
@@ -29,9 +29,7 @@ async def read_body(
     Raises:
         SieError: it is larger than `max_bytes`, or of a type or encoding that is not read.
     """
-    encoding = metadata.get("content-encoding", "identity").strip().lower()
-    if encoding not in ("identity", "gzip"):
-        raise _unsupported("content encoding", metadata["content-encoding"])
+    compressed = is_gzip(metadata)
     length = metadata.get("content-length", "")
     if length.isdecimal() and int(length) > max_bytes:
         # A client that waits for 100 Continue has sent nothing; any other one is sending now.
@@ -42,7 +40,19 @@ async def read_body(
     if not body:
         return body
     _check_type(metadata.get("content-type", ""), also)
-    return _inflate(body, max_bytes) if encoding == "gzip" else body
+    return _inflate(body, max_bytes) if compressed else body
+
+
+def is_gzip(metadata: Mapping[str, str]) -> bool:
+    """Whether a body is compressed.
+
+    Raises:
+        SieError: UNSUPPORTED_MEDIA_TYPE, it is of an encoding that is not read.
+    """
+    encoding = metadata.get("content-encoding", "identity").strip().lower()
+    if encoding not in ("identity", "gzip"):
+        raise _unsupported("content encoding", metadata["content-encoding"])
+    return encoding == "gzip"
 
 
 async def _receive_all(receive: Receive, max_bytes: int) -> bytes:
@@ -78,7 +88,7 @@ def _check_type(content_type: str, also: Collection[str]) -> None:
 
 
 def _inflate(body: bytes, max_bytes: int) -> bytes:
-    inflater = zlib.decompressobj(_GZIP)
+    inflater = zlib.decompressobj(GZIP)
     try:
         inflated = inflater.decompress(body, max_bytes + 1)
     except zlib.error:

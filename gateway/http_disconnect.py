@@ -11,7 +11,7 @@ _PATIENCE_S = 0.02
 
 
 class DisconnectWatch:
-    """Cancels the current task when the client disconnects, and swallows that cancellation.
+    """Cancels the task that enters it when the client disconnects, and swallows that.
 
     Args:
         receive: the ASGI channel, of which the body has been read when `start` is called.
@@ -25,7 +25,6 @@ class DisconnectWatch:
         self.client_gone = False
 
     def start(self) -> None:
-        self._watched = asyncio.current_task()
         self._timer = asyncio.get_running_loop().call_later(_PATIENCE_S, self._begin)
 
     def _begin(self) -> None:
@@ -34,11 +33,16 @@ class DisconnectWatch:
     async def _watch(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":
             pass
+        self.gone()
+
+    def gone(self) -> None:
+        """The client has gone: whoever reads the body sees it first."""
         self.client_gone = True
         assert self._watched is not None
         self._watched.cancel()
 
     def __enter__(self) -> Self:
+        self._watched = asyncio.current_task()
         return self
 
     def __exit__(

@@ -11,8 +11,10 @@ Bare ASGI, since a framework's routing and validation would only stand in the wa
 service definitions, which say all of it already.
 """
 
+import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from google.protobuf.message import Message
@@ -25,9 +27,17 @@ from gateway.auth.principal import Principal
 from gateway.http_body import Receive, read_body
 from gateway.http_codec import Codec
 from gateway.http_disconnect import DisconnectWatch
+from gateway.http_ndjson import LineCalls, is_ndjson
 from gateway.http_openai import is_openai, openai_error
-from gateway.http_response import Response, error_response, header_name, json_response
+from gateway.http_response import (
+    Response,
+    StreamedResponse,
+    error_response,
+    header_name,
+    json_response,
+)
 from gateway.http_websocket import StatusSocket
+from gateway.json_calls import JsonCalls, computes
 from gateway.request_id import request_id_of
 from gateway.transcoder.openapi import document
 from gateway.transcoder.routes import MethodNotAllowed, RouteTable, routes_of
@@ -39,6 +49,9 @@ log = logging.getLogger(__name__)
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Scope = Mapping[str, Any]
+# A client that takes nothing for so long keeps what was made for it from being let go.
+_STALLED_S = 60.0
+
 # Answers GET at a fixed path, for whoever reads it.
 Page = Callable[[Principal], Response]
 
@@ -88,10 +101,10 @@ class Request(NamedTuple):
 class Face(Protocol):
     """Paths that the services' annotations do not describe."""
 
-    def serves(self, path: str) -> bool:
-        """Whether an undecoded path is one of them."""
+    def serves(self, request: Request) -> bool:
+        """Whether a request is for one of them."""
 
-    async def answer(self, request: Request) -> Response:
+    async def answer(self, request: Request) -> Response | StreamedResponse:
         """The response to a request for one of them, also where the call fails."""
 
     def paths(self) -> dict[str, Any]:
@@ -103,6 +116,7 @@ class HttpFace:
 
     Args:
         api: where the calls go.
+        calls: where those go that come line by line.
         registry: what `/metrics` shows.
         ready: asked by `/readyz`.
         page_rules: who may read the fixed paths.
@@ -116,6 +130,7 @@ class HttpFace:
     def __init__(
         self,
         api: Api,
+        calls: JsonCalls,
         *,
         registry: CollectorRegistry,
         ready: Callable[[], Readiness],
@@ -130,12 +145,13 @@ class HttpFace:
         self._page_rules = page_rules
         self._socket = socket
         self._max_request_bytes = max_request_bytes
+        self._lines = LineCalls(api, calls, max_request_bytes)
         routes = [route for endpoint in api.endpoints.values() for route in routes_of(endpoint)]
         self._routes = RouteTable(routes)
         self._codecs = {route: Codec(route) for route in routes}
         self._version_header = (b"x-sie-server-version", version.encode())
         self._faces = faces
-        openapi = json_response(_with_paths(document(routes, version), faces))
+        openapi = json_response(_with_paths(document(routes, version, computes), faces))
         self._pages: dict[str, Page] = {
             "/healthz": lambda _: json_response({"status": "ok"}),
             "/readyz": lambda _: _readiness(ready()),
@@ -158,19 +174,20 @@ class HttpFace:
             try:
                 response = await self._respond(request)
                 record.status = response.status
-                record.bytes_out = len(response.body)
+                if isinstance(response, Response):
+                    record.bytes_out = len(response.body)
                 await self._send(send, response, with_body=scope["method"] != "HEAD")
             finally:
                 self._api.access_log.write(record)
 
-    async def _respond(self, request: Request) -> Response:
+    async def _respond(self, request: Request) -> Response | StreamedResponse:
         logs.request_id.set(request.id)
         try:
             if (page := self._pages.get(request.path)) is not None:
                 reader = self._page_rules.check(request.path, request.metadata)
                 return _get(page, request, reader)
             for face in self._faces:
-                if face.serves(request.path):
+                if face.serves(request):
                     return await face.answer(request)
             return await self._transcode(request)
         except SieError as error:
@@ -181,9 +198,18 @@ class HttpFace:
             request.record.reason = code_of(ErrorReason.ERROR_REASON_INTERNAL_ERROR)
             return error_response(internal(), request.id)
 
-    async def _transcode(self, request: Request) -> Response:
+    async def _transcode(self, request: Request) -> Response | StreamedResponse:
         method = "GET" if request.method == "HEAD" else request.method
         route, captured = self._routes.find(method, request.path)
+        if computes(route) and is_ndjson(request.metadata):
+            return self._lines.respond(
+                request.path,
+                request.metadata,
+                request.query,
+                request.id,
+                request.receive,
+                request.watch,
+            )
         codec = self._codecs[route]
 
         async def read() -> Message:
@@ -204,14 +230,35 @@ class HttpFace:
             raise
         return await codec.write(request.metadata, reply)
 
-    async def _send(self, send: Send, response: Response, *, with_body: bool) -> None:
+    async def _send(
+        self, send: Send, response: Response | StreamedResponse, *, with_body: bool
+    ) -> None:
         headers = [
             (header_name(name), value.encode("latin-1")) for name, value in response.headers.items()
         ]
-        headers.append((b"content-length", b"%d" % len(response.body)))
         headers.append(self._version_header)
+        if isinstance(response, Response):
+            headers.append((b"content-length", b"%d" % len(response.body)))
         await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        await send({"type": "http.response.body", "body": response.body if with_body else b""})
+        if with_body and isinstance(response, StreamedResponse):
+            await _send_chunks(send, response.chunks)
+        else:
+            body = response.body if with_body and isinstance(response, Response) else b""
+            await send({"type": "http.response.body", "body": body})
+
+
+async def _send_chunks(send: Send, chunks: AsyncGenerator[bytes]) -> None:
+    """Sends a body as it is made, to a client that takes some of it every minute."""
+    async with contextlib.aclosing(chunks):
+        async for chunk in chunks:
+            try:
+                async with asyncio.timeout(_STALLED_S):
+                    await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            except TimeoutError:
+                # The server closes a connection whose response stays incomplete.
+                log.info("a client takes nothing of its response")
+                return
+    await send({"type": "http.response.body", "body": b""})
 
 
 def _with_paths(openapi: dict[str, Any], faces: Iterable[Face]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """HTTP responses: JSON, and errors in the shapes that clients of this field read."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, NamedTuple
 
 import orjson
@@ -19,6 +19,14 @@ class Response(NamedTuple):
     status: int
     body: bytes
     headers: Mapping[str, str]
+
+
+class StreamedResponse(NamedTuple):
+    """A response whose body is made while it is sent."""
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: AsyncGenerator[bytes]
 
 
 def json_response(value: Any, status: int = 200) -> Response:

@@ -15,6 +15,8 @@ _BACKLOG = 2048
 # Longer than clients and load balancers keep idle connections, so that it is they who close
 # them, and no request meets a connection that is being closed here.
 _KEEP_ALIVE_S = 75
+# From when no connection is accepted any more to when those without a request are closed.
+_LAST_REQUESTS_S = 0.25
 
 
 # A client that has begun to say what it wants, or connected, ends its headers within this.
@@ -100,6 +102,19 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.listening.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Closes connections only when those that were made before had time to ask.
+
+        A connection that is closed with a request in it that nobody has read is reset: its client
+        could not tell whether the request was accepted.
+        """
+        # What waits to be accepted is accepted first.
+        await asyncio.sleep(0)
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(_LAST_REQUESTS_S)
+        await super().shutdown(sockets)
 
     def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
         """Signals belong to servicekit.lifecycle."""

@@ -13,6 +13,8 @@ ROOTS = (
     "sie/inference/v1/inference_service.proto",
     "sie/inference/v1/model_service.proto",
     "sie/pool/v1/pool_service.proto",
+    "sie/batch/v1/batch_service.proto",
+    "sie/batch/v1/file_service.proto",
 )
 # Holds the vectors, which are declared as bytes: so they are read without touching a number.
 _VECTORS = "sie/inference/v1/tensor.proto"

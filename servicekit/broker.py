@@ -1,5 +1,6 @@
 """The connection to NATS that every service holds."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -18,20 +19,30 @@ _SOCKET_BYTES = 256 * 1024
 
 
 class PromptClient(Client):
-    """Writes what is published at once, while the socket keeps up.
+    """Writes what one turn of the event loop publishes at once, while the socket keeps up.
 
     The base class hands it to a task of its own, which costs a queue, a future and a turn of
-    the event loop for each message. The loop's transport gathers the writes of one turn itself.
+    the event loop for each message. A write a message would wake the broker for each of them.
     """
 
+    _gathering = False
+
     async def _flush_pending(self, force_flush: bool = False) -> Any:
-        transport: Any = self._transport
-        if force_flush or not self.is_connected or _congested(transport):
+        if force_flush or not self.is_connected or _congested(self._transport):
             return await super()._flush_pending(force_flush)
-        transport.writelines(self._pending)
-        self._pending = []
-        self._pending_data_size = 0
+        if not self._gathering:
+            self._gathering = True
+            asyncio.get_running_loop().call_soon(self._write)
         return None
+
+    def _write(self) -> None:
+        self._gathering = False
+        # What a lost connection leaves is sent by the next one.
+        if self._pending and self.is_connected:
+            transport: Any = self._transport
+            transport.writelines(self._pending)
+            self._pending = []
+            self._pending_data_size = 0
 
 
 def _congested(transport: Any) -> bool:

@@ -8,6 +8,7 @@
     sie.gateway.<gateway>.status                  core NATS, heartbeats
     sie.worker.ping                               core NATS, asks for a heartbeat at once
     sie.adopt.<pool>.<profile>.<bundle>           core NATS, queue group: offers of models
+    sie.adopt.<pool>.<profile>.<bundle>.<worker>  core NATS, offers to one worker; encoded likewise
 
 Pool, profile and bundle ids are subject tokens as they are. Model ids hold `/` and `.`;
 `model_token` encodes them reversibly. Readers take ids from messages, never from subjects.
@@ -22,6 +23,10 @@ DEAD_PREFIX = "sie.dead"
 DEAD_LETTERS_STREAM = "SIE_DEAD_LETTERS"
 # Object store of requests that are too large for a message.
 PAYLOADS_BUCKET = "SIE_PAYLOADS"
+# Object store of the files that batches read and write.
+FILES_BUCKET = "SIE_FILES"
+# Key-value bucket of what is known of batches and files.
+BATCHES_BUCKET = "SIE_BATCHES"
 WORKER_STATUS_WILDCARD = "sie.worker.*.status"
 GATEWAY_STATUS_WILDCARD = "sie.gateway.*.status"
 WORKER_PING = "sie.worker.ping"
@@ -96,8 +101,10 @@ def worker_status(worker_id: str) -> str:
     return f"sie.worker.{model_token(worker_id)}.status"
 
 
-def adoption(lane: Lane) -> str:
-    return f"sie.adopt.{lane.pool}.{lane.machine_profile}.{lane.bundle}"
+def adoption(lane: Lane, worker_id: str = "") -> str:
+    """Where a model is offered to whoever of the lane hears it first, or to one of its workers."""
+    subject = f"sie.adopt.{lane.pool}.{lane.machine_profile}.{lane.bundle}"
+    return f"{subject}.{model_token(worker_id)}" if worker_id else subject
 
 
 def cancel(lane: Lane) -> str:

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,6 +30,7 @@ class Hub:
     break_after: list[int] = field(default_factory=list)  # bytes before weights are cut off
     tamper: str = ""  # name of a file that arrives otherwise than stated
     status: int = 0  # answered to everything
+    delay_s: dict[str, float] = field(default_factory=dict)  # before a file's bytes, by its name
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
 
     def asked(self, name: str) -> list[dict[str, str]]:
@@ -76,6 +78,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _content(self, name, headers):
         content = self.hub.files[name]
+        time.sleep(self.hub.delay_s.get(name, 0.0))
         if name == self.hub.tamper:
             content = bytes(len(content))
         start = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").rstrip("-"))

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -30,6 +31,8 @@ from servicekit.subjects import Lane
 from servicekit.tracing import Tracer, TracingSettings, open_tracer
 from sie.worker.v1.worker_status_pb2 import WorkerState
 from worker import metrics
+from worker.broker_clock import BrokerClock
+from worker.busy import BusyShare
 from worker.cancellations import Cancellations
 from worker.device import Device
 from worker.engines.sessions import available_cores
@@ -71,6 +74,8 @@ class Settings(TracingSettings):
     min_residence_s: float = setting("SIE_MIN_RESIDENCE_S", 10.0)
     # A model that nobody used for so long is let go. 0: never.
     idle_evict_s: float = setting("SIE_IDLE_EVICT_S", 0.0)
+    # Over how many seconds a worker says how busy it was.
+    busy_over_s: float = setting("SIE_BUSY_OVER_S", 15.0)
     hub_endpoint: str = setting("HF_ENDPOINT", "https://huggingface.co")
     hub_token: str = setting("HF_TOKEN", "", secret=True)
     hub_offline: bool = setting("HF_HUB_OFFLINE", False)
@@ -105,9 +110,14 @@ async def run(settings: Settings, tracer: Tracer) -> None:
         cancellations = Cancellations()
         await cancellations.follow(client, lane)
         payloads = open_payloads(settings.payload_store, client)
-        intake = Intake(cancellations, payloads, tracer)
+        clock = BrokerClock(client)
+        await clock.ask()
+        await _background(stack, clock.run())
+        intake = Intake(cancellations, payloads, clock, tracer)
         metrics.broker_connected.set_function(lambda: client.is_connected)
-        host = _host(settings, client, lane, changed.set, intake)
+        device = Device(available_cores())
+        busy = BusyShare(settings.busy_over_s)
+        host = _host(settings, client, lane, changed.set, device, intake)
         heartbeat = Heartbeat(
             client,
             lane,
@@ -115,6 +125,7 @@ async def run(settings: Settings, tracer: Tracer) -> None:
             version("sie"),
             host.describe,
             lambda: view.revision,
+            lambda: busy.share(device.busy_s(), time.monotonic()),
             changed,
             dedicated=bool(settings.pool),
         )
@@ -164,6 +175,7 @@ def _host(
     client: Client,
     lane: Lane,
     on_change: Callable[[], None],
+    device: Device,
     intake: Intake,
 ) -> ModelHost:
     memory = HostMemory()
@@ -177,7 +189,7 @@ def _host(
         lane,
         settings.worker_id,
         Loader(settings.cache_dir, locator, memory, settings.engine, settings.layout),
-        Device(available_cores()),
+        device,
         Residence(
             Limits(budget, settings.min_residence_s),
             frozenset(settings.preload_models),

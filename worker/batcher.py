@@ -61,6 +61,13 @@ class BatchLimits:
         least = max(share, self.full_tokens, self.row_tokens)
         return replace(self, max_tokens=min(self.max_tokens, least))
 
+    def beside_interactive(self) -> BatchLimits:
+        """Return the limits of bulk work which others may have to wait for: runs that just pay."""
+        if not self.full_tokens:
+            return self
+        least = max(self.full_tokens, self.row_tokens)
+        return replace(self, max_tokens=min(self.max_tokens, least))
+
 
 def select(waiting: Sequence[T], limits: BatchLimits, order: Order[T] = by_arrival) -> list[T]:
     """Choose the next batch.

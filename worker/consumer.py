@@ -4,7 +4,9 @@
                  ▲                  └─ 408, 409: the request has ended, unfilled
                  └── top_up after every message and every batch
 
-Several requests may be open at once; what they may still deliver is the *credit*.
+Several requests may be open at once; what they may still deliver is the *credit*. While one is
+open the broker beats. Silence means that it knows of none: it went down with the consumer's
+leader, say, while the connection to another broker of the cluster stood.
 """
 
 from __future__ import annotations
@@ -38,6 +40,9 @@ MAX_DELIVER_SUSPECT = 3
 INACTIVE_THRESHOLD_S = 300.0
 
 _PULL_EXPIRES_S = 30.0
+# Of an open request that delivers nothing; and after how many beats missed it is given up.
+HEARTBEAT_S = 2.0
+_MISSED_BEATS = 3
 _RETRY_S = 0.5
 
 
@@ -63,6 +68,7 @@ class PullConsumer:
         queue: which of its queues.
         on_message: called with each message.
         want: how many messages it would take now; may be 0.
+        heartbeat_s: how often the broker says that a request is open.
 
     """
 
@@ -74,6 +80,7 @@ class PullConsumer:
         queue: Queue,
         on_message: Callable[[Msg], Awaitable[None]],
         want: Callable[[], int],
+        heartbeat_s: float = HEARTBEAT_S,
     ) -> None:
         self._nats = client
         self._config = consumer_config(lane, model_id, queue)
@@ -83,6 +90,8 @@ class PullConsumer:
         self._want = want
         self._credit = 0
         self._credit_ends = 0.0
+        self._heartbeat_s = heartbeat_s
+        self._heard_at = 0.0
         self._inbox = ""
         self._subscription: Subscription | None = None
         self._declaring: asyncio.Task[None] | None = None
@@ -111,6 +120,11 @@ class PullConsumer:
         if self._subscription is None:
             return
         now = time.monotonic()
+        if self._credit and now - self._heard_at > _MISSED_BEATS * self._heartbeat_s:
+            log.info("nothing heard of an open pull")
+            self._heard_at = now
+            self.redeclare()
+            return
         if now > self._credit_ends:
             self._credit = 0
         wanted = self._want()
@@ -120,7 +134,12 @@ class PullConsumer:
         batch = wanted - self._credit
         self._credit = wanted
         self._credit_ends = now + _PULL_EXPIRES_S
-        request = {"batch": batch, "expires": int(_PULL_EXPIRES_S * 1e9)}
+        self._heard_at = now
+        request = {
+            "batch": batch,
+            "expires": int(_PULL_EXPIRES_S * 1e9),
+            "idle_heartbeat": int(self._heartbeat_s * 1e9),
+        }
         await self._nats.publish(self._subject, orjson.dumps(request), reply=self._inbox)
 
     async def _declare(self) -> None:
@@ -135,6 +154,7 @@ class PullConsumer:
         await self.top_up()
 
     async def _receive(self, message: Msg) -> None:
+        self._heard_at = time.monotonic()
         status = (message.headers or {}).get("Status")
         if status is None or message.data:
             self._credit -= 1

@@ -44,23 +44,33 @@ class Delivery:
         message: the JetStream message.
         item: what it holds.
         worker_id: who answers.
+        age_s: how long the message has been in the queue.
 
     """
 
-    def __init__(self, nats: Client, message: Msg, item: WorkItem, worker_id: str) -> None:
+    def __init__(
+        self, nats: Client, message: Msg, item: WorkItem, worker_id: str, age_s: float = 0.0
+    ) -> None:
         self._nats = nats
         self._worker_id = worker_id
         self.message = message
         self.item = item
-        self.deadline = item.deadline_unix_ms / 1000
+        given_s = item.deadline_unix_ms / 1e3 - item.published_unix_us / 1e6
+        # Seconds of time.perf_counter().
+        self.deadline = time.perf_counter() + given_s - age_s
         self.closed = False
         self.input_tokens = 0
         self.span: Span = NO_SPAN
-        self.timing = Timing(queue_ms=max(0.0, time.time() * 1e3 - item.published_unix_us / 1e3))
+        self.timing = Timing(queue_ms=age_s * 1e3)
 
     @property
     def expired(self) -> bool:
-        return self.deadline <= time.time()
+        return self.deadline <= time.perf_counter()
+
+    def restamp(self) -> None:
+        """Make the item one that is published now, with the time that is left to it."""
+        left_s = self.deadline - time.perf_counter()
+        self.item.published_unix_us = self.item.deadline_unix_ms * 1000 - int(left_s * 1e6)
 
     @property
     def flow(self) -> Flow:

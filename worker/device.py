@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from worker.fair_queue import FairQueue
@@ -52,13 +53,17 @@ class Device:
 
     Args:
         slots: how many runs at once are worthwhile.
+        clock: seconds, monotonic.
 
     """
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._lock = threading.Lock()
         self._queue = FairQueue()
-        self._free = slots
+        self._slots = self._free = slots
+        self._clock = clock
+        self._busy_s = 0.0
+        self._busy_since = 0.0
         self._granted: dict[str, int] = {}
         self._changed: dict[str, threading.Condition] = {}
         self._numbers = itertools.count()
@@ -78,6 +83,12 @@ class Device:
             self._queue.leave(name)
             del self._granted[name], self._changed[name]
 
+    def busy_s(self) -> float:
+        """Seconds for which at least one slot was held."""
+        with self._lock:
+            running_s = self._clock() - self._busy_since if self._free < self._slots else 0.0
+            return self._busy_s + running_s
+
     def acquire(self, name: str) -> None:
         """Wait for a slot."""
         with self._lock:
@@ -92,10 +103,14 @@ class Device:
         with self._lock:
             self._queue.end(name, cost)
             self._free += 1
+            if self._free == self._slots:
+                self._busy_s += self._clock() - self._busy_since
             self._grant()
 
     def _grant(self) -> None:
         while self._free and (name := self._queue.next()) is not None:
+            if self._free == self._slots:
+                self._busy_since = self._clock()
             self._free -= 1
             self._granted[name] += 1
             self._changed[name].notify()

@@ -32,6 +32,7 @@ class Heartbeat:
         version: version of the software.
         models: entries for the worker's models.
         revision: the registry revision that the worker has applied.
+        busy: the share of time in which the device lately computed, 0 to 1.
         changed: set by whoever wants a beat at once.
         dedicated: whether the worker never leaves its pool.
 
@@ -45,6 +46,7 @@ class Heartbeat:
         version: str,
         models: Callable[[], Sequence[HostedModel]],
         revision: Callable[[], int],
+        busy: Callable[[], float],
         changed: asyncio.Event,
         *,
         dedicated: bool = False,
@@ -53,6 +55,7 @@ class Heartbeat:
         self._subject = subjects.worker_status(worker_id)
         self._models = models
         self._revision = revision
+        self._busy = busy
         self._changed = changed
         self._status = WorkerStatus(
             worker_id=worker_id,
@@ -102,6 +105,7 @@ class Heartbeat:
         del self._status.models[:]
         self._status.models.extend(self._models())
         self._status.registry_revision = self._revision()
+        self._status.busy = self._busy()
         del self._status.devices[:]
         self._status.devices.append(_cpu())
         try:

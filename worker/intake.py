@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from servicekit.payloads import PayloadStore
 from servicekit.tracing import Tracer
+from worker.broker_clock import BrokerClock
 from worker.cancellations import Cancellations
 
 
@@ -16,10 +17,12 @@ class Intake:
     Attributes:
         cancelled: whose work is not to be computed any more.
         payloads: holds requests that are too large for a message.
+        clock: tells how old work is.
         tracer: goes on with the traces of gateways.
 
     """
 
     cancelled: Cancellations
     payloads: PayloadStore
+    clock: BrokerClock
     tracer: Tracer = field(default_factory=Tracer)

@@ -67,7 +67,7 @@ class Membership:
         self._heartbeat = heartbeat
         self._view = view
         self._changed = asyncio.Event()
-        self._offers: Subscription | None = None
+        self._offers: list[Subscription] = []
 
     async def start(self) -> None:
         """Enter the pool that the registry names now, and hear its offers."""
@@ -97,13 +97,15 @@ class Membership:
 
     async def _enter(self, lane: Lane) -> None:
         fields = {"lane": str(lane), "left": str(self._lane)}
-        if self._offers is not None:
+        while self._offers:
             # A subscription of a connection that was lost is gone already.
             with suppress(NatsError):
-                await self._offers.unsubscribe()
-        self._offers = await self._nats.subscribe(
-            subjects.adoption(lane), queue=subjects.ADOPTION_QUEUE_GROUP, cb=self._on_offer
-        )
+                await self._offers.pop().unsubscribe()
+        for subject, group in (
+            (subjects.adoption(lane), subjects.ADOPTION_QUEUE_GROUP),
+            (subjects.adoption(lane, self._worker_id), ""),
+        ):
+            self._offers.append(await self._nats.subscribe(subject, queue=group, cb=self._on_offer))
         await self._host.move(lane)
         self._lane = lane
         self._heartbeat.set_pool(lane.pool)

@@ -9,6 +9,9 @@ flight the next waits for a full batch, or until patience ends: the cores are bu
 a run of few tokens spends its time reading weights. On two cores, texts of 22 tokens from 32
 clients otherwise made batches of three.
 
+Interactive work that came lately may come again, so bulk work then leaves it a stream where
+there are several, and makes runs that are short: whoever comes waits for no more than one.
+
 A batch that fails for want of memory is run again after others have given theirs back; one
 that fails again, or for another reason, is halved until the bad input is alone.
 """
@@ -17,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -34,6 +38,9 @@ from worker.waiting_queue import DEFAULT_FLOW, Flow, WaitingQueue
 
 log = logging.getLogger(__name__)
 
+# For so long after the last interactive work bulk work leaves room for more.
+_LATELY_S = 10.0
+
 
 @dataclass(slots=True, eq=False)
 class Waiting:
@@ -42,7 +49,7 @@ class Waiting:
     Attributes:
         input: what the engine reads.
         outputs: names of the outputs that are wanted.
-        deadline: seconds since 1970 UTC; past it nobody wants the result.
+        deadline: seconds of time.perf_counter(); past it nobody wants the result.
         owner: whoever submitted it; handed back with the result.
         index: its position with the owner.
         flow: whose work it is, and of which class.
@@ -121,6 +128,8 @@ class Runner:
         self._changed = threading.Condition()
         self._waiting: WaitingQueue[Waiting] = WaitingQueue()
         self._claimed = 0
+        self._bulk_runs = 0
+        self._interactive_came = -math.inf
         self._closed = False
         self._running_since: dict[int, float] = {}
         self._last_success = time.perf_counter()
@@ -162,6 +171,8 @@ class Runner:
         """Queue inputs."""
         with self._changed:
             self._waiting.add(inputs)
+            if not all(each.flow.bulk for each in inputs):
+                self._interactive_came = time.perf_counter()
             self._changed.notify(len(inputs))
 
     def discard(self, unwanted: Callable[[Any], bool]) -> None:
@@ -188,6 +199,7 @@ class Runner:
                 turn.cost = sum(each.tokens for each in inputs)
             with self._changed:
                 self._claimed -= 1
+                self._bulk_runs -= _is_bulk(inputs)
                 self._changed.notify_all()
 
     def _claim(self) -> bool:
@@ -204,8 +216,13 @@ class Runner:
         """Return how long what waits should wait for more; None while nothing waits."""
         if not self._waiting:
             return None
+        interactive = self._waiting.interactive_tokens > 0
+        if not interactive and not self._may_bulk():
+            return max(0.001, self._interactive_came + _LATELY_S - time.perf_counter())
         full = self._waiting.tokens >= self._limits.full_tokens
-        if full or not self._claimed or self._closed:
+        # Interactive work does not wait for company while only bulk work runs.
+        beside = self._claimed - self._bulk_runs if interactive else self._claimed
+        if full or not beside or self._closed:
             return 0
         oldest = self._waiting.oldest
         return max(0.0, oldest + self._limits.patience_s - time.perf_counter())
@@ -217,10 +234,22 @@ class Runner:
             if not self._waiting:
                 return []
             limits = self._limits.shared(self._waiting.tokens, self._engine.streams)
-            return self._waiting.take(limits)
+            bulk_limits = limits.beside_interactive() if self._is_lately() else limits
+            inputs = self._waiting.take(limits, bulk_limits if self._may_bulk() else None)
+            self._bulk_runs += _is_bulk(inputs)
+            return inputs
+
+    def _is_lately(self) -> bool:
+        """Whether interactive work came lately."""
+        return time.perf_counter() - self._interactive_came < _LATELY_S
+
+    def _may_bulk(self) -> bool:
+        """Whether a stream may take up bulk work."""
+        spare = 1 if self._engine.streams > 1 and self._is_lately() else 0
+        return self._bulk_runs < self._engine.streams - spare
 
     def _drop_expired(self) -> None:
-        now = time.time()
+        now = time.perf_counter()
         expired = self._waiting.remove(lambda each: each.deadline <= now)
         if expired:
             self._loop.call_soon_threadsafe(self._on_expired, expired)
@@ -257,6 +286,11 @@ class Runner:
         middle = len(inputs) // 2
         self._run(inputs[:middle])
         self._run(inputs[middle:])
+
+
+def _is_bulk(inputs: Sequence[Waiting]) -> bool:
+    """Whether a batch is bulk work alone."""
+    return bool(inputs) and all(each.flow.bulk for each in inputs)
 
 
 def _wanted(inputs: Sequence[Waiting]) -> list[str]:

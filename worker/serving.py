@@ -212,7 +212,7 @@ class ServedModel:
         if self._loaded.vision is not None:
             inputs += self._loaded.vision.canary()
         outputs = frozenset(list(self._loaded.sizes)[:1])
-        deadline = time.time() + _CANARY_DEADLINE_S
+        deadline = time.perf_counter() + _CANARY_DEADLINE_S
         self._submit([Waiting(each, outputs, deadline, None, 0) for each in inputs])
 
     def _pulls_in(self, lane: Lane) -> Pulls:
@@ -275,8 +275,10 @@ class ServedModel:
             await terminate(self._nats, message)
             return
         logs.request_id.set(item.request_id)
+        age_s = self._intake.clock.age_s(message.metadata.timestamp)
+        delivery = Delivery(self._nats, message, item, self._worker_id, age_s)
         try:
-            await self._receive(Delivery(self._nats, message, item, self._worker_id), lane, queue)
+            await self._receive(delivery, lane, queue)
         finally:
             # The task of the subscription goes on to other requests.
             logs.request_id.set("")
@@ -313,6 +315,7 @@ class ServedModel:
         """Have a work item with which a worker died computed item by item."""
         try:
             sequence = delivery.message.metadata.sequence.stream
+            delivery.restamp()
             await isolate(self._nats, lane, delivery.item, sequence, delivery.trace)
         except NatsError as error:
             log.warning("suspect not isolated: %s", error or type(error).__name__)

@@ -123,17 +123,29 @@ class WaitingQueue(Generic[T]):
                 of.time = max(of.time, self._now)
             of.add(text)
 
-    def take(self, limits: BatchLimits) -> list[T]:
-        """Remove the next batch, in the order of `select`; something must wait."""
+    def take(self, limits: BatchLimits, bulk_limits: BatchLimits | None) -> list[T]:
+        """Remove the next batch, in the order of `select`; something must wait.
+
+        Args:
+            limits: bounds of a batch.
+            bulk_limits: bounds of one whose first input is bulk work; None: there is to be none,
+                and where nothing else waits the batch is empty.
+
+        """
         first, other = self._interactive, self._bulk
-        if not first.waiting or (other.waiting and other.time < first.time):
-            first, other = other, first
+        may_bulk = bulk_limits is not None and bool(other.waiting)
+        if may_bulk and (not first.waiting or other.time < first.time):
+            first, other, limits = other, first, bulk_limits or limits
+        if not first.waiting:
+            return []
         self._now = max(self._now, first.time)
         batch = first.batch(limits)
         first.take(batch)
         if limits.row_tokens:
             return batch
-        added = _fitting(batch, other.waiting, limits)
+        # Interactive work does not wait for bulk work that would be a run of its own.
+        room = limits.run_cost_tokens if first is self._interactive else limits.max_tokens
+        added = _fitting(batch, other.waiting, limits, room)
         other.take(added)
         return sorted([*batch, *added], key=lambda text: text.tokens)
 
@@ -150,11 +162,14 @@ class WaitingQueue(Generic[T]):
         return removed
 
 
-def _fitting(batch: Sequence[T], others: Sequence[T], limits: BatchLimits) -> list[T]:
-    """Return texts of others that a batch has room for without becoming longer."""
+def _fitting(
+    batch: Sequence[T], others: Sequence[T], limits: BatchLimits, most_tokens: int
+) -> list[T]:
+    """Return texts of others, of `most_tokens`, that a batch has room for as long as it is."""
     shortest = batch[0].tokens
     longest = batch[-1].tokens
     room = min(limits.max_rows, limits.max_tokens // longest) - len(batch)
+    room = min(room, most_tokens // longest)
     if room <= 0:
         return []
     fitting = [text for text in others if shortest <= text.tokens <= longest]

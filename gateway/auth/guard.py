@@ -25,6 +25,8 @@ class Access(Enum):
 
 
 _USED = (
+    "sie.batch.v1.BatchService",
+    "sie.batch.v1.FileService",
     "sie.inference.v1.InferenceService",
     "sie.inference.v1.ModelService",
     "inference.GRPCInferenceService",
@@ -92,8 +94,10 @@ class Guard:
         return self._tokens.principal(bearer_of(metadata))
 
     @contextlib.contextmanager
-    def admit(self, access: Access, metadata: Mapping[str, str]) -> Iterator[Admission]:
-        """Lets a call in for as long as it lasts.
+    def admit(
+        self, access: Access, metadata: Mapping[str, str], principal: Principal | None = None
+    ) -> Iterator[Admission]:
+        """Lets a call in for as long as it lasts; `principal` calls, or whom `metadata` names.
 
         Raises:
             SieError: UNAUTHENTICATED, PERMISSION_DENIED or QUOTA_EXCEEDED.
@@ -101,7 +105,7 @@ class Guard:
         if access is Access.OPEN:
             yield Admission(Principal())
             return
-        admission = Admission(self.identify(metadata))
+        admission = Admission(principal or self.identify(metadata))
         if access is Access.ADMIN:
             admission.principal.check_admin()
         elif access is Access.READ:

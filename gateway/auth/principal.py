@@ -8,6 +8,9 @@ from servicekit.defaults import DEFAULT_TENANT
 from servicekit.errors import SieError
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 
+# Calls of one stream that keep several workers busy with small requests.
+_IN_HAND = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -41,6 +44,11 @@ class Principal:
     pools: frozenset[str] = frozenset()
     models: tuple[str, ...] = ()
     limits: Limits = Limits()
+
+    @property
+    def in_hand(self) -> int:
+        """Calls of one stream that are made at a time: its other calls are not to be refused."""
+        return min(_IN_HAND, self.limits.concurrent_requests or _IN_HAND)
 
     def sees(self, model_id: str) -> bool:
         """Whether the caller may use the model, and so learn of it."""

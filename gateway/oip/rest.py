@@ -80,9 +80,9 @@ class RestFace:
             _operation("POST", rf"/v2/repository/models/{_MODEL}/unload", self._unload),
         ]
 
-    def serves(self, path: str) -> bool:
-        """Whether an undecoded path is among those of the protocol."""
-        return path.startswith("/v2") and self._find(path) is not None
+    def serves(self, request: Request) -> bool:
+        """Whether a request's path is among those of the protocol."""
+        return request.path.startswith("/v2") and self._find(request.path) is not None
 
     async def answer(self, request: Request) -> Response:
         """The response to a request whose path is served.

@@ -73,15 +73,13 @@ class OpenInferenceService:
         )
 
     async def model_ready(self, request: pb.ModelReadyRequest, call: Call) -> pb.ModelReadyResponse:
-        model = self._model(request.name, request.version, "name")
-        call.principal.check_model(model.model_id)
+        model = self._model(request.name, request.version, "name", call)
         return pb.ModelReadyResponse(ready=self._state(model) == ModelState.MODEL_STATE_LOADED)
 
     async def model_metadata(
         self, request: pb.ModelMetadataRequest, call: Call
     ) -> pb.ModelMetadataResponse:
-        model = self._model(request.name, request.version, "name")
-        call.principal.check_model(model.model_id)
+        model = self._model(request.name, request.version, "name", call)
         own = verbs_of(model)[0]
         return pb.ModelMetadataResponse(
             name=model.model_id,
@@ -92,7 +90,7 @@ class OpenInferenceService:
         )
 
     async def model_infer(self, request: pb.ModelInferRequest, call: Call) -> Reply:
-        model = self._model(request.model_name, request.model_version, "model_name")
+        model = self._model(request.model_name, request.model_version, "model_name", call)
         planned = plan(request, model, self._max_elements)
         try:
             reply = await self._run(planned, call)
@@ -139,11 +137,12 @@ class OpenInferenceService:
                 raise deadline_exceeded(planned.timeout_s) from None
             raise
 
-    def _model(self, name: str, version: str, field: str) -> Model:
+    def _model(self, name: str, version: str, field: str, call: Call) -> Model:
         if not name:
             raise invalid(field, "a model id is needed")
         _, model_id = split_model(name)
         model = self._cluster.model(model_id)
+        call.principal.check_model(model.model_id)
         check_version(model, version)
         return model
 

@@ -7,8 +7,9 @@ wire to numpy to orjson as they are. Names are the proto's snake_case. What is s
     strings, enums and messages         when set
     `optional` fields, oneof members    when set
 
-64-bit integers are strings (ProtoJSON), fields in `_ms` are rounded to the microsecond, and
-a float is written with the digits that tell it from other floats: 0.1, not 0.10000000149.
+64-bit integers are strings (ProtoJSON) unless their `jstype` is JS_NUMBER, fields in `_ms` are
+rounded to the microsecond, and a float is written with the digits that tell it from other
+floats: 0.1, not 0.10000000149.
 """
 
 import base64
@@ -22,7 +23,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from gateway.transcoder.forms import FORMS
-from gateway.transcoder.names import descriptor_of, enum_names
+from gateway.transcoder.names import descriptor_of, enum_names, is_json_number
 from servicekit.packed import packed_twin
 
 # The JSON value of a field's value.
@@ -144,7 +145,7 @@ def _one(field: FieldDescriptor) -> Render:
         return np.float32
     if field.type == FieldDescriptor.TYPE_DOUBLE and field.name.endswith("_ms"):
         return _microseconds
-    return str if field.type in _64_BIT else _as_it_is
+    return str if field.type in _64_BIT and not is_json_number(field) else _as_it_is
 
 
 def _many(field: FieldDescriptor) -> Render:

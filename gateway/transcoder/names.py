@@ -1,8 +1,8 @@
-"""Names as JSON shows them."""
+"""Names and numbers as JSON shows them."""
 
 import functools
 
-from google.protobuf.descriptor import Descriptor, EnumDescriptor
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
 from gateway.api import snake_case
@@ -29,6 +29,12 @@ def enum_names(enum: EnumDescriptor) -> dict[int, str]:
 def choices(enum: EnumDescriptor) -> list[str]:
     """The names a caller can choose from."""
     return [name for name in enum_names(enum).values() if name != _UNSPECIFIED]
+
+
+def is_json_number(field: FieldDescriptor) -> bool:
+    """Whether a 64-bit integer is declared to fit into the numbers that JSON's readers have."""
+    options = field.GetOptions()
+    return bool(options.jstype == options.JS_NUMBER)
 
 
 @functools.cache

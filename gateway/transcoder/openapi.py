@@ -1,7 +1,7 @@
 """The OpenAPI 3.1 document of a route table, from descriptors, annotations and comments."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -21,16 +21,36 @@ _HEADERS = {
     "X-SIE-Pool": ("Pool to run in.", "string"),
     "X-Request-Timeout": ("Seconds after which the call is given up.", "number"),
 }
+_NDJSON = "application/x-ndjson"
+_LINES = "One request in each line, or its only item; answered by as many lines."
+_ANSWERS = "In each line `line`, its number, the request's `key`, and `response` or `error`."
+_LINE_ORDER = {
+    "name": "X-SIE-Stream-Order",
+    "in": "header",
+    "description": "Whether lines are answered in their turn (`sent`) or as soon as possible.",
+    "schema": {"type": "string", "enum": ["sent", "ready"]},
+}
 
 
-def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
-    """The whole document, ready for JSON."""
+def document(
+    routes: Iterable[Route], version: str, by_line: Callable[[Route], bool]
+) -> dict[str, Any]:
+    """The whole document, ready for JSON.
+
+    Args:
+        routes: every route.
+        version: of the server.
+        by_line: whether a route is called line by line as well.
+    """
     schemas = Schemas()
     paths: dict[str, dict[str, Any]] = {}
     seen: set[str] = set()
     for route in routes:
         operations = paths.setdefault(_path(route), {})
-        operations[route.http_method.lower()] = _operation(route, schemas, seen)
+        operation = _operation(route, schemas, seen)
+        if by_line(route):
+            _add_lines(operation)
+        operations[route.http_method.lower()] = operation
     errors = _error_responses(schemas)
     return {
         "openapi": "3.1.0",
@@ -80,6 +100,15 @@ def _operation(route: Route, schemas: Schemas, seen: set[str]) -> dict[str, Any]
         schema = _body_schema(route, schemas)
         operation["requestBody"] = {"required": "required" in schema, "content": _json(schema)}
     return operation
+
+
+def _add_lines(operation: dict[str, Any]) -> None:
+    operation["parameters"].append(_LINE_ORDER)
+    operation["requestBody"]["content"][_NDJSON] = {
+        "schema": {"type": "string", "description": _LINES}
+    }
+    response = operation["responses"]["200"]
+    response["content"][_NDJSON] = {"schema": {"type": "string", "description": _ANSWERS}}
 
 
 def _unique(name: str, seen: set[str]) -> str:

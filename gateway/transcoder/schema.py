@@ -8,7 +8,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 
 from gateway.transcoder.comments import comments
 from gateway.transcoder.forms import FORMS
-from gateway.transcoder.names import choices
+from gateway.transcoder.names import choices, is_json_number
 
 Schema = dict[str, Any]
 
@@ -80,6 +80,8 @@ class Schemas:
             return self.message(field.message_type)
         if field.enum_type is not None:
             return self._enum(field.enum_type)
+        if is_json_number(field):
+            return {"type": "integer"}
         return dict(_SCALARS[field.type])
 
     def _enum(self, enum: EnumDescriptor) -> Schema:

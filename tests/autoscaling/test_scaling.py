@@ -1,5 +1,7 @@
 """What becomes of metrics, by the ScaledObject that the chart renders."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,8 +54,28 @@ def test_leased_workers_stay(scaling):
 
 
 def test_an_outage_takes_nobody_away_and_brings_the_fallback(scaling):
-    assert follow(Autoscaler(scaling), [None] * 4) == [0, 0, 2, 2]
+    assert follow(Autoscaler(scaling), [None] * 2) == [2, 2]
     assert set(follow(Autoscaler(scaling, replicas=5), [None] * 200)) == {5}
+
+
+def test_without_a_fallback_the_cooldown_goes_on_during_an_outage(scaling):
+    autoscaler = Autoscaler(replace(scaling, fallback=0))
+    counts = follow(autoscaler, [{"recent-use": 1}, *[None] * 61])
+    assert counts == [1] * 60 + [0] * 2
+
+
+def test_a_missing_metric_shrinks_nothing(scaling):
+    autoscaler = Autoscaler(scaling, replicas=5)
+    assert set(follow(autoscaler, [{"recent-use": 1, "queue-depth": None}] * 200)) == {5}
+
+
+def test_all_times_are_shortened_alike(scaling):
+    faster = scaling.faster(30)
+    assert (faster.polling_s, faster.cooldown_s) == (0.5, 30)
+    assert faster.down["stabilizationWindowSeconds"] == 10
+    assert [each["periodSeconds"] for each in faster.up["policies"]] == [0.5, 0.5]
+    assert "[4000ms]" in faster.triggers["rejected-requests"].query
+    assert scaling.faster(1).triggers["recent-use"].query.count("[120000ms]") == 1
 
 
 @given(

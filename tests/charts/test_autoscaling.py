@@ -74,6 +74,20 @@ def test_the_triggers_of_a_pool() -> None:
         assert each["serverAddress"] == "http://prometheus-operated.monitoring.svc:9090"
 
 
+def test_who_names_no_machine_is_given_one_that_has_a_pool() -> None:
+    def machine(bundle: str, *sets: str) -> str:
+        files = of_kind(render("gke", *sets), "ConfigMap")["sie-sie-cluster-definitions"]["data"]
+        definition = yaml.safe_load(files[f"bundles__{bundle}.yaml"])
+        return str(definition.get("machine_profile"))
+
+    # The one that is always there, or else the first by name.
+    assert machine("default") == "l4"
+    assert machine("default", "workers.pools.l4.minReplicas=0") == "a100-80gb"
+    assert machine("large", "workers.pools.l4-spot.bundle=large") == "l4-spot"
+    assert machine("default", "config.bundles.default.machine_profile=l4-spot") == "l4-spot"
+    assert machine("spare", "config.bundles.spare.priority=7") == "None"
+
+
 def test_timing_is_as_values_say() -> None:
     spec = of_kind(render("gke"), "ScaledObject")["sie-sie-cluster-l4-default"]["spec"]
     assert (spec["minReplicaCount"], spec["maxReplicaCount"]) == (1, 20)

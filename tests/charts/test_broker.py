@@ -5,6 +5,8 @@ import base64
 import http.client
 import json
 import socket
+import time
+from typing import Any
 
 import nats
 import pytest
@@ -44,6 +46,38 @@ def test_a_request_that_is_too_large_for_a_message_is_served(chart_stack: ChartS
     reply = connection.getresponse()
     assert reply.status == 200, reply.read()[:300]
     connection.close()
+
+
+def test_a_batch_is_run(chart_stack: ChartStack) -> None:
+    line = {
+        "custom_id": "a",
+        "method": "POST",
+        "url": f"/v1/encode/{DEFAULT_MODEL}",
+        "body": {"items": [{"text": "word"}]},
+    }
+    begin = {"input": json.dumps(line), "endpoint": "/v1/encode"}
+    batch = _ask(chart_stack, "POST", "/v1/batches", begin)
+    end = time.monotonic() + 30
+    found: dict[str, Any] = {}
+    while found.get("status") != "completed":
+        assert time.monotonic() < end, found
+        time.sleep(0.1)
+        found = _ask(chart_stack, "GET", f"/v1/batches/{batch['id']}")
+    content = _ask(chart_stack, "GET", f"/v1/files/{found['output_file_id']}/content")
+    assert content["response"]["status_code"] == 200
+    for path in ("batches/" + batch["id"], "files/" + found["output_file_id"]):
+        assert _ask(chart_stack, "DELETE", f"/v1/{path}")["deleted"]
+
+
+def _ask(stack: ChartStack, method: str, path: str, body: object = None) -> dict[str, Any]:
+    connection = http.client.HTTPConnection(stack.http_address, timeout=60)
+    connection.request(method, path, None if body is None else json.dumps(body))
+    reply = connection.getresponse()
+    read = reply.read()
+    connection.close()
+    assert reply.status in (200, 201), read[:300]
+    found: dict[str, Any] = json.loads(read)
+    return found
 
 
 def test_the_broker_refused_nothing_that_services_do(chart_stack: ChartStack) -> None:
@@ -92,6 +126,15 @@ def test_three_replicas_know_each_other() -> None:
     for number in range(3):
         assert f"sie-sie-cluster-nats-{number}.sie-sie-cluster-nats-headless:6222" in text
     assert "no_advertise: true" in text
+
+
+@pytest.mark.parametrize(
+    ("values", "path"), [("cpu", "/healthz"), ("gke", "/healthz?js-enabled-only=true")]
+)
+def test_a_broker_that_has_met_a_full_disk_is_restarted_where_it_is_alone(values, path) -> None:
+    broker = of_kind(render(values), "StatefulSet")["sie-sie-cluster-nats"]
+    (container,) = broker["spec"]["template"]["spec"]["containers"]
+    assert container["livenessProbe"]["httpGet"]["path"] == path
 
 
 def test_a_disk_must_be_a_size_that_the_broker_reads() -> None:

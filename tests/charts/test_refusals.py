@@ -44,7 +44,7 @@ _CASES = {
     ),
     "streams that do not fit": (
         ["nats.jetstream.fileStorage.size=2Gi"],
-        "three streams of 1073741824 bytes do not fit",
+        "six streams of 1073741824 bytes do not fit",
     ),
     "odd bucket": (
         ["workers.common.clusterCache.enabled=true", "workers.common.clusterCache.url=my-bucket"],

@@ -296,3 +296,58 @@ def test_adapters(stack, framework):
         atol=1e-5,
     )
     assert gave["sources"][0] == "T"
+
+
+def batch_of(texts):
+    return [
+        {
+            "custom_id": str(number),
+            "method": "POST",
+            "url": f"/v1/encode/{DEFAULT_MODEL}",
+            "body": {"items": [] if text is None else [{"text": text}]},
+        }
+        for number, text in enumerate(texts)
+    ]
+
+
+def test_a_batch_from_its_requests_to_its_results(client, tmp_path):
+    told = []
+    made = client.create_batch("/v1/encode", batch_of([*TEXTS, None]), metadata={"a": "b"})
+    done = client.wait_for_batch(
+        made["id"], progress=lambda *how_far: told.append(how_far), timeout_s=60
+    )
+    assert (done["status"], done["metadata"]) == ("completed", {"a": "b"})
+    assert told[-1] == (len(TEXTS) + 1, len(TEXTS) + 1)
+    results = list(client.batch_results(made["id"]))
+    assert [each["custom_id"] for each in results] == [str(n) for n in range(len(TEXTS))]
+    first = results[0]["response"]["body"]["items"][0]["dense"]["values"]
+    np.testing.assert_allclose(first, REFERENCE[0], atol=1e-4)
+    (failed,) = client.batch_errors(made["id"])
+    assert failed["response"]["body"]["error"]["metadata"]["field"] == "items"
+    assert made["id"] in [each["id"] for each in client.list_batches()]
+    client.delete_batch(made["id"])
+    with pytest.raises(errors.RequestError) as caught:
+        client.get_batch(made["id"])
+    assert caught.value.code == "BATCH_NOT_FOUND"
+
+
+def test_a_file_comes_back_as_it_went(client, tmp_path):
+    content = os.urandom(9_000_000)
+    path = tmp_path / "large.jsonl"
+    path.write_bytes(content)
+    file = client.upload_file(path)
+    assert (file["bytes"], file["filename"]) == (len(content), "large.jsonl")
+    assert b"".join(client.read_file(file["id"])) == content
+    client.delete_file(file["id"])
+    with pytest.raises(errors.RequestError):
+        list(client.read_file(file["id"]))
+
+
+def test_a_batch_with_asyncio(stack, wire):
+    async def run():
+        async with SIEAsyncClient(url_of(stack, wire)) as client:
+            made = await client.create_batch("/v1/encode", batch_of(TEXTS[:3]))
+            await client.wait_for_batch(made["id"], timeout_s=60)
+            return [each async for each in client.batch_results(made["id"])]
+
+    assert len(asyncio.run(run())) == 3

@@ -39,11 +39,12 @@ job="{{ include "sie.fullname" $root }}-{{ index . 1 }}",namespace="{{ $root.Rel
 {{- end -}}
 
 {{/* A query of KEDA. A lane that was never wanted has no series; that is 0, but only while a
-     gateway is scraped at all: otherwise nothing is known, and KEDA falls back.
+     gateway is scraped at all: otherwise nothing is known, and KEDA falls back. That brings workers
+     to every pool, so a scrape that fails, or a gateway that restarts, is given two minutes.
      Takes (list $ query). */}}
 {{- define "sie.query" -}}
 {{- $root := index . 0 -}}
-{{ index . 1 }} or 0 * max(up{ {{- include "sie.series" (list $root "gateway") -}} } == 1)
+{{ index . 1 }} or 0 * max(max_over_time(up{ {{- include "sie.series" (list $root "gateway") -}} }[2m]) == 1)
 {{- end -}}
 
 {{/* A trigger. Takes (dict "root" $ "name" "query" "threshold" "activation"). */}}

@@ -7,7 +7,7 @@
 {{- if $pool.enabled }}
 {{- $profile := default $name $pool.machineProfile -}}
 {{- $machine := get $root.Values.machineProfiles $profile -}}
-{{- if not $machine -}}
+{{- if not (hasKey $root.Values.machineProfiles $profile) -}}
 {{- fail (printf "workers.pools.%s.machineProfile is %q, and machineProfiles has no such entry" $name $profile) -}}
 {{- end -}}
 {{- $bundle := default $common.bundle $pool.bundle -}}

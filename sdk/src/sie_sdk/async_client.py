@@ -75,6 +75,17 @@ class SIEAsyncClient(ClientBase[Transport]):
     get_pool = _awaitable(Operations.get_pool)
     list_pools = _awaitable(Operations.list_pools)
     delete_pool = _awaitable(Operations.delete_pool)
+    create_batch = _awaitable(Operations.create_batch)
+    get_batch = _awaitable(Operations.get_batch)
+    list_batches = _awaitable(Operations.list_batches)
+    cancel_batch = _awaitable(Operations.cancel_batch)
+    delete_batch = _awaitable(Operations.delete_batch)
+    wait_for_batch = _awaitable(Operations.wait_for_batch)
+    batch_results = _iterating(Operations.batch_results)
+    batch_errors = _iterating(Operations.batch_errors)
+    read_file = _iterating(Operations.read_file)
+    upload_file = _awaitable(Operations.upload_file)
+    delete_file = _awaitable(Operations.delete_file)
 
     @asynccontextmanager
     async def pool(self, name: str, gpus: Mapping[str, int], **how: Any) -> AsyncIterator[PoolInfo]:

@@ -76,6 +76,17 @@ class SIEClient(ClientBase[Transport]):
     get_pool = _blocking(Operations.get_pool)
     list_pools = _blocking(Operations.list_pools)
     delete_pool = _blocking(Operations.delete_pool)
+    create_batch = _blocking(Operations.create_batch)
+    get_batch = _blocking(Operations.get_batch)
+    list_batches = _blocking(Operations.list_batches)
+    cancel_batch = _blocking(Operations.cancel_batch)
+    delete_batch = _blocking(Operations.delete_batch)
+    wait_for_batch = _blocking(Operations.wait_for_batch)
+    batch_results = _iterating(Operations.batch_results)
+    batch_errors = _iterating(Operations.batch_errors)
+    read_file = _iterating(Operations.read_file)
+    upload_file = _blocking(Operations.upload_file)
+    delete_file = _blocking(Operations.delete_file)
 
     @contextmanager
     def pool(self, name: str, gpus: Mapping[str, int], **how: Any) -> Iterator[PoolInfo]:

@@ -236,3 +236,72 @@ class PoolInfo(TypedDict):
     name: str
     spec: PoolSpec
     status: PoolStatus
+
+
+class BatchRequest(TypedDict):
+    """One request of a batch."""
+
+    custom_id: str
+    # POST.
+    method: str
+    url: str
+    body: Mapping[str, Any]
+
+
+class BatchCounts(TypedDict):
+    """Requests of a batch."""
+
+    total: int
+    completed: int
+    failed: int
+
+
+class BatchInfo(TypedDict, total=False):
+    """A batch; times are seconds since 1970 UTC."""
+
+    id: str
+    # validating, in_progress, finalizing, completed, failed, expired, cancelling or cancelled.
+    status: str
+    endpoint: str
+    input_file_id: str
+    input_uri: str
+    output_uri: str
+    output_file_id: str
+    error_file_id: str
+    completion_window: str
+    request_counts: BatchCounts
+    created_at: int
+    in_progress_at: int
+    expires_at: int
+    finalizing_at: int
+    completed_at: int
+    failed_at: int
+    expired_at: int
+    cancelling_at: int
+    cancelled_at: int
+    # `data`: code, message, param and line of each.
+    errors: dict[str, Any]
+    metadata: dict[str, str]
+
+
+class BatchResult(TypedDict):
+    """What became of one request of a batch."""
+
+    id: str
+    custom_id: str
+    line: int
+    # status_code, request_id and body; None: the request was never made.
+    response: dict[str, Any] | None
+    error: dict[str, Any] | None
+
+
+class FileInfo(TypedDict, total=False):
+    """A file that batches use."""
+
+    id: str
+    filename: str
+    purpose: str
+    bytes: int
+    status: str
+    created_at: int
+    expires_at: int

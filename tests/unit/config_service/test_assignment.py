@@ -183,7 +183,7 @@ class Assignments(RuleBasedStateMachine):
 
 
 TestAssignments = Assignments.TestCase
-TestAssignments.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestAssignments.settings = settings(max_examples=60, stateful_step_count=30)
 
 
 def test_what_a_pool_has_it_keeps_when_better_workers_come():

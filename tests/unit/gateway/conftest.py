@@ -12,6 +12,7 @@ from gateway.auth.pages import PageRules
 from gateway.http_face import HttpFace, Readiness
 from gateway.http_server import HttpServer
 from gateway.http_websocket import StatusSocket
+from gateway.json_calls import JsonCalls
 from servicekit.grpc_server import GrpcServer
 from tests.unit.gateway.support import MAX_REQUEST_BYTES, EchoInference, make_api
 
@@ -50,6 +51,7 @@ def readiness():
 def http_face(api, registry, readiness, guard):
     return HttpFace(
         api,
+        JsonCalls(api),
         registry=registry,
         ready=lambda: Readiness(readiness.reasons, {"healthy_workers": 0}),
         page_rules=PageRules(guard, "", open_operational=False),

@@ -94,7 +94,7 @@ class Pools:
         return response
 
 
-def make_api(inference, registry=None, guard=None):
+def make_api(inference, registry=None, guard=None, more=()):
     def service(module, name):
         return module.DESCRIPTOR.services_by_name[name]
 
@@ -105,6 +105,7 @@ def make_api(inference, registry=None, guard=None):
             (service(pool_service_pb2, "PoolService"), Pools()),
             (service(registry_service_pb2, "RegistryService"), object()),
             (service(registry_admin_service_pb2, "RegistryAdminService"), object()),
+            *more,
         ],
         default_timeout_s=5,
         max_timeout_s=30,

@@ -19,6 +19,7 @@ from gateway.auth.tokens import TokenFileError, digest, read_tokens
 from gateway.http_face import HttpFace, Readiness
 from gateway.http_server import HttpServer
 from gateway.http_websocket import StatusSocket
+from gateway.json_calls import JsonCalls
 from servicekit.errors import SieError, code_of
 from servicekit.grpc_server import GrpcServer
 from servicekit.settings import SettingsError
@@ -266,6 +267,7 @@ async def test_metrics_may_have_a_token_of_their_own(api, guard):
     rules = PageRules(guard, "scraper", open_operational=False)
     face = HttpFace(
         api,
+        JsonCalls(api),
         registry=CollectorRegistry(),
         ready=lambda: Readiness([], {}),
         page_rules=rules,

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.cluster import Cluster
 from gateway.dispatch import Chunk, Dispatcher, PackedWorkResult, Work
+from gateway.spreading import Spreading
 from gateway.work_metrics import OUTCOMES, WorkMetrics
 from servicekit import subjects
 from servicekit.errors import SieError, code_of
@@ -25,9 +26,10 @@ LANE = Lane("default", "cpu", "default")
 MODEL = "org/model"
 
 
-@pytest.fixture(scope="module")
-def nats_url(tmp_path_factory):
-    with broker.running(tmp_path_factory.mktemp("broker")) as url:
+# A broker for each test: streams that are deleted take their messages with them a while later.
+@pytest.fixture
+def nats_url(tmp_path):
+    with broker.running(tmp_path) as url:
         yield url
 
 
@@ -43,13 +45,13 @@ async def client(nats_url):
         max_msgs=100,
     )
     yield client
-    await js.delete_stream(subjects.work_stream("default"))
     await client.close()
 
 
 @pytest.fixture
 async def dispatcher(client):
-    dispatcher = Dispatcher(client, "gw")
+    # Of its own, as every gateway has: an answer of the last test may still be under way.
+    dispatcher = Dispatcher(client, f"gw{client.client_id}")
     await dispatcher.start()
     return dispatcher
 
@@ -179,6 +181,36 @@ async def test_a_full_queue_refuses_at_once(client, dispatcher):
     await asyncio.gather(*waiting, return_exceptions=True)
 
 
+async def test_work_that_would_wait_too_long_is_refused_before_it_is_queued(client):
+    now = [1000.0]
+    dispatcher = Dispatcher(client, "gw", clock=lambda: now[0], max_wait_s=10.0)
+    await dispatcher.start()
+
+    def ask(count, work_class=WorkClass.WORK_CLASS_INTERACTIVE):
+        work = Work("encode", LANE, MODEL, 1, "r", now[0] + 60, work_class=work_class)
+        return asyncio.create_task(dispatcher.run(work, [chunk(0, *["x"] * count)]))
+
+    waiting = [ask(64)]
+    await asyncio.sleep(0.05)
+    waiting += [ask(1) for _ in range(40)]
+    # Five seconds, in which one item a second is answered.
+    items = await pull(client, 41)
+    for item in items[1:6]:
+        now[0] += 1.0
+        await answer(client, item)
+        await asyncio.sleep(0.02)
+    with pytest.raises(SieError, match=r"more than 10\.0 s") as caught:
+        await ask(1)
+    assert code_of(caught.value.reason) == "QUEUE_FULL"
+    assert caught.value.retry_after_s == 60
+    # Bulk work waits until its deadline, which it would miss here.
+    with pytest.raises(SieError, match=r"more than 60\.0 s"):
+        await ask(1, WorkClass.WORK_CLASS_BULK)
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
 async def test_a_queue_that_appears_late_still_gets_the_work(client, dispatcher):
     js = client.jetstream()
     await js.delete_stream(subjects.work_stream("default"))
@@ -223,10 +255,12 @@ class OfferingCluster:
         self._workers = WorkerDirectory()
         self._workers.update(worker(*hosted))
 
+        self._spreading = Spreading()
+
     def _offer_once(self, model_id, lane):
         self.offers.append((model_id, lane))
 
-    _is_hosted = Cluster._is_hosted
+    _hosts = Cluster._hosts
     offer_waiting = Cluster.offer_waiting
 
 
@@ -394,3 +428,45 @@ async def test_bulk_work_waits_in_a_queue_of_its_own(client, dispatcher):
     assert WorkItem.FromString(message.data).tenant == "acme"
     with pytest.raises(SieError):
         await task
+
+
+class Losing:
+    """A connection to a broker that loses some of the work, counted from 1."""
+
+    def __init__(self, client, *lost):
+        self._client = client
+        self._lost = lost
+        self.published = []
+
+    def __getattr__(self, name):
+        return getattr(self._client, name)
+
+    async def publish(self, subject, data, **more):
+        if "headers" in more:
+            self.published.append(more["headers"]["Nats-Msg-Id"])
+            if len(self.published) in self._lost:
+                return
+        await self._client.publish(subject, data, **more)
+
+
+async def test_work_that_the_broker_never_acknowledged_is_sent_again_and_no_other(client):
+    losing = Losing(client, 2)
+    dispatcher = Dispatcher(losing, "gl", ack_within_s=0.2)
+    await dispatcher.start()
+    task = run(dispatcher, chunk(0, "a"), chunk(1, "b"))
+    for item in await pull(client, 2):
+        await answer(client, item)
+    assert ids(await task) == ["a", "b"]
+    first, *seconds = losing.published
+    # A copy that both came through is one: the broker knows it by its id.
+    assert len(seconds) > 1
+    assert len(set(seconds)) == 1
+    assert first not in seconds
+
+
+async def test_a_broker_that_stores_nothing_is_told_of_before_the_deadline(client):
+    dispatcher = Dispatcher(Losing(client, *range(100)), "gn", ack_within_s=0.05)
+    await dispatcher.start()
+    with pytest.raises(SieError) as caught:
+        await run(dispatcher, chunk(0, "a"), timeout=60.0)
+    assert caught.value.reason == ErrorReason.ERROR_REASON_QUEUE_UNAVAILABLE

@@ -112,7 +112,7 @@ async def test_a_client_that_cancels_stops_the_work(grpc_channel, inference):
         await inference.cancelled.wait()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=60))
 def test_no_bytes_make_parsing_fail_in_another_way(body):
     with contextlib.suppress(SieError):

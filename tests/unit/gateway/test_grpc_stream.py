@@ -5,9 +5,9 @@ import asyncio
 import grpc
 import pytest
 
-from gateway import grpc_stream
 from gateway.auth.guard import Guard
 from gateway.auth.modes import tokens_of
+from gateway.auth.principal import Principal
 from servicekit.errors import code_of
 from sie.inference.v1.inference_service_pb2 import (
     EncodeRequest,
@@ -29,7 +29,7 @@ async def answers(channel, requests, **options):
 
 
 async def test_replies_stand_in_the_order_of_the_requests(grpc_channel):
-    count = 5 * grpc_stream._IN_HAND
+    count = 5 * Principal().in_hand
     replies = await answers(grpc_channel, [request(i, text="x" * (i + 1)) for i in range(count)])
     assert [reply.key for reply in replies] == [str(i) for i in range(count)]
     assert [reply.response.items[0].dense.values[0] for reply in replies] == [

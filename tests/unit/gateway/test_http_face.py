@@ -254,9 +254,7 @@ async def test_stopping_lets_a_call_finish(http_face, inference):
     assert (await call).status == 504
 
 
-@settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     path=st.sampled_from(["/v1/encode/", "/v1/models/", "/v1/models?", "/v1/pools/", "/", ""]),
     tail=st.binary(max_size=20).map(

@@ -366,7 +366,7 @@ CASES = st.one_of(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(CASES)
 def test_proto_json_is_read_as_the_library_reads_it(case):
     name, value = case

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from gateway.api import Api
 from gateway.auth.guard import Guard
+from gateway.json_calls import computes
 from gateway.transcoder.binding import Binding
 from gateway.transcoder.json_out import ResponseWriter
 from gateway.transcoder.openapi import document
@@ -167,7 +168,7 @@ def test_a_message_within_itself_ends_with_an_error_not_a_crash(routes):
 
 
 def test_it_is_in_the_openapi_document(routes):
-    openapi = document(routes, "1")
+    openapi = document(routes, "1", computes)
     assert set(openapi["paths"]) == {
         "/v1/trees/{tree.name}",
         "/v1/trees/{tree.name}:grow",

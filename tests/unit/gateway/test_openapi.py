@@ -3,6 +3,7 @@ import re
 import orjson
 import pytest
 
+from gateway.json_calls import computes
 from gateway.transcoder.openapi import document
 from gateway.transcoder.routes import routes_of
 
@@ -14,7 +15,7 @@ def routes(api):
 
 @pytest.fixture
 def openapi(routes):
-    return orjson.loads(orjson.dumps(document(routes, "1.2.3")))
+    return orjson.loads(orjson.dumps(document(routes, "1.2.3", computes)))
 
 
 def references(node):
@@ -87,3 +88,15 @@ def test_errors_are_listed_by_status(openapi):
     responses = openapi["components"]["responses"]
     assert "`MODEL_NOT_FOUND`: The registry holds no such model." in responses["404"]["description"]
     assert "Retry-After" in responses["503"]["headers"]
+
+
+def test_routes_that_compute_take_lines(openapi):
+    by_line = {
+        path
+        for path, method, operation in operations(openapi)
+        if "application/x-ndjson" in operation.get("requestBody", {}).get("content", {})
+    }
+    assert {"/v1/encode/{model}", "/v1/score/{model}", "/v1/extract/{model}"} <= by_line
+    assert "/v1/pools" not in by_line
+    encode = openapi["paths"]["/v1/encode/{model}"]["post"]
+    assert "application/x-ndjson" in encode["responses"]["200"]["content"]

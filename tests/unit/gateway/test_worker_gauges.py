@@ -18,7 +18,9 @@ POOLS = {"tenant": Pool(spec=PoolSpec(name="tenant", bundle="default", gpus={"l4
 LOADED, LOADING = ModelState.MODEL_STATE_LOADED, ModelState.MODEL_STATE_LOADING
 
 
-def worker(name, lane=L4, queued=(), state=WorkerState.WORKER_STATE_READY, model_state=LOADED):
+def worker(
+    name, lane=L4, queued=(), state=WorkerState.WORKER_STATE_READY, model_state=LOADED, busy=0.0
+):
     models = [HostedModel(queued_items=count, state=model_state) for count in queued]
     pool, profile, bundle = lane
     return WorkerStatus(
@@ -28,6 +30,7 @@ def worker(name, lane=L4, queued=(), state=WorkerState.WORKER_STATE_READY, model
         bundle=bundle,
         state=state,
         models=models,
+        busy=busy,
     )
 
 
@@ -108,6 +111,28 @@ def test_a_request_that_waits_keeps_its_worker():
 def test_leased_workers_do_not_pass_for_the_one_that_others_use():
     assert samples(kept(used(L4, L4_TENANT), pools=POOLS)) == {("l4", "default"): 3}
     assert samples(kept(used(L4_TENANT), pools=POOLS)) == {}
+
+
+def test_a_lane_keeps_as_many_workers_as_its_work_keeps_busy():
+    def kept_of(*shares):
+        workers = [worker(f"w{number}", busy=share) for number, share in enumerate(shares)]
+        return samples(kept(used(L4), workers))["l4", "default"]
+
+    assert kept_of(0.5, 0.5, 0.4) == 2
+    # A little to do is no more than one worker's, and growing is left to the queue.
+    assert kept_of(0.1, 0.1, 0.1) == 1
+    assert kept_of(1.0, 1.0) == 2
+    assert kept_of(0.0, 0.0) == 1
+    assert kept_of(0.7) == 1
+
+
+def test_busy_workers_of_a_leased_pool_are_left_to_its_lease():
+    workers = [worker("w1", L4_TENANT, busy=1.0), worker("w2", L4_TENANT, busy=1.0)]
+    assert samples(kept(used(L4_TENANT), workers, pools=POOLS)) == {}
+
+
+def test_work_that_ended_keeps_nobody():
+    assert samples(kept(used(L4), [worker("w1", busy=1.0)], now=61.0)) == {}
 
 
 def test_scaling_leaves_out_refusals_that_exist():

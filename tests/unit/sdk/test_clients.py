@@ -416,7 +416,7 @@ def test_a_proxy_is_not_asked_for_this_machine(gateway, ask, monkeypatch):
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     assert ask(gateway.url, "encode", "m", "x", wait_for_capacity=False)
-    with pytest.raises(errors.SIEConnectionError, match="refused|attempts failed"):
+    with pytest.raises(errors.SIEConnectionError, match=r"refused|attempts failed"):
         ask("http://10.255.255.1:80", "encode", "m", "x", wait_for_capacity=False)
 
 

@@ -13,6 +13,7 @@ from google.protobuf import any_pb2
 from google.rpc import status_pb2
 
 from servicekit.errors import SieError, spec_of, status_of
+from sie.batch.v1 import batch_service_pb2, file_service_pb2
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.inference.v1 import inference_service_pb2, model_service_pb2
 from sie.pool.v1 import pool_service_pb2
@@ -23,7 +24,13 @@ from sie_sdk._grpc.reasons import HTTP_STATUS
 from sie_sdk._grpc.schema import method_of
 from sie_sdk._grpc.wire import failure_of, method, reply_of
 
-FILES = (inference_service_pb2, model_service_pb2, pool_service_pb2)
+FILES = (
+    batch_service_pb2,
+    file_service_pb2,
+    inference_service_pb2,
+    model_service_pb2,
+    pool_service_pb2,
+)
 ALL = [rpc for rpc in vars(rpcs).values() if isinstance(rpc, rpcs.Rpc) and rpc.service]
 
 

@@ -44,7 +44,7 @@ async def test_what_is_put_is_got_until_it_is_deleted(store):
 
 async def test_a_sweep_removes_what_is_old_and_nothing_else(tmp_path):
     now = [(tmp_path / "x").parent.stat().st_mtime]
-    store = FilePayloads(f"file://{tmp_path}/payloads", lambda: now[0])
+    store = FilePayloads(f"file://{tmp_path}/payloads", clock=lambda: now[0])
     await store.sweep()
     await store.put("kept", b"1")
     await store.sweep()

@@ -36,7 +36,7 @@ def run(model, texts):
     return model.engine.run(TokenBatch.pack(texts))["dense"]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(texts=texts)
 def test_a_text_answers_in_company_as_it_does_alone(way, texts):
     model, tolerance = way

@@ -32,7 +32,7 @@ def test_a_batch_is_padded_on_the_right():
     assert batch.lengths.tolist() == [1, 3]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(rows=st.lists(token_ids, min_size=1, max_size=9))
 def test_batch_neighbours_do_not_change_a_row(engine, rows):
     together = engine.run(TokenBatch.pack(rows))["dense"]
@@ -42,7 +42,7 @@ def test_batch_neighbours_do_not_change_a_row(engine, rows):
 
 
 @given(filler=st.integers(0, 899))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_what_stands_in_the_padding_does_not_matter(engine, filler):
     batch = TokenBatch.pack([np.array([1, 2], np.int32), np.arange(9, dtype=np.int32)])
     expected = engine.run(batch)["dense"]

@@ -98,7 +98,7 @@ def test_every_spelling_of_the_configuration_loads(tmp_path, golden, spelling):
 
 
 @pytest.mark.parametrize("golden", ALL, ids=str)
-@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=8, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_batch_neighbours_never_change_a_row(engine_of, golden, data):
     rows = Rows.of(golden)

@@ -96,7 +96,7 @@ async def host_of(loader, budget=0, residence_s=0.0, **more):
     limits = Limits(budget, residence_s, residence_s)
     lane = Lane("default", "cpu", "default")
     residence = Residence(limits, **more)
-    intake = Intake(Cancellations(), None)
+    intake = Intake(Cancellations(), None, None)
     host = ModelHost(None, lane, "w", loader, Device(1), residence, lambda: None, intake)
     try:
         yield host

@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from servicekit.defaults import DEFAULT_TENANT
 from worker.batcher import BatchLimits
 from worker.engine import OutOfMemoryError, engine_error
 from worker.packing import pack_texts
 from worker.runner import Runner, Waiting
 from worker.tokenizer import TokenizedText
+from worker.waiting_queue import Flow
 
 LIMITS = BatchLimits(1024, 32, 99)
 
@@ -35,7 +37,7 @@ class FakeEngine:
 
 def text(ids, outputs, **more):
     tokenized = TokenizedText(np.array(ids, np.int32), truncated=False, **more)
-    return Waiting(tokenized, frozenset(outputs), time.time() + 60, None, 0)
+    return Waiting(tokenized, frozenset(outputs), time.perf_counter() + 60, None, 0)
 
 
 async def run(texts):
@@ -152,3 +154,63 @@ async def test_beside_a_run_texts_wait_no_longer_than_patience():
     limits = replace(LIMITS, full_tokens=100, patience_s=0.001)
     texts = [text([1, 2], ["dense"]) for _ in range(3)]
     assert await rows_beside_a_run(limits, texts) == [1, 1, 1]
+
+
+def bulk(ids):
+    return replace(text(ids, ["dense"]), flow=Flow(DEFAULT_TENANT, bulk=True))
+
+
+class GatedEngine(FakeEngine):
+    """Has two streams, and ends no run before it is told."""
+
+    streams = 2
+
+    def __init__(self):
+        super().__init__()
+        self.go = threading.Event()
+
+    def run(self, batch, outputs=()):
+        answers = super().run(batch, outputs)
+        self.go.wait(10)
+        return answers
+
+
+async def started(engine, count):
+    """How many runs have begun, once `count` have, or a while after none more does."""
+    for _ in range(100 if len(engine.runs) < count else 5):
+        if len(engine.runs) > count:
+            break
+        await asyncio.sleep(0.005)
+    return len(engine.runs)
+
+
+async def test_bulk_work_leaves_a_stream_where_interactive_work_came_lately():
+    engine, came = GatedEngine(), []
+    limits = replace(LIMITS, full_tokens=2, patience_s=60.0)
+    runner = Runner(engine, pack_texts, limits, came.append, lambda _: None)
+    engine.go.set()
+    runner.submit([text([1], ["dense"])])
+    while not came:
+        await asyncio.sleep(0.001)
+    engine.go.clear()
+    runner.submit([bulk([2] * 2) for _ in range(8)])
+    assert await started(engine, 2) == 2
+    # Runs of bulk work are short, and whoever comes has the other stream at once.
+    assert engine.runs[1][0].input_ids.shape == (1, 2)
+    runner.submit([text([3], ["dense"])])
+    assert await started(engine, 3) == 3
+    assert engine.runs[2][0].input_ids[0, 0] == 3
+    engine.go.set()
+    await asyncio.to_thread(runner.close)
+    assert sum(len(batch.input_ids) for batch, _ in engine.runs) == 10
+
+
+async def test_bulk_work_alone_has_every_stream():
+    engine = GatedEngine()
+    runner = Runner(engine, pack_texts, LIMITS, lambda _: None, lambda _: None)
+    for _ in range(2):
+        runner.submit([bulk([1])])
+        await asyncio.sleep(0.02)
+    assert await started(engine, 2) == 2
+    engine.go.set()
+    await asyncio.to_thread(runner.close)

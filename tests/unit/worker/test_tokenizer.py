@@ -81,7 +81,7 @@ def plain(name: str, direction: str) -> RustTokenizer:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("direction", ["right", "left"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(**LONG_TEXTS)
 def test_long_texts_give_the_ids_of_the_whole_text(name, direction, words, repeats):
     """Only a piece of a long text is tokenised; nobody may be able to tell."""
@@ -93,7 +93,7 @@ def test_long_texts_give_the_ids_of_the_whole_text(name, direction, words, repea
 
 
 @pytest.mark.parametrize("direction", ["right", "left"])
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(**LONG_TEXTS, query=st.sampled_from(["", "water", "reset password " * 40]))
 def test_long_pairs_give_the_ids_of_the_whole_pair(direction, words, repeats, query):
     document = " ".join(words) * repeats

@@ -103,7 +103,7 @@ def test_a_pickle_of_anything_else_is_refused(tmp_path, content, problem):
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # escapes in the opcodes' own text
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(content=st.binary(max_size=60), where=st.integers(0, 200))
 def test_no_damage_ends_in_anything_but_a_checkpoint_error(tmp_path_factory, content, where):
     whole = state_dict()

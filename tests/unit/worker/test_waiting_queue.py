@@ -35,7 +35,7 @@ def text(tokens, tenant="a", bulk=False):
 
 def drain(queue, limits):
     while len(queue):
-        yield queue.take(limits)
+        yield queue.take(limits, limits)
 
 
 @given(histories, limits)
@@ -47,7 +47,7 @@ def test_everything_that_came_is_taken_once(history, limits):
         came += new
         for _ in range(batches):
             if len(queue):
-                taken += queue.take(limits)
+                taken += queue.take(limits, limits)
     for batch in drain(queue, limits):
         taken += batch
     assert sorted(map(id, taken)) == sorted(map(id, came))
@@ -70,9 +70,9 @@ def test_a_batch_of_several_keeps_its_bounds(history, limits):
 def test_interactive_work_goes_before_bulk_work_that_came_first(bulk, tokens):
     queue, alone = WaitingQueue(), BatchLimits(1, 1, 0)
     queue.add([text(tokens, bulk=True) for _ in range(bulk)])
-    queue.take(alone)
+    queue.take(alone, alone)
     queue.add([text(tokens)])
-    assert not queue.take(alone)[0].flow.bulk
+    assert not queue.take(alone, alone)[0].flow.bulk
 
 
 @given(st.integers(1, 64))
@@ -82,7 +82,7 @@ def test_bulk_work_gets_a_tenth_while_interactive_work_never_ends(tokens):
     served = []
     for _ in range(100):
         queue.add([text(tokens), text(tokens)])
-        served += queue.take(alone)
+        served += queue.take(alone, alone)
     assert 9 <= sum(each.flow.bulk for each in served) <= 11
 
 
@@ -90,9 +90,9 @@ def test_bulk_work_gets_a_tenth_while_interactive_work_never_ends(tokens):
 def test_a_tenant_with_one_text_waits_for_one_batch_of_a_tenant_with_many(many, tokens):
     queue, alone = WaitingQueue(), BatchLimits(1, 1, 0)
     queue.add([text(tokens, "heavy") for _ in range(many)])
-    queue.take(alone)
+    queue.take(alone, alone)
     queue.add([text(tokens, "light")])
-    tenants = [queue.take(alone)[0].flow.tenant for _ in range(min(2, many))]
+    tenants = [queue.take(alone, alone)[0].flow.tenant for _ in range(min(2, many))]
     assert "light" in tenants
 
 
@@ -103,7 +103,7 @@ def test_tenants_that_always_wait_get_the_same_number_of_tokens(sizes, other):
     queue.add([text(other, "b") for _ in sizes])
     had = {"a": 0, "b": 0}
     while len({each.flow.tenant for each in queue._interactive.waiting}) == 2:
-        (taken,) = queue.take(alone)
+        (taken,) = queue.take(alone, alone)
         had[taken.flow.tenant] += taken.tokens
     assert abs(had["a"] - had["b"]) <= 2 * max(*sizes, other)
 
@@ -112,8 +112,25 @@ def test_bulk_work_fills_the_room_that_interactive_work_leaves():
     queue = WaitingQueue()
     queue.add([text(10), text(20)])
     queue.add([text(15, bulk=True), text(30, bulk=True)])
-    batch = queue.take(BatchLimits(1000, 32, 100))
+    limits = BatchLimits(1000, 32, 100)
+    batch = queue.take(limits, limits)
     assert [each.tokens for each in batch] == [10, 15, 20]
+
+
+def test_interactive_work_does_not_wait_for_more_bulk_work_than_a_run_costs():
+    queue = WaitingQueue()
+    queue.add([text(10), *(text(10, bulk=True) for _ in range(50))])
+    limits = BatchLimits(1000, 32, run_cost_tokens=30)
+    assert [each.flow.bulk for each in queue.take(limits, limits)] == [False, True, True, True]
+
+
+def test_where_bulk_work_may_not_begin_a_batch_only_other_work_is_taken():
+    queue, limits = WaitingQueue(), BatchLimits(1000, 32, 0)
+    queue.add([text(10, bulk=True)])
+    assert queue.take(limits, None) == []
+    queue.add([text(20)])
+    assert [each.tokens for each in queue.take(limits, None)] == [20]
+    assert [each.tokens for each in queue.take(limits, limits)] == [10]
 
 
 def test_the_longest_of_what_came_together_goes_first():

@@ -2,6 +2,8 @@
 {{- define "sie.definitions" -}}
 {{- $files := dict -}}
 {{- $bundles := deepCopy .Values.config.bundles -}}
+{{- /* Who names no machine gets one that has a pool of the bundle: best one that is always there. */}}
+{{- $preferred := dict -}}
 {{- range $pool := include "sie.pools" . | fromYamlArray -}}
 {{- $machine := get $.Values.machineProfiles $pool.machineProfile -}}
 {{- $profile := dict "machine_profile_id" $pool.machineProfile "gpu_type" (default "" $machine.gpuType) "machine_type" (default "" $machine.machineType) "spot" (default false $machine.spot) -}}
@@ -9,12 +11,20 @@
 {{- if not (hasKey $bundles $pool.bundle) -}}
 {{- $_ := set $bundles $pool.bundle dict -}}
 {{- end -}}
+{{- $other := get $preferred $pool.bundle -}}
+{{- if or (not $other) (gt (int $pool.minReplicas) (int (default dict $other).minReplicas)) -}}
+{{- $_ := set $preferred $pool.bundle $pool -}}
+{{- end -}}
 {{- end -}}
 {{- if not $files -}}
 {{- $_ := set $files "machine_profiles__none" "" -}}
 {{- end -}}
 {{- range $name, $bundle := $bundles -}}
-{{- $_ := set $files (printf "bundles__%s.yaml" $name) (toYaml (merge (dict "bundle_id" $name) (default dict $bundle))) -}}
+{{- $definition := merge (dict "bundle_id" $name) (default dict $bundle) -}}
+{{- with get $preferred $name -}}
+{{- $definition = merge $definition (dict "machine_profile" .machineProfile) -}}
+{{- end -}}
+{{- $_ := set $files (printf "bundles__%s.yaml" $name) (toYaml $definition) -}}
 {{- end -}}
 {{- range $name, $model := .Values.config.models -}}
 {{- $_ := set $files (printf "models__%s.yaml" $name) (toYaml $model) -}}

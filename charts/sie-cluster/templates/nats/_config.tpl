@@ -48,8 +48,9 @@ cluster {
 {{- mul (int64 (regexFind "^[0-9]+" .)) (get $powers (regexFind "[KMGT]i$" .)) -}}
 {{- end -}}
 
-{{/* Refuses streams that the broker would refuse: each takes its bytes at once. There is one
-     for work, one for dead letters and one for advisories, and one more for each pool that is
+{{/* Refuses streams that the broker would refuse: each takes its bytes at once. There are those
+     of config_service/streams.py, together less than six times the bytes of one, and an eighth of
+     that for each pool that is
      created later. */}}
 {{- define "sie.validateStreams" -}}
 {{- if .Values.nats.install -}}
@@ -58,8 +59,8 @@ cluster {
 {{- $size := ternary .Values.nats.jetstream.fileStorage.size .Values.nats.jetstream.maxMemory $isFile -}}
 {{- $room := include "sie.natsBytes" $size | trimSuffix "B" | include "sie.bytes" | int64 -}}
 {{- $each := default (ternary 1073741824 268435456 $isFile) (int64 .Values.config.streams.maxBytes) | int64 -}}
-{{- if gt (mul 3 $each) $room -}}
-{{- fail (printf "%s is %s, and three streams of %d bytes do not fit into it: raise it, or lower config.streams.maxBytes" $key $size $each) -}}
+{{- if gt (mul 6 $each) $room -}}
+{{- fail (printf "%s is %s, and six streams of %d bytes do not fit into it: raise it, or lower config.streams.maxBytes" $key $size $each) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -27,23 +27,23 @@ from sie.errors.v1 import error_pb2 as sie_dot_errors_dot_v1_dot_error__pb2
 from sie.inference.v1 import model_service_pb2 as sie_dot_inference_dot_v1_dot_model__service__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!sie/worker/v1/worker_status.proto\x12\rsie.worker.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19sie/errors/v1/error.proto\x1a$sie/inference/v1/model_service.proto\"\xc6\x02\n\x0cWorkerStatus\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x0c\n\x04pool\x18\x02 \x01(\t\x12\x17\n\x0fmachine_profile\x18\x03 \x01(\t\x12\x0e\n\x06\x62undle\x18\x04 \x01(\t\x12)\n\x05state\x18\x05 \x01(\x0e\x32\x1a.sie.worker.v1.WorkerState\x12\x0f\n\x07version\x18\x06 \x01(\t\x12.\n\nstarted_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11registry_revision\x18\x08 \x01(\x04\x12*\n\x06models\x18\t \x03(\x0b\x32\x1a.sie.worker.v1.HostedModel\x12&\n\x07\x64\x65vices\x18\n \x03(\x0b\x32\x15.sie.worker.v1.Device\x12\x11\n\tdedicated\x18\x0b \x01(\x08\"\x93\x02\n\x0bHostedModel\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12+\n\x05state\x18\x02 \x01(\x0e\x32\x1c.sie.inference.v1.ModelState\x12\x14\n\x0cmemory_bytes\x18\x03 \x01(\x04\x12\x14\n\x0cqueued_items\x18\x04 \x01(\r\x12\x15\n\rqueued_tokens\x18\x05 \x01(\x04\x12\x19\n\x11tokens_per_second\x18\x06 \x01(\x01\x12\x0e\n\x06\x65ngine\x18\x07 \x01(\t\x12(\n\nlast_error\x18\x08 \x01(\x0b\x32\x14.sie.errors.v1.Error\x12-\n\x08progress\x18\t \x01(\x0b\x32\x1b.sie.worker.v1.LoadProgress\"c\n\x0cLoadProgress\x12\'\n\x05phase\x18\x01 \x01(\x0e\x32\x18.sie.worker.v1.LoadPhase\x12\x15\n\rfetched_bytes\x18\x02 \x01(\x04\x12\x13\n\x0btotal_bytes\x18\x03 \x01(\x04\"M\n\x06\x44\x65vice\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x19\n\x11memory_used_bytes\x18\x02 \x01(\x04\x12\x1a\n\x12memory_total_bytes\x18\x03 \x01(\x04*\x92\x01\n\x0bWorkerState\x12\x1c\n\x18WORKER_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15WORKER_STATE_STARTING\x10\x01\x12\x16\n\x12WORKER_STATE_READY\x10\x02\x12\x19\n\x15WORKER_STATE_DRAINING\x10\x03\x12\x17\n\x13WORKER_STATE_FAILED\x10\x04*p\n\tLoadPhase\x12\x1a\n\x16LOAD_PHASE_UNSPECIFIED\x10\x00\x12\x17\n\x13LOAD_PHASE_FETCHING\x10\x01\x12\x16\n\x12LOAD_PHASE_WAITING\x10\x02\x12\x16\n\x12LOAD_PHASE_OPENING\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!sie/worker/v1/worker_status.proto\x12\rsie.worker.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19sie/errors/v1/error.proto\x1a$sie/inference/v1/model_service.proto\"\xd4\x02\n\x0cWorkerStatus\x12\x11\n\tworker_id\x18\x01 \x01(\t\x12\x0c\n\x04pool\x18\x02 \x01(\t\x12\x17\n\x0fmachine_profile\x18\x03 \x01(\t\x12\x0e\n\x06\x62undle\x18\x04 \x01(\t\x12)\n\x05state\x18\x05 \x01(\x0e\x32\x1a.sie.worker.v1.WorkerState\x12\x0f\n\x07version\x18\x06 \x01(\t\x12.\n\nstarted_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x19\n\x11registry_revision\x18\x08 \x01(\x04\x12*\n\x06models\x18\t \x03(\x0b\x32\x1a.sie.worker.v1.HostedModel\x12&\n\x07\x64\x65vices\x18\n \x03(\x0b\x32\x15.sie.worker.v1.Device\x12\x11\n\tdedicated\x18\x0b \x01(\x08\x12\x0c\n\x04\x62usy\x18\x0c \x01(\x01\"\x93\x02\n\x0bHostedModel\x12\x10\n\x08model_id\x18\x01 \x01(\t\x12+\n\x05state\x18\x02 \x01(\x0e\x32\x1c.sie.inference.v1.ModelState\x12\x14\n\x0cmemory_bytes\x18\x03 \x01(\x04\x12\x14\n\x0cqueued_items\x18\x04 \x01(\r\x12\x15\n\rqueued_tokens\x18\x05 \x01(\x04\x12\x19\n\x11tokens_per_second\x18\x06 \x01(\x01\x12\x0e\n\x06\x65ngine\x18\x07 \x01(\t\x12(\n\nlast_error\x18\x08 \x01(\x0b\x32\x14.sie.errors.v1.Error\x12-\n\x08progress\x18\t \x01(\x0b\x32\x1b.sie.worker.v1.LoadProgress\"c\n\x0cLoadProgress\x12\'\n\x05phase\x18\x01 \x01(\x0e\x32\x18.sie.worker.v1.LoadPhase\x12\x15\n\rfetched_bytes\x18\x02 \x01(\x04\x12\x13\n\x0btotal_bytes\x18\x03 \x01(\x04\"M\n\x06\x44\x65vice\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x19\n\x11memory_used_bytes\x18\x02 \x01(\x04\x12\x1a\n\x12memory_total_bytes\x18\x03 \x01(\x04*\x92\x01\n\x0bWorkerState\x12\x1c\n\x18WORKER_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15WORKER_STATE_STARTING\x10\x01\x12\x16\n\x12WORKER_STATE_READY\x10\x02\x12\x19\n\x15WORKER_STATE_DRAINING\x10\x03\x12\x17\n\x13WORKER_STATE_FAILED\x10\x04*p\n\tLoadPhase\x12\x1a\n\x16LOAD_PHASE_UNSPECIFIED\x10\x00\x12\x17\n\x13LOAD_PHASE_FETCHING\x10\x01\x12\x16\n\x12LOAD_PHASE_WAITING\x10\x02\x12\x16\n\x12LOAD_PHASE_OPENING\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'sie.worker.v1.worker_status_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WORKERSTATE']._serialized_start=938
-  _globals['_WORKERSTATE']._serialized_end=1084
-  _globals['_LOADPHASE']._serialized_start=1086
-  _globals['_LOADPHASE']._serialized_end=1198
+  _globals['_WORKERSTATE']._serialized_start=952
+  _globals['_WORKERSTATE']._serialized_end=1098
+  _globals['_LOADPHASE']._serialized_start=1100
+  _globals['_LOADPHASE']._serialized_end=1212
   _globals['_WORKERSTATUS']._serialized_start=151
-  _globals['_WORKERSTATUS']._serialized_end=477
-  _globals['_HOSTEDMODEL']._serialized_start=480
-  _globals['_HOSTEDMODEL']._serialized_end=755
-  _globals['_LOADPROGRESS']._serialized_start=757
-  _globals['_LOADPROGRESS']._serialized_end=856
-  _globals['_DEVICE']._serialized_start=858
-  _globals['_DEVICE']._serialized_end=935
+  _globals['_WORKERSTATUS']._serialized_end=491
+  _globals['_HOSTEDMODEL']._serialized_start=494
+  _globals['_HOSTEDMODEL']._serialized_end=769
+  _globals['_LOADPROGRESS']._serialized_start=771
+  _globals['_LOADPROGRESS']._serialized_end=870
+  _globals['_DEVICE']._serialized_start=872
+  _globals['_DEVICE']._serialized_end=949
 # @@protoc_insertion_point(module_scope)

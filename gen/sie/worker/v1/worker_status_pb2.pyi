@@ -37,7 +37,7 @@ LOAD_PHASE_WAITING: LoadPhase
 LOAD_PHASE_OPENING: LoadPhase
 
 class WorkerStatus(_message.Message):
-    __slots__ = ("worker_id", "pool", "machine_profile", "bundle", "state", "version", "started_at", "registry_revision", "models", "devices", "dedicated")
+    __slots__ = ("worker_id", "pool", "machine_profile", "bundle", "state", "version", "started_at", "registry_revision", "models", "devices", "dedicated", "busy")
     WORKER_ID_FIELD_NUMBER: _ClassVar[int]
     POOL_FIELD_NUMBER: _ClassVar[int]
     MACHINE_PROFILE_FIELD_NUMBER: _ClassVar[int]
@@ -49,6 +49,7 @@ class WorkerStatus(_message.Message):
     MODELS_FIELD_NUMBER: _ClassVar[int]
     DEVICES_FIELD_NUMBER: _ClassVar[int]
     DEDICATED_FIELD_NUMBER: _ClassVar[int]
+    BUSY_FIELD_NUMBER: _ClassVar[int]
     worker_id: str
     pool: str
     machine_profile: str
@@ -60,7 +61,8 @@ class WorkerStatus(_message.Message):
     models: _containers.RepeatedCompositeFieldContainer[HostedModel]
     devices: _containers.RepeatedCompositeFieldContainer[Device]
     dedicated: bool
-    def __init__(self, worker_id: _Optional[str] = ..., pool: _Optional[str] = ..., machine_profile: _Optional[str] = ..., bundle: _Optional[str] = ..., state: _Optional[_Union[WorkerState, str]] = ..., version: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., registry_revision: _Optional[int] = ..., models: _Optional[_Iterable[_Union[HostedModel, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., dedicated: _Optional[bool] = ...) -> None: ...
+    busy: float
+    def __init__(self, worker_id: _Optional[str] = ..., pool: _Optional[str] = ..., machine_profile: _Optional[str] = ..., bundle: _Optional[str] = ..., state: _Optional[_Union[WorkerState, str]] = ..., version: _Optional[str] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., registry_revision: _Optional[int] = ..., models: _Optional[_Iterable[_Union[HostedModel, _Mapping]]] = ..., devices: _Optional[_Iterable[_Union[Device, _Mapping]]] = ..., dedicated: _Optional[bool] = ..., busy: _Optional[float] = ...) -> None: ...
 
 class HostedModel(_message.Message):
     __slots__ = ("model_id", "state", "memory_bytes", "queued_items", "queued_tokens", "tokens_per_second", "engine", "last_error", "progress")

@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Any, Unpack, overload
 
 from sie_sdk._core import results
-from sie_sdk._core.capacity import Capacity
+from sie_sdk._core.batches import BatchOperations
 from sie_sdk._core.failure import Failure, error_of
 from sie_sdk._core.items import chunks, is_one, item
 from sie_sdk._core.plan import Parts, Plan, Sleep, Surroundings, Together, once, persist
@@ -48,7 +48,7 @@ _ENCODE_PARAMS = (
 )
 
 
-class Operations:
+class Operations(BatchOperations):
     """The calls of one client.
 
     Args:
@@ -57,10 +57,8 @@ class Operations:
     """
 
     def __init__(self, settings: Settings, around: Surroundings) -> None:
-        self._settings = settings
-        self._around = around
+        super().__init__(settings, around)
         self._pools = Pools(settings, around)
-        self._capacity = Capacity(settings, around)
 
     @overload
     def encode(  # type: ignore[overload-overlap]

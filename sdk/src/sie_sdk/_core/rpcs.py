@@ -29,6 +29,8 @@ class Rpc:
 _INFERENCE = "sie.inference.v1.InferenceService"
 _MODELS = "sie.inference.v1.ModelService"
 _POOLS = "sie.pool.v1.PoolService"
+_BATCHES = "sie.batch.v1.BatchService"
+_FILES = "sie.batch.v1.FileService"
 
 ENCODE = Rpc("POST", "/v1/encode/{model}", _INFERENCE, "Encode", is_binary=True)
 SCORE = Rpc("POST", "/v1/score/{model}", _INFERENCE, "Score", is_binary=True)
@@ -40,6 +42,17 @@ GET_POOL = Rpc("GET", "/v1/pools/{name}", _POOLS, "GetPool", "pool")
 LIST_POOLS = Rpc("GET", "/v1/pools", _POOLS, "ListPools")
 RENEW_POOL = Rpc("POST", "/v1/pools/{name}/renew", _POOLS, "RenewPool")
 DELETE_POOL = Rpc("DELETE", "/v1/pools/{name}", _POOLS, "DeletePool")
+CREATE_BATCH = Rpc("POST", "/v1/batches", _BATCHES, "CreateBatch", "batch")
+GET_BATCH = Rpc("GET", "/v1/batches/{batch_id}", _BATCHES, "GetBatch", "batch")
+LIST_BATCHES = Rpc("GET", "/v1/batches", _BATCHES, "ListBatches")
+CANCEL_BATCH = Rpc("POST", "/v1/batches/{batch_id}/cancel", _BATCHES, "CancelBatch", "batch")
+DELETE_BATCH = Rpc("DELETE", "/v1/batches/{batch_id}", _BATCHES, "DeleteBatch")
+CREATE_FILE = Rpc("POST", "/v1/files", _FILES, "CreateFile", "file", is_binary=True)
+APPEND_FILE = Rpc(
+    "POST", "/v1/files/{file_id}:append", _FILES, "AppendFile", "file", is_binary=True
+)
+READ_FILE = Rpc("GET", "/v1/files/{file_id}:read", _FILES, "ReadFile")
+DELETE_FILE = Rpc("DELETE", "/v1/files/{file_id}", _FILES, "DeleteFile")
 HEALTH = Rpc("GET", "/health")
 
 

@@ -1,0 +1,58 @@
+"""Fenced blocks of Markdown pages, and what the comment above each says of it.
+
+<!-- name: x -->              what tests call it by
+<!-- not run: REASON -->      it cannot be run here, and why
+<!-- values: NAME -->         YAML: values that the chart must render (a worked file, or none)
+<!-- model -->                YAML: a model definition that the registry must take
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+_BLOCK = re.compile(
+    r"^(?:<!-- *(?P<note>[^>]*?) *-->\n)?^```(?P<language>\w*)\n(?P<text>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
+)
+NOT_RUN = "not run"
+
+
+@dataclass(frozen=True)
+class Block:
+    """One fenced block.
+
+    Args:
+        language: the word behind the fence.
+        text: what is inside.
+        note: of the comment above, the word before the colon.
+        about: of the comment above, what stands after the colon.
+        line: of the fence in its page, from 1.
+    """
+
+    language: str
+    text: str
+    note: str
+    about: str
+    line: int
+
+
+def blocks_of(page: Path) -> list[Block]:
+    """Every fenced block of a page, in its order."""
+    content = page.read_text()
+    found = []
+    for match in _BLOCK.finditer(content):
+        note, _, about = (match["note"] or "").partition(":")
+        line = content.count("\n", 0, match.start("language")) + 1
+        found.append(Block(match["language"], match["text"], note.strip(), about.strip(), line))
+    return found
+
+
+def named_blocks(page: Path) -> dict[str, Block]:
+    """Blocks of a page by name; each of the others says why it is not run."""
+    named = {}
+    for block in blocks_of(page):
+        if block.note == "name":
+            named[block.about] = block
+        else:
+            assert (block.note, bool(block.about)) == (NOT_RUN, True), f"{page}:{block.line}"
+    return named
