@@ -1,20 +1,23 @@
-"""Twice as much as a cluster can do, from many clients at once; then clients that misbehave.
+"""Twice what the cluster can do, from 500 clients, and clients that behave badly.
 
-python benchmarks/overload.py [--clients 500] [--seconds 120]
+    python benchmarks/overload.py [--seconds 120] [--clients 500] [--max-wait 2]
 
-What is more than capacity is to be refused at once, with Retry-After; what is accepted keeps its
-latency; memory stays flat; and after it all is as before. Each request gives itself a second.
+    calm       a few clients, one request after the other: capacity, and latency alone
+    overload   requests arrive at twice that rate whatever becomes of them
+    after      a few clients again
+    bad        beside a few clients, others read slowly, send slowly, or vanish
+
+Clients, gateway, broker and worker share one machine, so latencies include the clients' own.
 """
 
 import argparse
 import asyncio
-import contextlib
 import itertools
+import random
 import statistics
 import tempfile
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,189 +29,218 @@ import uvloop
 from cli.local_stack import DEFAULT_MODEL, LocalStack
 
 _CACHE = Path(__file__).resolve().parent.parent / ".sie" / "cache"
-_DEADLINE_S = 1.0
-_PATIENT_S = 30.0
-_MISBEHAVING = 50
-_WARM_UP_S = 5.0
+_PATH = http_client.encode_path(DEFAULT_MODEL)
+_FEW = 16
+_WORDS = 24
+_TIMEOUT_S = 30.0
+_BAD = 50
 
 
-class Answer(NamedTuple):
-    """How one request went."""
+class Ended(NamedTuple):
+    """A request: when it ended, how long it took, its status, and Retry-After."""
 
     at: float
-    status: int
     seconds: float
-    retry_after: bool
+    status: int
+    retry_after: bytes
 
 
 class Client:
-    """One keep-alive connection."""
+    """One keep-alive connection.
 
-    def __init__(self, address: str, deadline_s: float) -> None:
+    Args:
+        address: of the gateway.
+        bodies: what is sent.
+        ended: where requests are noted.
+    """
+
+    def __init__(self, address: str, bodies: Callable[[], bytes], ended: list[Ended]) -> None:
         self._address = address
-        path = http_client.encode_path(DEFAULT_MODEL)
-        head = http_client.head(address, path).decode()
-        timeout = f"x-request-timeout: {deadline_s}\r\ncontent-length: "
-        self._head = head.replace("content-length: ", timeout).encode()
+        self._bodies = bodies
+        self._ended = ended
+        self._prefix = http_client.head(address, _PATH)
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def ask(self, body: bytes) -> Answer:
-        """Sends one request and reads its answer."""
+    async def ask(self) -> None:
+        """One request."""
+        body, began = self._bodies(), time.perf_counter()
         if self._streams is None:
             host, port = self._address.split(":")
             self._streams = await asyncio.open_connection(host, int(port))
         reader, writer = self._streams
-        began = time.perf_counter()
-        writer.write(b"%b%d\r\n\r\n%b" % (self._head, len(body), body))
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-        length = int(head.split(b"content-length: ")[1].split(b"\r\n")[0])
-        await reader.readexactly(length)
-        ended = time.perf_counter()
-        return Answer(
-            ended, int(head.split(b" ", 2)[1]), ended - began, b"\r\nretry-after:" in head
-        )
-
-    def close(self) -> None:
-        if self._streams is not None:
-            self._streams[1].close()
+        writer.write(b"%b%d\r\n\r\n%b" % (self._prefix, len(body), body))
+        top = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), _TIMEOUT_S)).lower()
+        await reader.readexactly(int(_header(top, b"content-length")))
+        now = time.perf_counter()
+        status = int(top.split(b" ", 2)[1])
+        self._ended.append(Ended(now, now - began, status, _header(top, b"retry-after")))
 
 
-async def load(
-    address: str, clients: int, rate: float, seconds: float, deadline_s: float = _DEADLINE_S
-) -> list[Answer]:
-    """Requests at a rate that does not depend on the answers, while there are clients free."""
-    corpus = texts.mixed(512)
-    bodies = itertools.cycle([orjson.dumps({"items": [{"text": text}]}) for text in corpus])
-    answers: list[Answer] = []
-    start = time.perf_counter()
+def _header(top: bytes, name: bytes) -> bytes:
+    _, _, rest = top.partition(b"\r\n" + name + b": ")
+    return rest.split(b"\r\n", 1)[0]
 
-    async def client(number: int) -> None:
-        connection = Client(address, deadline_s)
-        every = clients / rate if rate else 0.0
-        due = start + every * number / clients
-        while due < start + seconds and time.perf_counter() < start + seconds:
+
+class Scene:
+    """A running cluster and what is asked of it.
+
+    Args:
+        stack: the cluster.
+    """
+
+    def __init__(self, stack: LocalStack) -> None:
+        self._stack = stack
+        corpus = texts.mixed(512, _WORDS // 2, _WORDS)
+        self._bodies = itertools.cycle([orjson.dumps({"items": [{"text": t}]}) for t in corpus])
+
+    def _client(self, ended: list[Ended]) -> Client:
+        return Client(self._stack.http_address, self._bodies.__next__, ended)
+
+    async def calm(self, seconds: float, clients: int = _FEW) -> list[Ended]:
+        """Clients that ask one request after the other."""
+        ended: list[Ended] = []
+        end = time.perf_counter() + seconds
+
+        async def ask() -> None:
+            client = self._client(ended)
+            while time.perf_counter() < end:
+                await client.ask()
+
+        await asyncio.gather(*(ask() for _ in range(clients)))
+        return ended
+
+    async def overload(self, seconds: float, rate: float, clients: int) -> list[Ended]:
+        """Requests that arrive at a rate, each by a client that has none in flight."""
+        ended: list[Ended] = []
+        idle = [self._client(ended) for _ in range(clients)]
+        tasks: set[asyncio.Task[None]] = set()
+        arrivals, start = random.Random(1), time.perf_counter()  # noqa: S311 - a benchmark
+
+        async def ask(client: Client) -> None:
+            await client.ask()
+            idle.append(client)
+
+        due = start
+        while due < start + seconds:
+            due += arrivals.expovariate(rate)
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            answers.append(await connection.ask(next(bodies)))
-            due = max(due + every, time.perf_counter()) if rate else time.perf_counter()
-        connection.close()
+            if idle:
+                tasks.add(task := asyncio.create_task(ask(idle.pop(0))))
+                task.add_done_callback(tasks.discard)
+        await asyncio.gather(*tasks)
+        return ended
 
-    await asyncio.gather(*(client(number) for number in range(clients)))
-    return answers
+    async def badly(self, seconds: float) -> list[Ended]:
+        """Calm clients beside those that behave badly; returns the calm ones' requests."""
+        kinds = (self._reads_slowly, self._sends_slowly, self._vanishes)
+        others = [asyncio.create_task(kind()) for kind in kinds for _ in range(_BAD)]
+        await asyncio.sleep(1.0)
+        ended = await self.calm(seconds)
+        for other in others:
+            other.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        return ended
 
+    async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        host, port = self._stack.http_address.split(":")
+        return await asyncio.open_connection(host, int(port), limit=1024)
 
-@contextlib.asynccontextmanager
-async def misbehaving(address: str) -> AsyncIterator[None]:
-    """Clients that send a byte now and then, read nothing, or go away, until the end."""
-    host, port = address.split(":")
-    body = orjson.dumps({"items": [{"text": texts.mixed(1)[0]}]})
-    request = b"%b%d\r\n\r\n" % (
-        http_client.head(address, http_client.encode_path(DEFAULT_MODEL)),
-        len(body),
-    )
+    def _whole(self) -> bytes:
+        body = next(self._bodies)
+        prefix = http_client.head(self._stack.http_address, _PATH)
+        return b"%b%d\r\n\r\n%b" % (prefix, len(body), body)
 
-    async def slow_sender() -> None:
+    async def _reads_slowly(self) -> None:
+        reader, writer = await self._connect()
+        writer.write(self._whole())
+        while await reader.read(16):  # noqa: ASYNC110 - it is this client that is slow
+            await asyncio.sleep(1.0)
+
+    async def _sends_slowly(self) -> None:
+        _, writer = await self._connect()
+        for byte in self._whole():
+            writer.write(bytes([byte]))
+            await asyncio.sleep(0.2)
+
+    async def _vanishes(self) -> None:
         while True:
-            with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_connection(host, int(port))
-                for byte in request:
-                    writer.write(bytes([byte]))
-                    await asyncio.sleep(0.2)
-                writer.close()
-
-    async def never_reads() -> None:
-        reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
-        del reader
-        writer.write(request + body)
-        await asyncio.sleep(3600)
-
-    async def vanishing() -> None:
-        while True:
-            _, writer = await asyncio.open_connection(host, int(port))
-            writer.write(request + body)
+            _, writer = await self._connect()
+            writer.write(self._whole())
             await asyncio.sleep(0.01)
             writer.transport.abort()
-            await asyncio.sleep(10)
+            await asyncio.sleep(5.0)
 
-    kinds = (slow_sender, never_reads, vanishing)
-    tasks = [asyncio.create_task(kind()) for kind in kinds for _ in range(_MISBEHAVING)]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    def memory(self) -> str:
+        """What every process has resident, in MB."""
+        sizes = {name: _resident_mb(each.pid) for name, each in self._stack.processes.items()}
+        return ", ".join(f"{name} {size:.0f}" for name, size in sorted(sizes.items()))
 
 
-async def measure(stack: LocalStack, clients: int, seconds: float) -> None:
-    """Every phase, with its line of figures."""
-    address = stack.http_address
-    await load(address, 32, 0, _WARM_UP_S / 2, _PATIENT_S)
-    flat_out = await load(address, 32, 0, _WARM_UP_S, _PATIENT_S)
-    capacity = len([each for each in flat_out if each.status == 200]) / _WARM_UP_S
-    print(f"capacity: {capacity:.0f} requests/s of one text")
-    half = await load(address, 16, capacity / 2, _WARM_UP_S)
-    _row("at half of it", half)
-    before = _memory_mb(stack)
-    halfway: dict[str, float] = {}
-
-    async def look() -> None:
-        await asyncio.sleep(seconds / 2)
-        halfway.update(_memory_mb(stack))
-
-    looking = asyncio.create_task(look())
-    overload = await load(address, clients, 2 * capacity, seconds)
-    await looking
-    _row(f"{clients} clients, twice as much", overload)
-    after = _memory_mb(stack)
-    _row("the second after", await load(address, 16, capacity / 2, 1.0))
-    alone = await load(address, 16, capacity / 4, _WARM_UP_S)
-    _row("at a quarter", alone)
-    async with misbehaving(address):
-        await asyncio.sleep(2)
-        beside = await load(address, 16, capacity / 4, 2 * _WARM_UP_S)
-    _row(f"beside {3 * _MISBEHAVING} that misbehave", beside)
-    for name in before:
-        print(f"{name}: {before[name]:.0f} MB, {halfway[name]:.0f} halfway, {after[name]:.0f} MB")
+def _resident_mb(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
-def _row(name: str, answers: Sequence[Answer]) -> None:
-    ok = sorted(each.seconds * 1e3 for each in answers if each.status == 200)
-    refused = sorted(each.seconds * 1e3 for each in answers if each.status in (429, 503))
-    told = all(each.retry_after for each in answers if each.status in (429, 503))
-    print(f"{name}: {dict(Counter(each.status for each in answers))}")
-    if ok:
-        print(f"  answered: p50 {statistics.median(ok):.1f} ms, p99 {_p99(ok):.1f} ms")
-    if refused:
-        print(
-            f"  refused: p50 {statistics.median(refused):.1f} ms, p99 {_p99(refused):.1f} ms, "
-            f"{'each' if told else 'NOT each'} with Retry-After",
-            flush=True,
-        )
+def _spread(ended: Sequence[Ended]) -> str:
+    if len(ended) < 2:
+        return "too few"
+    cuts = statistics.quantiles((each.seconds for each in ended), n=100)
+    return f"p50 {cuts[49] * 1e3:.0f}  p99 {cuts[98] * 1e3:.0f} ms"
 
 
-def _p99(ordered: Sequence[float]) -> float:
-    return ordered[int(len(ordered) * 0.99)]
+def _show(label: str, value: str) -> None:
+    print(f"{label:<34} {value}", flush=True)
 
 
-def _memory_mb(stack: LocalStack) -> dict[str, float]:
-    found = {}
-    for name, process in stack.processes.items():
-        fields = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-        found[name] = next(int(f.split()[1]) for f in fields if f.startswith("VmRSS")) / 1024
-    return found
+def _show_overload(ended: list[Ended], seconds: float) -> None:
+    start = min(each.at - each.seconds for each in ended)
+    answered = [each for each in ended if each.status == 200]
+    refused = [each for each in ended if each.status == 503]
+    other = {each.status for each in ended} - {200, 503}
+    _show("  asked", f"{len(ended) / seconds:.0f}/s")
+    _show("  answered", f"{len(answered) / seconds:.0f}/s, {_spread(answered)}")
+    for name, low in (("second", 0.25), ("last", 0.75)):
+        part = [each for each in answered if low <= (each.at - start) / seconds < low + 0.25]
+        _show(f"    in the {name} quarter", _spread(part))
+    _show("  refused", f"{len(refused) / seconds:.0f}/s, {_spread(refused)}")
+    told = sum(bool(each.retry_after) for each in refused)
+    _show("    with Retry-After", f"{told} of {len(refused)}")
+    _show("  anything else", str(other or "nothing"))
+
+
+async def _run(stack: LocalStack, options: argparse.Namespace) -> None:
+    scene = Scene(stack)
+    await scene.calm(3.0)
+    calm = await scene.calm(10.0)
+    capacity = len(await scene.calm(10.0, 64)) / 10.0
+    _show(f"calm, {_FEW} clients", f"{len(calm) / 10.0:.0f}/s, {_spread(calm)}")
+    _show("capacity, 64 clients", f"{capacity:.0f}/s")
+    _show("resident before, MB", scene.memory())
+    print(f"overload, {options.clients} clients, {options.seconds:.0f} s", flush=True)
+    ended = await scene.overload(options.seconds, 2 * capacity, options.clients)
+    _show_overload(ended, options.seconds)
+    _show("resident after, MB", scene.memory())
+    after = await scene.calm(10.0)
+    _show(f"after, {_FEW} clients", f"{len(after) / 10.0:.0f}/s, {_spread(after)}")
+    bad = await scene.badly(10.0)
+    label = f"beside {3 * _BAD} bad clients"
+    _show(label, f"{len(bad) / 10.0:.0f}/s, {_spread(bad)}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=120.0, help="of overload")
     parser.add_argument("--clients", type=int, default=500)
-    parser.add_argument("--seconds", type=float, default=120.0)
+    parser.add_argument("--max-wait", type=float, default=2.0, help="SIE_MAX_WAIT_S")
     options = parser.parse_args()
     with (
-        tempfile.TemporaryDirectory(prefix="sie-overload-") as directory,
-        LocalStack(Path(directory), cache_dir=_CACHE) as stack,
+        tempfile.TemporaryDirectory(prefix="sie-bench-") as directory,
+        LocalStack(
+            Path(directory), cache_dir=_CACHE, env={"SIE_MAX_WAIT_S": str(options.max_wait)}
+        ) as stack,
     ):
         stack.start()
-        uvloop.run(measure(stack, options.clients, options.seconds))
+        uvloop.run(_run(stack, options))
 
 
 if __name__ == "__main__":
