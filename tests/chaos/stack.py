@@ -71,7 +71,7 @@ class ChaosStack(LocalStack):
         """Starts every broker that does not run, and waits until they serve."""
         for number, name in enumerate(self.brokers):
             if name not in self.processes:
-                self._start("broker", self._broker(number, name))
+                self._start("broker", self._broker(number, name), self._clients[number])
             elif not self.processes[name].is_running:
                 self.processes[name].start()
         for name in self.brokers:

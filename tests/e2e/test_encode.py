@@ -70,8 +70,8 @@ def test_curl_grpcurl_and_the_stub_give_the_same_384_numbers(stack, stub):
     by_grpcurl = dense(json.loads(output)["items"][0])
 
     assert len(by_http) == 384
-    np.testing.assert_array_equal(by_http, by_stub)
-    np.testing.assert_array_equal(by_grpcurl, by_stub)
+    np.testing.assert_allclose(by_http, by_stub, atol=1e-6)
+    np.testing.assert_allclose(by_grpcurl, by_stub, atol=1e-6)
 
 
 def test_a_thousand_texts_spread_over_both_workers_and_return_in_order(stack):

@@ -16,8 +16,9 @@ from cli.local_stack import LocalStack
 from servicekit.errors import code_of, from_status
 from sie.inference.v1.inference_service_pb2 import EncodeRequest
 from sie.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
+from tests.chaos.load import Load, until
+from tests.chaos.verdicts import Verdict
 from tests.e2e.conftest import ENCODE, HttpReply, ask
-from tests.e2e.test_faults import load, statuses, until
 
 PROFILES = ("cpu", "l4", "a100-spot")
 # What the clients of the field send with every management call that has no body.
@@ -226,14 +227,14 @@ def test_over_grpc_a_cold_lane_is_unavailable_with_a_time_to_retry(pool_stack: L
 def test_workers_come_and_go_between_pools_under_load_and_nothing_is_lost(pool_stack: LocalStack):
     address = pool_stack.http_address
     pool_stack.start_worker("worker-2").wait_ready(30)
-    with load(address) as replies:
+    with Load([address], seed=1) as load:
         for _ in range(3):
-            seen = len(replies)
+            seen = load.sent
             assert create(address, gpus={"cpu": 1}).status == 201
             until(lambda: served_by(address, "tenant-abc").startswith("worker-"))
-            until(lambda seen=seen: len(replies) > seen + 20)
+            until(lambda seen=seen: load.sent > seen + 20)
             assert ask(address, "DELETE", "/v1/pools/tenant-abc").status == 200
-    assert statuses(replies) == {200}
+    assert load.counts.keys() == {Verdict.RIGHT}, load.notes
 
 
 def test_a_broker_that_loses_its_memory_loses_no_pool(pool_stack: LocalStack):

@@ -122,11 +122,11 @@ def test_each_route_finds_the_model_that_answers(golden_stack):
     body = {"items": [{"text": "water"}]}
     sparse = post(golden_stack, "/v1/encode/golden/splade_bert", body)["items"][0]["sparse"]
     assert [entry["index"] for entry in row] == sparse["indices"]
-    np.testing.assert_allclose([entry["value"] for entry in row], sparse["values"], rtol=1e-6)
+    np.testing.assert_allclose([entry["value"] for entry in row], sparse["values"], atol=1e-5)
 
     (matrix,) = post(golden_stack, "/embed_all", {"inputs": ["water"]})
     vectors = post(golden_stack, "/v1/encode/golden/colbert", body)["items"][0]["multivector"]
-    np.testing.assert_allclose(matrix, vectors["values"], rtol=1e-6)
+    np.testing.assert_allclose(matrix, vectors["values"], atol=1e-6)
 
     ranks = post(golden_stack, "/rerank", {"query": "water", "texts": ["fire", "sea"]})
     assert [rank["score"] for rank in ranks] == sorted(
