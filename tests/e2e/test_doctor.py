@@ -5,6 +5,7 @@ import contextlib
 import http.server
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,8 +77,13 @@ def test_a_cluster_that_is_well(stack: LocalStack) -> None:
 
 
 def test_as_text(stack: LocalStack) -> None:
-    done = CliRunner().invoke(main, ["doctor", f"http://{stack.http_address}"])
-    assert done.exit_code == 0
+    # Other tests may keep the cluster busier than a doctor likes, for a moment.
+    for _ in range(10):
+        done = CliRunner().invoke(main, ["doctor", f"http://{stack.http_address}"])
+        if done.exit_code == 0:
+            break
+        time.sleep(0.5)
+    assert done.exit_code == 0, done.output
     assert "ok       workers   2 of 2 ready" in done.output
 
 

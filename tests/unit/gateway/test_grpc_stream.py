@@ -110,8 +110,9 @@ class TestAuth:
         return Guard(tokens_of("static", ["token"], "", None))
 
     async def test_a_stream_asks_for_the_token_once(self, grpc_channel):
+        call = grpc_channel.stream_stream("/sie.inference.v1.InferenceService/EncodeStream")
         with pytest.raises(grpc.aio.AioRpcError) as caught:
-            await answers(grpc_channel, [request("a")])
+            await call(iter([request("a").SerializeToString()])).read()
         assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
         metadata = [("authorization", "Bearer token")]
         assert len(await answers(grpc_channel, [request("a")], metadata=metadata)) == 1
