@@ -285,12 +285,12 @@ class ServedModel:
 
     async def _receive(self, delivery: Delivery, lane: Lane, queue: Queue) -> None:
         item = delivery.item
-        if delivery.expired:
-            self._count("expired")
-            await delivery.ack()
-            return
         if item.reply_subject in self._intake.cancelled:
             self._count("cancelled")
+            await delivery.ack()
+            return
+        if delivery.expired:
+            self._count("expired")
             await delivery.ack()
             return
         if queue is Queue.SUSPECT:
