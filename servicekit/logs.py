@@ -20,9 +20,9 @@ def configure(level: str, *, as_json: bool, process: str) -> None:
     handler.setFormatter(_JsonFormatter(process) if as_json else _PlainFormatter(process))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # No line says any of these, and finding them out takes longer than the rest of it.
-    logging._srcfile = None  # type: ignore[attr-defined] # noqa: SLF001 - as the manual advises
+    logging._srcfile = None  # noqa: SLF001 - as the manual advises
     logging.logThreads = logging.logProcesses = False
-    logging.logMultiprocessing = logging.logAsyncioTasks = False
+    logging.logMultiprocessing = False
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
