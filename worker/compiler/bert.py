@@ -13,7 +13,7 @@ import numpy as np
 from worker.compiler.blocks import Embeddings, embed
 from worker.compiler.body import Classifier, Family, Hidden, Tokens
 from worker.compiler.parameters import Parameters
-from worker.compiler.positions import places_after_padding
+from worker.compiler.positions import padding_id, places_after_padding
 from worker.compiler.postnorm import LayerNames, Sizes, layers
 from worker.config import CheckpointError, Config
 
@@ -34,7 +34,7 @@ def bert(parameters: Parameters, config: Config, tokens: Tokens) -> Hidden:
 
 def roberta(parameters: Parameters, config: Config, tokens: Tokens) -> Hidden:
     """Add the encoder; positions begin after the padding's."""
-    return _encoder(parameters, config, tokens, first_place=config.integer("pad_token_id") + 1)
+    return _encoder(parameters, config, tokens, first_place=padding_id(config) + 1)
 
 
 def _encoder(parameters: Parameters, config: Config, tokens: Tokens, *, first_place: int) -> Hidden:

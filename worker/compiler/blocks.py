@@ -26,13 +26,13 @@ _PLAIN_ACTIVATIONS = {"relu": "Relu", "tanh": "Tanh", "sigmoid": "Sigmoid"}
 # CLIP's stand-in for GELU is x * sigmoid(1.702 x).
 _QUICK_GELU_ALPHA = 1.702
 
-ACTIVATIONS = frozenset({"quick_gelu", *_FUSED_ACTIVATIONS, *_PLAIN_ACTIVATIONS})
+ACTIVATIONS = frozenset({"quick_gelu", "silu", *_FUSED_ACTIVATIONS, *_PLAIN_ACTIVATIONS})
 """The values of `hidden_act` that `activated` takes."""
 
 
-def checked_activation(config: Config, *names: str) -> str:
+def checked_activation(config: Config, *names: str, default: str = "gelu") -> str:
     """Return an entry of config.json; raise CheckpointError if it is none of ACTIVATIONS."""
-    activation = config.text(*names, default="gelu")
+    activation = config.text(*names, default=default)
     if activation not in ACTIVATIONS:
         raise CheckpointError(config.path, f"{names[0]} {activation} is not supported")
     return activation
@@ -124,7 +124,7 @@ def activated(graph: Graph, hidden: str, layer: Linear, activation: str) -> str:
 
 
 def activate(graph: Graph, values: str, activation: str) -> str:
-    """Apply one of ACTIVATIONS, `silu` or `identity` to each element."""
+    """Apply one of ACTIVATIONS, or `identity`, to each element."""
     match activation:
         case "identity":
             return values

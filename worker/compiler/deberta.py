@@ -50,6 +50,7 @@ class _Scores:
 
     Attributes:
         terms: c2p, p2c, both or none.
+        scale: what scores are multiplied by.
         head_dim: the size of a query.
         shared: whether the layers' own projections serve the relative embeddings too.
         buckets: half the rows of the table of relative embeddings.
@@ -58,6 +59,7 @@ class _Scores:
     """
 
     terms: frozenset[str]
+    scale: float
     head_dim: int
     shared: bool
     buckets: int
@@ -70,19 +72,17 @@ class _Scores:
         if max_distance < 1:
             max_distance = config.integer("max_position_embeddings")
         buckets = int(config.number("position_buckets", default=-1))
+        named, head_dim = _terms(config), sizes.hidden // sizes.heads
         return cls(
-            terms=_terms(config),
-            head_dim=sizes.hidden // sizes.heads,
+            terms=named if config.flag("relative_attention", default=False) else frozenset(),
+            # Each term adds to the variance, and is counted where it is not in force as well.
+            scale=float((head_dim * (1 + len(named))) ** -0.5),
+            head_dim=head_dim,
             shared=config.flag("share_att_key", default=False),
             buckets=buckets if buckets > 0 else max_distance,
             logarithmic=buckets > 0,
             max_distance=max_distance,
         )
-
-    @property
-    def scale(self) -> float:
-        """What scores are multiplied by: each of their terms adds to the variance."""
-        return float((self.head_dim * (1 + len(self.terms))) ** -0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +119,6 @@ def deberta_v2(parameters: Parameters, config: Config, tokens: Tokens) -> Hidden
 
 def _terms(config: Config) -> frozenset[str]:
     """Read `pos_att_type`, a list or names between bars."""
-    if not config.flag("relative_attention", default=False):
-        return frozenset()
     named = config.values.get("pos_att_type") or []
     names = named.lower().split("|") if isinstance(named, str) else named
     terms = frozenset(name.strip() for name in names if name.strip())

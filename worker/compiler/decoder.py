@@ -21,12 +21,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from worker.compiler.attention import attended, repeated_heads, window_bias
-from worker.compiler.blocks import linear
+from worker.compiler.blocks import checked_activation, linear
 from worker.compiler.body import Body, Classifier, Family, Hidden, Tokens
 from worker.compiler.gated import gated
 from worker.compiler.norms import added_and_rms_normed, rms_normed
 from worker.compiler.parameters import Parameters
-from worker.compiler.rotary import Rotary, frequencies, rotary, rotated
+from worker.compiler.rope_scaling import turns_of
+from worker.compiler.rotary import Rotary, rotary, rotated
 from worker.config import CheckpointError, Config
 from worker.heads import Pooling
 
@@ -48,6 +49,7 @@ class Shape:
     heads: int
     key_heads: int
     head_dim: int
+    activation: str
     epsilon: float
     causal: bool
     head_norm: bool
@@ -63,6 +65,7 @@ class Shape:
             heads=heads,
             key_heads=config.positive("num_key_value_heads") or heads,
             head_dim=config.positive("head_dim") or size // heads,
+            activation=checked_activation(config, "hidden_act", default="silu"),
             epsilon=config.number("rms_norm_eps", default=1e-6),
             causal=config.flag("is_causal", default=True),
             head_norm=head_norm,
@@ -95,7 +98,8 @@ def _decoder(own: Parameters, config: Config, tokens: Tokens, shape: Shape) -> H
     graph, epsilon = own.graph, shape.epsilon
     words = own.vectors(_WORDS, config.integer("vocab_size"), shape.size)
     hidden = graph.node("Gather", words, tokens.ids)
-    angles = rotary(graph, "places", frequencies(shape.head_dim, _theta(config)), tokens.max_length)
+    turns = turns_of(config, shape.head_dim, tokens.max_length)
+    angles = rotary(graph, "places", turns.frequencies, tokens.max_length, turns.scale)
     normed = rms_normed(graph, hidden, _scale(own, _norm_before(0, shape), shape), epsilon)
     biases = {width: window_bias(graph, hidden, width) for width in {*shape.windows} if width}
     for number, width in enumerate(shape.windows):
@@ -155,10 +159,10 @@ def _head_normed(own: Parameters, shape: Shape, name: str, vectors: str, heads: 
 
 
 def _feed_forward(own: Parameters, shape: Shape, normed: str) -> str:
-    """Return down(silu(gate(x)) * up(x)), gate and up being one product."""
+    """Return down(activation(gate(x)) * up(x)), gate and up being one product."""
     both = own.merged("gate_up", ("gate_proj", "up_proj"), shape.size, shape.inner)
     down = own.linear("down_proj", shape.inner, shape.size)
-    return gated(own.graph, normed, both, down, "silu")
+    return gated(own.graph, normed, both, down, shape.activation)
 
 
 def _norm_before(number: int, shape: Shape) -> str:
@@ -168,16 +172,6 @@ def _norm_before(number: int, shape: Shape) -> str:
 
 def _scale(own: Parameters, norm: str, shape: Shape) -> str:
     return own.add(f"{norm}.weight", own.read(f"{norm}.weight", shape.size))
-
-
-def _theta(config: Config) -> float:
-    """Read either spelling: `rope_theta` beside `rope_scaling`, or `rope_parameters`."""
-    parameters, scaling = config.below("rope_parameters"), config.below("rope_scaling")
-    scaled = scaling.text("rope_type", "type", default="default")
-    kind = parameters.text("rope_type", default=scaled)
-    if kind != "default":
-        raise CheckpointError(config.path, f"rope_type {kind} is not supported")
-    return parameters.number("rope_theta", default=config.number("rope_theta", default=10_000))
 
 
 def _windows(config: Config, tokens: Tokens) -> list[int | None]:
@@ -200,9 +194,6 @@ def _layers(config: Config) -> int:
 
 
 def _reject_variants(config: Config, shape: Shape) -> None:
-    activation = config.text("hidden_act", default="silu")
-    if activation != "silu":
-        raise CheckpointError(config.path, f"hidden_act {activation} is not supported")
     if shape.heads % shape.key_heads:
         raise CheckpointError(
             config.path, "num_attention_heads is not a multiple of num_key_value_heads"

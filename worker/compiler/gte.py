@@ -51,8 +51,11 @@ def _layer(own: Parameters, config: Config, hidden: str, lengths: str, rotation:
 
 def _frequencies(config: Config, head_size: int) -> NDArray[np.float64]:
     theta = config.number("rope_theta", default=10_000.0)
-    theta = config.below("rope_parameters").number("rope_theta", default=theta)
+    given = config.below("rope_parameters")
+    theta = given.number("rope_theta", default=theta)
     scaling = config.below("rope_scaling")
+    if given.text("rope_type", default="default") != "default":
+        scaling = given
     if not scaling.values:
         return frequencies(head_size, theta)
     if scaling.text("type", "rope_type", default="") != "ntk":

@@ -144,7 +144,8 @@ def _word_logits(encoded: Encoded, states: str) -> tuple[str, int]:
         vectors = own.read(names.decoder, words, size)
     else:
         vectors = encoded.encoder.read(encoded.family.words, words, size)
-    layer = own.layer("decoder", vectors.T, own.vectors(names.out, words))
+    bias = own.vectors(names.out, words) if names.out in own else ""
+    layer = own.layer("decoder", vectors.T, bias)
     return linear(encoded.graph, transformed, layer), words
 
 
@@ -217,5 +218,5 @@ def _projected(
 
 
 def _require_activation(config: Config, activation: str) -> None:
-    if activation not in ACTIVATIONS | {"identity", "silu"}:
+    if activation not in ACTIVATIONS | {"identity"}:
         raise CheckpointError(config.path, f"activation {activation} is not supported")

@@ -94,7 +94,10 @@ def _theta(config: Config, kind: str) -> float:
     # There an entry that is null means the global's, one that is absent its own default.
     names = (entry, "global_rope_theta") if entry in config.values else (entry,)
     spelled = config.number(*names, default=default)
-    return config.below("rope_parameters").below(kind).number("rope_theta", default=spelled)
+    given = config.below("rope_parameters").below(kind)
+    if (scaling := given.text("rope_type", default="default")) != "default":
+        raise CheckpointError(config.path, f"rope_type {scaling} is not supported")
+    return given.number("rope_theta", default=spelled)
 
 
 def _kinds(config: Config) -> list[str]:

@@ -13,7 +13,7 @@ from worker.compiler.blocks import Embeddings, embed
 from worker.compiler.body import Classifier, Family, Hidden, Tokens
 from worker.compiler.graph import Graph
 from worker.compiler.parameters import Parameters
-from worker.compiler.positions import distances, places_after_padding
+from worker.compiler.positions import distances, padding_id, places_after_padding
 from worker.compiler.postnorm import LayerNames, Sizes, layers
 from worker.config import Config
 
@@ -64,7 +64,7 @@ def _bias(graph: Graph, hidden: str, table: NDArray[np.float32], max_length: int
 
 
 def _embeddings(own: Parameters, config: Config, tokens: Tokens, sizes: Sizes) -> str:
-    places, first = config.integer("max_position_embeddings"), config.integer("pad_token_id") + 1
+    places, first = config.integer("max_position_embeddings"), padding_id(config) + 1
     tokens.require_positions(places - first, config)
     tables = Embeddings(
         own.vectors("word_embeddings.weight", config.integer("vocab_size"), sizes.hidden),

@@ -8,6 +8,15 @@ from onnx import TensorProto
 from worker.compiler.body import Tokens
 from worker.compiler.graph import Graph
 from worker.compiler.pooling import places
+from worker.config import Config
+
+# Of RoBERTa, and all that followed it.
+_PADDING_ID = 1
+
+
+def padding_id(config: Config) -> int:
+    """Read the id of RoBERTa's padding token, which config.json may leave at its default."""
+    return int(config.number("pad_token_id", default=_PADDING_ID))
 
 
 def places_after_padding(graph: Graph, tokens: Tokens, first: int) -> str:

@@ -27,12 +27,14 @@ def frequencies(head_size: int, theta: float) -> NDArray[np.float64]:
     return theta ** -(np.arange(0, head_size, 2, dtype=np.float64) / head_size)
 
 
-def rotary(graph: Graph, name: str, turns: NDArray[np.float64], places: int) -> Rotary:
-    """Add the tables of a rotation, once by name, for that many places."""
+def rotary(
+    graph: Graph, name: str, turns: NDArray[np.float64], places: int, scale: float = 1.0
+) -> Rotary:
+    """Add the tables of a rotation, once by name, for that many places; `scale` multiplies both."""
     angles = np.outer(np.arange(places), turns)
     return Rotary(
-        graph.constant(f"rotary/{name}/cosines", np.cos(angles).astype(np.float32)),
-        graph.constant(f"rotary/{name}/sines", np.sin(angles).astype(np.float32)),
+        graph.constant(f"rotary/{name}/cosines", (np.cos(angles) * scale).astype(np.float32)),
+        graph.constant(f"rotary/{name}/sines", (np.sin(angles) * scale).astype(np.float32)),
     )
 
 

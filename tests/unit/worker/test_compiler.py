@@ -251,7 +251,7 @@ def test_an_unsupported_architecture_is_named_beside_the_supported(
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
-        ({"hidden_act": "silu"}, "hidden_act silu is not supported"),
+        ({"hidden_act": "mish"}, "hidden_act mish is not supported"),
         ({"position_embedding_type": "relative_key"}, "only absolute position embeddings"),
         ({"is_decoder": True}, "is a decoder"),
         ({"num_attention_heads": 5}, "not a multiple"),

@@ -1,17 +1,19 @@
 """DeBERTa's attention by distance, beyond what the golden checkpoints show."""
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from tests.unit.worker.graphs import close, compiled, edit, golden_ids, reference, run
 from worker.compiler.deberta import _bucket, _Scores
-from worker.config import CheckpointError
+from worker.compiler.postnorm import Sizes
+from worker.config import CheckpointError, Config
 
 
 def scores(buckets, max_distance, *, logarithmic=True):
-    return _Scores(frozenset(), 16, True, buckets, logarithmic, max_distance)
+    return _Scores(frozenset(), 0.25, 16, True, buckets, logarithmic, max_distance)
 
 
 def test_near_distances_are_their_own_bucket_and_far_ones_share():
@@ -44,6 +46,17 @@ def test_projections_of_positions_may_be_their_own(tmp_path, checkpoint_copy):
     edit(directory / "config.json", share_att_key=False)
     engine = compiled(directory, tmp_path / "compiled")
     close(run(engine, golden_ids("deberta_v3"), "dense"), reference("deberta_v3")["embeddings"])
+
+
+@pytest.mark.parametrize("in_force", [True, False])
+def test_scores_are_divided_for_each_term_that_is_named(in_force):
+    named = {"pos_att_type": "c2p|p2c", "relative_attention": in_force}
+    sizes = {"hidden_size": 32, "num_attention_heads": 2, "num_hidden_layers": 1}
+    rest = {"intermediate_size": 8, "max_position_embeddings": 64}
+    config = Config(Path(), {**named, **sizes, **rest})
+    read = _Scores.read(config, Sizes.read(config))
+    assert read.scale == pytest.approx((16 * 3) ** -0.5)
+    assert bool(read.terms) is in_force
 
 
 @pytest.mark.parametrize("terms", ["c2p", ["p2c"], "", None])

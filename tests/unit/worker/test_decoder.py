@@ -112,9 +112,10 @@ def test_attention_may_be_bidirectional_and_padding_still_not_matter(tmp_path, c
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
-        ({"hidden_act": "gelu"}, "hidden_act gelu is not supported"),
-        ({"rope_scaling": {"type": "yarn", "factor": 4}}, "rope_type yarn is not supported"),
-        ({"rope_parameters": {"rope_type": "linear"}}, "rope_type linear is not supported"),
+        ({"hidden_act": "mish"}, "hidden_act mish is not supported"),
+        ({"rope_scaling": {"type": "longrope", "factor": 4}}, "rope_type longrope is not supp"),
+        ({"rope_parameters": {"rope_type": "linear"}}, "the factor of a scaled rope is missing"),
+        ({"rope_parameters": {"partial_rotary_factor": 0.5}}, "partial_rotary_factor"),
         ({"num_key_value_heads": 3}, "not a multiple of num_key_value_heads"),
         (
             {"use_sliding_window": True, "sliding_window": 4, "layer_types": ["full_attention"]},
