@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help docs setup up clients test chaos autoscaling check check-code check-proto check-generated check-charts \
+.PHONY: help docs setup up clients test chaos buckets autoscaling check check-code check-proto check-generated check-charts \
 	tools bench overload peers lock generate baseline format clean
 
 BIN := .venv/bin
@@ -28,6 +28,9 @@ test: setup clients ## Run every test (ARGS="-k name" for some)
 # The short form of it, four faults, is part of the tests.
 chaos: setup ## Have a cluster suffer every fault under load (ARGS="--seed 7 --only broker")
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+buckets: setup ## Test what is kept in object stores against servers of S3 and GCS on this machine
+	@scripts/buckets.sh $(ARGS)
 
 check: check-code check-proto check-generated check-charts test ## Everything CI runs
 

@@ -2,8 +2,9 @@
 # Regenerates requirements/lock.txt from pyproject.toml: one lock for every Python and platform
 # that the project supports, with hashes and without index addresses. Then, in agreement with
 # it, requirements/charts.txt (what checks charts, images and Terraform) and the requirements of
-# each image; and apart from it requirements/clients.txt (clients of others that tests run)
-# and requirements/docs.txt (what makes a site of docs/).
+# each image, and requirements/buckets.txt (object stores, and what plays them in tests); and
+# apart from it requirements/clients.txt (clients of others that tests run) and
+# requirements/docs.txt (what makes a site of docs/).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,6 +27,7 @@ lock requirements/lock.txt pyproject.toml --extra local --extra dev --extra trac
 lock requirements/charts.txt requirements/charts.in --constraints requirements/lock.txt
 lock requirements/clients.txt requirements/clients.in
 lock requirements/docs.txt requirements/docs.in
+lock requirements/buckets.txt requirements/buckets.in --constraints requirements/lock.txt
 for image in wheel gateway config worker-cpu worker-cuda12; do
     lock "requirements/images/$image.txt" "requirements/images/$image.in" \
         --constraints requirements/lock.txt

@@ -5,13 +5,19 @@
 
     gateway ── put, get ──► store                    the pieces of files that batches use
 
-The store is the broker's own (`jetstream`, whose streams the config service owns), or a
-directory that fsspec can reach: `s3://bucket/prefix`, `gs://bucket/prefix`, `file:///srv/sie`.
+The store is the broker's own (`jetstream`, whose streams the config service owns), or one
+that fsspec can reach: `s3://bucket/prefix`, `gs://bucket/prefix`, `file:///srv/sie`. There
+requests are kept below `requests/` and files below `files/`, so both may have the same URL,
+and nothing else that is there is ever swept. Credentials are those of the file system's own
+environment (`AWS_*`, `GOOGLE_APPLICATION_CREDENTIALS`), never part of the URL.
 """
 
 import asyncio
+import contextlib
+import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
 import fsspec
@@ -20,15 +26,19 @@ import nats.js.errors
 from nats.aio.client import Client
 
 from servicekit.errors import SieError
+from servicekit.file_systems import make_parent
 from servicekit.subjects import FILES_BUCKET, PAYLOADS_BUCKET
 from sie.errors.v1.error_reason_pb2 import ErrorReason
+
+log = logging.getLogger(__name__)
 
 JETSTREAM = "jetstream"
 # Longer than any deadline; a dead letter can be replayed for as long.
 TTL_S = 3600.0
 # For as long files are kept, and what is known of batches.
 FILES_TTL_S = 30 * 86400.0
-_GET_S = 30.0
+_TIMEOUT_S = 30.0
+_THREADS = 8
 
 
 class PayloadStore(Protocol):
@@ -49,15 +59,17 @@ class PayloadStore(Protocol):
 
 def open_payloads(url: str, client: Client) -> PayloadStore:
     """The store of requests that a setting names; see `_open`."""
-    return _open("payload store", url, client, PAYLOADS_BUCKET, TTL_S)
+    return _open("payload store", url, client, PAYLOADS_BUCKET, "requests", TTL_S)
 
 
 def open_files(url: str, client: Client) -> PayloadStore:
     """The store of files that a setting names; see `_open`."""
-    return _open("file store", url, client, FILES_BUCKET, FILES_TTL_S)
+    return _open("file store", url, client, FILES_BUCKET, "files", FILES_TTL_S)
 
 
-def _open(what: str, url: str, client: Client, bucket: str, ttl_s: float) -> PayloadStore:
+def _open(
+    what: str, url: str, client: Client, bucket: str, directory: str, ttl_s: float
+) -> PayloadStore:
     """A store.
 
     Raises:
@@ -67,8 +79,11 @@ def _open(what: str, url: str, client: Client, bucket: str, ttl_s: float) -> Pay
         return JetStreamPayloads(client, bucket)
     if "://" not in url:
         raise ValueError(f"the {what} must be {JETSTREAM} or a URL, not {url!r}")
+    if "@" in url:
+        # It would be shown in logs, and by whoever lists this process's environment.
+        raise ValueError(f"the URL of the {what} must not hold credentials")
     try:
-        return FilePayloads(url, ttl_s)
+        return FilePayloads(f"{url.rstrip('/')}/{directory}", ttl_s)
     except ImportError as error:
         raise ValueError(f"{what} {url}: {error}") from error
 
@@ -89,7 +104,7 @@ class JetStreamPayloads:
     async def get(self, key: str) -> bytes:
         try:
             # Parts that are missing would be waited for without end.
-            async with asyncio.timeout(_GET_S):
+            async with asyncio.timeout(_TIMEOUT_S):
                 found = await (await self._js.object_store(self._bucket)).get(key)
         except (nats.errors.Error, TimeoutError) as error:
             raise _unavailable(error) from error
@@ -108,7 +123,10 @@ class JetStreamPayloads:
 
 
 class FilePayloads:
-    """A directory of a file system that fsspec knows; its calls block, so threads make them.
+    """A directory of a file system that fsspec knows.
+
+    Its calls block, so threads make them: threads of its own, since a store that does not
+    answer holds them for longer than anybody waits.
 
     Args:
         url: the directory; it is made if it is not there.
@@ -122,6 +140,7 @@ class FilePayloads:
         self._system, self._root = fsspec.core.url_to_fs(url)
         self._ttl_s = ttl_s
         self._clock = clock
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="payloads")
 
     async def put(self, key: str, data: bytes) -> None:
         await self._do(self._write, key, data, size=len(data))
@@ -133,36 +152,48 @@ class FilePayloads:
         await self._do(self._remove, key)
 
     async def sweep(self) -> None:
-        await self._do(self._remove_old)
+        try:
+            await self._in_thread(self._remove_old)
+        except Exception as error:  # each file system has failures of its own
+            raise _unavailable(error) from error
 
     async def _do(self, call: Callable[..., Any], *arguments: Any, size: int = 0) -> Any:
         try:
-            return await asyncio.to_thread(call, *arguments)
+            async with asyncio.timeout(_TIMEOUT_S):
+                return await self._in_thread(call, *arguments)
         except Exception as error:  # each file system has failures of its own
             raise _unavailable(error, size) from error
+
+    async def _in_thread(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call, *arguments)
 
     def _path(self, key: str) -> str:
         return f"{self._root.rstrip('/')}/{key}"
 
     def _write(self, key: str, data: bytes) -> None:
-        self._system.makedirs(self._root, exist_ok=True)
-        self._system.pipe_file(self._path(key), data)
+        path = self._path(key)
+        make_parent(self._system, path)
+        self._system.pipe_file(path, data)
 
     def _remove(self, key: str) -> None:
-        if self._system.exists(self._path(key)):
+        # Some file systems keep listings, and would say that a new key is not there.
+        with contextlib.suppress(FileNotFoundError):
             self._system.rm_file(self._path(key))
 
     def _remove_old(self) -> None:
-        if not self._system.exists(self._root):
-            return
+        self._system.invalidate_cache()
         for path in self._system.find(self._root):
-            if self._clock() - self._system.modified(path).timestamp() > self._ttl_s:
-                self._system.rm_file(path)
+            # Another process may be removing the same.
+            with contextlib.suppress(FileNotFoundError):
+                if self._clock() - self._system.modified(path).timestamp() > self._ttl_s:
+                    self._system.rm_file(path)
 
 
 def _unavailable(error: Exception, size_bytes: int = 0) -> SieError:
+    # What a store says may name machines and buckets: it is for the log, not for a caller.
+    log.warning("payload store: %s: %s", type(error).__name__, error)
     return SieError(
         ErrorReason.ERROR_REASON_PAYLOAD_UNAVAILABLE,
-        f"the content cannot be kept or found: {error or type(error).__name__}",
+        f"the content cannot be kept or found ({type(error).__name__})",
         size_bytes=size_bytes,
     )

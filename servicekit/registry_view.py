@@ -7,10 +7,9 @@
                                     <state_dir>/registry.binpb
 
 A process that starts while the config service is down serves what it saw last. The first
-watch of a process begins with a snapshot. Later ones resume from the last event seen, not
-from the one behind it: if the server's event of that revision is another one, its history
-is another one too (a store that lost its memory), and the view takes a snapshot. A lower
-revision is taken like any other: the config service is right.
+watch of a process begins with a snapshot; where later ones go on, and when they cannot, is
+decided in `registry_follower.py`. A lower revision is taken like any other: the config
+service is right.
 """
 
 import asyncio
@@ -25,6 +24,7 @@ from typing import Self
 import grpc
 from google.protobuf.message import DecodeError
 
+from servicekit.registry_follower import RegistryFollower
 from servicekit.registry_state import RegistryState
 from sie.pool.v1.pool_pb2 import Pool
 from sie.registry.v1.bundle_pb2 import Bundle
@@ -67,8 +67,7 @@ class RegistryView:
         self._address = address
         self._file = state_dir / FILE_NAME if state_dir else None
         self._watcher_id = watcher_id
-        self._state = RegistryState()
-        self._last_event: Event | None = None
+        self._follower = RegistryFollower()
         self._connected = False
         self._server_version = ""
         self._loaded = asyncio.Event()
@@ -87,7 +86,7 @@ class RegistryView:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._unsaved.is_set():
-            self._write_file(self._state.to_snapshot())
+            self._write_file(self.state.to_snapshot())
 
     async def loaded(self) -> None:
         """Waits until there is a registry, from the config service or from disk."""
@@ -115,32 +114,32 @@ class RegistryView:
     @property
     def revision(self) -> int:
         """Newest revision seen; 0 before the first."""
-        return self._state.revision
+        return self.state.revision
 
     @property
     def state(self) -> RegistryState:
         """All of it, to be read only."""
-        return self._state
+        return self._follower.state
 
     @property
     def models(self) -> Mapping[str, Model]:
         """By model id. Replaced as a whole by a snapshot, so take it anew for each use."""
-        return self._state.models
+        return self.state.models
 
     @property
     def bundles(self) -> Mapping[str, Bundle]:
         """By bundle id."""
-        return self._state.bundles
+        return self.state.bundles
 
     @property
     def machine_profiles(self) -> Mapping[str, MachineProfile]:
         """By machine profile id."""
-        return self._state.machine_profiles
+        return self.state.machine_profiles
 
     @property
     def pools(self) -> Mapping[str, Pool]:
         """By name."""
-        return self._state.pools
+        return self.state.pools
 
     def subscribe(self, callback: OnChange) -> Callable[[], None]:
         """Calls back behind every change; returns what ends that."""
@@ -180,8 +179,7 @@ class RegistryView:
 
     async def _watch(self) -> AsyncGenerator[WatchRegistryResponse]:
         request = WatchRegistryRequest(
-            from_revision=self._last_event.revision if self._last_event else 0,
-            watcher_id=self._watcher_id,
+            from_revision=self._follower.from_revision, watcher_id=self._watcher_id
         )
         # A channel of its own for each try: none waits out another's backoff.
         async with grpc.aio.insecure_channel(self._address, options=_CHANNEL_OPTIONS) as channel:
@@ -198,38 +196,8 @@ class RegistryView:
 
     def _take(self, response: WatchRegistryResponse) -> None:
         self._connected = True
-        match response.WhichOneof("update"):
-            case "snapshot":
-                self._replace(response.snapshot)
-            case "event":
-                self._apply(response.event)
-            case "events":
-                for event in response.events.events:
-                    self._apply(event)
-            case "compacted":
-                self._last_event = None
-
-    def _replace(self, snapshot: Snapshot) -> None:
-        if snapshot.revision < self._state.revision:
-            fields = {"held": self._state.revision, "revision": snapshot.revision}
-            log.warning("the registry has gone back", extra={"fields": fields})
-        self._last_event = None
-        if self.is_loaded and snapshot == self._state.to_snapshot():
-            return
-        self._state.replace(snapshot)
-        self._changed(None)
-
-    def _apply(self, event: Event) -> None:
-        last = self._last_event
-        if last is not None and event.revision == last.revision:
-            if event != last:
-                raise ValueError("the registry's history is another one")
-            return
-        if event.revision != self._state.revision + 1:
-            raise ValueError(f"event {event.revision} does not follow {self._state.revision}")
-        self._state.apply(event)
-        self._last_event = event
-        self._changed(event)
+        for change in self._follower.take(response):
+            self._changed(change)
 
     def _lost(self, error: Exception) -> None:
         refused = (
@@ -238,7 +206,7 @@ class RegistryView:
         )
         if refused or isinstance(error, ValueError):
             # We resume from a revision that the server does not have, or has otherwise.
-            self._last_event = None
+            self._follower.doubt()
         if self._connected:
             reason = error.details() if isinstance(error, grpc.aio.AioRpcError) else str(error)
             log.warning("registry watch lost: %s", reason or type(error).__name__)
@@ -264,7 +232,7 @@ class RegistryView:
         except (OSError, DecodeError) as error:
             log.warning("registry file %s cannot be used: %s", self._file, error)
             return
-        self._state.replace(snapshot)
+        self.state.replace(snapshot)
         self._loaded.set()
 
     async def _save(self) -> None:
@@ -273,7 +241,7 @@ class RegistryView:
             # Changes come in bursts; one write for each of those is enough.
             await asyncio.sleep(_SAVE_DELAY_S)
             self._unsaved.clear()
-            await asyncio.to_thread(self._write_file, self._state.to_snapshot())
+            await asyncio.to_thread(self._write_file, self.state.to_snapshot())
 
     def _write_file(self, snapshot: Snapshot) -> None:
         if self._file is None:

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import fsspec
 
 from servicekit.errors import SieError, invalid
+from servicekit.file_systems import make_parent
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 
 _SCHEMES = ("file", "s3", "gs")
@@ -94,7 +95,7 @@ async def write_blocks(url: str, blocks: AsyncIterator[bytes]) -> None:
 def _opened(url: str, mode: str) -> Any:
     system, path = fsspec.core.url_to_fs(url)
     if mode == "wb":
-        system.makedirs(path.rpartition("/")[0], exist_ok=True)
+        make_parent(system, path)
     return system.open(path, mode)
 
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import fsspec
 
+from servicekit.file_systems import make_parent
 from worker.content import digest_of_file
 from worker.sources.transfer import RemoteFile
 from worker.sources.urls import open_in
@@ -73,7 +74,7 @@ class ClusterCache:
             system, root = fsspec.core.url_to_fs(self._url)
             for name, path in files.items():
                 target = f"{root}/{key}/{name}"
-                system.makedirs(target.rpartition("/")[0], exist_ok=True)
+                make_parent(system, target)
                 system.put_file(str(path), target)
             listing = {name: _entry(path) for name, path in files.items()}
             system.pipe_file(f"{root}/{key}.json", json.dumps(listing).encode())

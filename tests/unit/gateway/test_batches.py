@@ -520,7 +520,7 @@ async def test_files_may_be_kept_in_a_directory(client, place, tmp_path):
     async with Gateway(client, "gw", [place], EchoInference(), store=store) as gateway:
         done = await gateway.until(await gateway.begin([request(0)]), *ENDED)
         assert len(await gateway.results(done["output_file_id"])) == 1
-        assert len(list((tmp_path / "files").iterdir())) == 2
+        assert len(list((tmp_path / "files" / "files").iterdir())) == 2
 
 
 async def test_a_batch_waits_while_its_results_cannot_be_kept(client, place, tmp_path, monkeypatch):

@@ -1,11 +1,13 @@
 """Payload stores, all held to the same."""
 
+import os
+
 import nats
 import pytest
 
 from config_service.streams import StreamLimits, Streams
 from servicekit.errors import SieError, code_of
-from servicekit.payloads import TTL_S, FilePayloads, JetStreamPayloads, open_payloads
+from servicekit.payloads import TTL_S, FilePayloads, JetStreamPayloads, open_files, open_payloads
 from tests import broker
 
 LARGE = bytes(range(256)) * 40_000
@@ -54,6 +56,20 @@ async def test_a_sweep_removes_what_is_old_and_nothing_else(tmp_path):
     assert not list((tmp_path / "payloads").iterdir())
 
 
+async def test_stores_of_one_place_leave_each_other_and_everything_else_alone(tmp_path):
+    url = f"file://{tmp_path}"
+    (tmp_path / "other").write_bytes(b"3")
+    requests, files = open_payloads(url, None), open_files(url, None)
+    await requests.put("k", b"1")
+    await files.put("k", b"2")
+    for path in tmp_path.rglob("*"):
+        os.utime(path, (0, 0))
+    await requests.sweep()
+    with pytest.raises(SieError):
+        await requests.get("k")
+    assert (await files.get("k"), (tmp_path / "other").read_bytes()) == (b"2", b"3")
+
+
 async def test_a_broker_without_the_bucket_is_a_typed_error(nats_url):
     client = await nats.connect(nats_url)
     await client.jetstream().delete_stream("OBJ_SIE_PAYLOADS")
@@ -62,7 +78,7 @@ async def test_a_broker_without_the_bucket_is_a_typed_error(nats_url):
     await client.close()
 
 
-@pytest.mark.parametrize("url", ["", "bucket", "nosuch://x"])
+@pytest.mark.parametrize("url", ["", "bucket", "nosuch://x", "s3://key:secret@bucket"])
 def test_a_store_that_does_not_exist_is_refused_at_the_start(url):
     with pytest.raises(ValueError, match=r"store|nosuch"):
         open_payloads(url, None)

@@ -136,7 +136,7 @@ async def test_a_view_takes_a_snapshot_when_what_it_missed_is_compacted():
         await view.__aexit__()
 
 
-@pytest.mark.parametrize("commits", [1, 3, 9])
+@pytest.mark.parametrize("commits", [1, 2, 3, 9])
 async def test_a_view_follows_a_config_service_that_lost_its_memory(commits):
     old, new = Source(), Source()
     for _ in range(2):
