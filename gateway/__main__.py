@@ -195,6 +195,7 @@ async def run(settings: Settings, gateway_id: str, tracer: Tracer) -> None:
                 lease_s=settings.batch_lease_s,
             ),
             Places(settings.batch_places),
+            REGISTRY,
         )
         services: list[tuple[ServiceDescriptor, object]] = [
             (_service(inference_service_pb2, "InferenceService"), verbs),
