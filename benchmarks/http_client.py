@@ -2,16 +2,17 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import orjson
 
 
-def head(address: str, path: str) -> bytes:
+def head(address: str, path: str, headers: Sequence[str] = ()) -> bytes:
     lines = (
         f"POST {path} HTTP/1.1",
         f"host: {address}",
         "content-type: application/json",
+        *headers,
         "content-length: ",
     )
     return "\r\n".join(lines).encode()
@@ -42,11 +43,13 @@ def blocking(address: str, path: str) -> Callable[[str], None]:
     return encode
 
 
-async def connect(address: str, path: str) -> Callable[[bytes], Awaitable[None]]:
+async def connect(
+    address: str, path: str, headers: Sequence[str] = ()
+) -> Callable[[bytes], Awaitable[None]]:
     """Sends request bodies on a keep-alive connection."""
     host, port = address.split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    prefix = head(address, path)
+    prefix = head(address, path, headers)
 
     async def send(body: bytes) -> None:
         writer.write(b"%b%d\r\n\r\n%b" % (prefix, len(body), body))

@@ -1,18 +1,19 @@
 """A load generator with as little of its own as Python allows; run as a process of its own.
 
     python benchmarks/load.py {http|grpc} HOST:PORT MODEL CONCURRENCY TEXTS_PER_REQUEST SECONDS
-    python benchmarks/load.py post HOST:PORT PATH CONCURRENCY 1 SECONDS <bodies, one a line
+    python benchmarks/load.py post HOST:PORT PATH CONCURRENCY 1 SECONDS [HEADER...] <bodies
 
 Prints one JSON line: texts a second, and the median and 99th percentile of latency.
 """
 
 import asyncio
+import functools
 import itertools
 import json
 import statistics
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import grpc
 import http_client
@@ -52,8 +53,17 @@ def bodies(face: str, per_request: int, model: str) -> list[bytes]:
     ]
 
 
-async def main(face: str, address: str, model: str, concurrency: int, rows: int, s: float) -> None:
-    connect = grpc_client if face == "grpc" else http_client.connect
+async def main(
+    face: str,
+    address: str,
+    model: str,
+    concurrency: int,
+    rows: int,
+    s: float,
+    headers: Sequence[str],
+) -> None:
+    over_http = functools.partial(http_client.connect, headers=headers)
+    connect = grpc_client if face == "grpc" else over_http
     requests = itertools.cycle(bodies(face, rows, model))
     target = http_client.encode_path(model) if face == "http" else model
     finished: list[tuple[float, float]] = []
@@ -83,5 +93,7 @@ async def main(face: str, address: str, model: str, concurrency: int, rows: int,
 
 
 if __name__ == "__main__":
-    face_, address_, model_, concurrency_, rows_, seconds_ = sys.argv[1:]
-    uvloop.run(main(face_, address_, model_, int(concurrency_), int(rows_), float(seconds_)))
+    face_, address_, model_, concurrency_, rows_, seconds_, *headers_ = sys.argv[1:]
+    uvloop.run(
+        main(face_, address_, model_, int(concurrency_), int(rows_), float(seconds_), headers_)
+    )

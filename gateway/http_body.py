@@ -49,6 +49,9 @@ def is_gzip(metadata: Mapping[str, str]) -> bool:
     Raises:
         SieError: UNSUPPORTED_MEDIA_TYPE, it is of an encoding that is not read.
     """
+    # A proxy may have read another body out of what is here only taken out of its chunks.
+    if (transfer := metadata.get("transfer-encoding", "chunked").strip()).lower() != "chunked":
+        raise _unsupported("transfer encoding", transfer)
     encoding = metadata.get("content-encoding", "identity").strip().lower()
     if encoding not in ("identity", "gzip"):
         raise _unsupported("content encoding", metadata["content-encoding"])

@@ -22,6 +22,9 @@ from worker.whole_texts import WholeTexts
 # Texts are some 4 characters a token; a longer piece than this is rarely needed to fill
 # max_length twice, and a whole book is then never tokenised for its first page.
 _CHARACTERS_PER_TOKEN = 16
+# A word of more characters is cut like a text: no language has it, and pairs of bytes of one of
+# megabytes would be merged for seconds, while others wait.
+_LONG_WORD = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -205,22 +208,26 @@ class _Truncating:
 
 
 def _first_words(text: str, limit: int) -> str:
-    """Return the whole words among the first `limit` characters, or all of a shorter text."""
+    """Return the first words of at most `limit` characters; a part of a very long one counts."""
     if len(text) <= limit:
         return text
     # Half a word may become quite other tokens: WordPiece has one token for an overlong word.
     head = text[:limit]
     word = "".join(head.rsplit(maxsplit=1)[-1:])
+    if len(word) > _LONG_WORD:
+        return head
     # White space before the words is kept: some tokenizers have tokens for it.
     return head.removesuffix(word).rstrip()
 
 
 def _last_words(text: str, limit: int) -> str:
-    """Return the whole words among the last `limit` characters, or all of a shorter text."""
+    """Return the last words of at most `limit` characters; a part of a very long one counts."""
     if len(text) <= limit:
         return text
     tail = text[-limit:]
     word = "".join(tail.split(maxsplit=1)[:1])
+    if len(word) > _LONG_WORD:
+        return tail
     return tail.removeprefix(word).lstrip()
 
 

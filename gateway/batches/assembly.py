@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from google.protobuf.descriptor import ServiceDescriptor
 from nats.aio.client import Client
+from prometheus_client import CollectorRegistry
 
 from gateway.api import Api
 from gateway.batches.batch_service import BatchService
@@ -13,6 +14,7 @@ from gateway.batches.files import Files
 from gateway.batches.hold import Hold
 from gateway.batches.http_files import FilesFace
 from gateway.batches.job import BatchJob
+from gateway.batches.metrics import BatchGauges, BatchMetrics
 from gateway.batches.places import Places
 from gateway.batches.records import Records
 from gateway.batches.runner import Runner
@@ -49,6 +51,7 @@ class Batches:
         store: pieces of files.
         limits: their bounds.
         places: where they may read and write beside.
+        registry: of metrics.
     """
 
     def __init__(
@@ -58,14 +61,20 @@ class Batches:
         store: PayloadStore,
         limits: BatchLimits,
         places: Places,
+        registry: CollectorRegistry,
     ) -> None:
         self._limits = limits
         self._places = places
         self._records = Records(client)
         self._files = Files(self._records, store, limits.file_bytes)
         self._runner = Runner(
-            self._records, runner_id=gateway_id, lease_s=limits.lease_s, most_jobs=limits.jobs
+            self._records,
+            BatchMetrics(registry),
+            runner_id=gateway_id,
+            lease_s=limits.lease_s,
+            most_jobs=limits.jobs,
         )
+        registry.register(BatchGauges(self._runner.unended, self._runner.running))
 
     def services(self, calls: Callable[[], JsonCalls]) -> list[tuple[ServiceDescriptor, object]]:
         """Descriptor and implementation of each; `calls` is asked for once they are called."""

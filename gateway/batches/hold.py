@@ -36,12 +36,21 @@ class Hold:
         key: its key.
         record: as it was written when this runner took it.
         revision: of that.
+        on_change: called with the record before and after each change that was seen written.
     """
 
-    def __init__(self, records: Records, key: Key, record: BatchRecord, revision: int) -> None:
+    def __init__(
+        self,
+        records: Records,
+        key: Key,
+        record: BatchRecord,
+        revision: int,
+        on_change: Callable[[BatchRecord, BatchRecord], None] = lambda _before, _after: None,
+    ) -> None:
         self._records = records
         self._key = key
         self._revision = revision
+        self._on_change = on_change
         self._turn = asyncio.Lock()
         self.record = record
 
@@ -87,7 +96,7 @@ class Hold:
         change(after)
         after.beat = secrets.randbits(32)
         try:
-            self._revision = await self._records.update(
+            revision = await self._records.update(
                 self._key, after.SerializeToString(), self._revision
             )
         except Conflict:
@@ -95,7 +104,7 @@ class Hold:
         except SieError as error:
             log.info("batch not written: %s", error)
             return False
-        self.record = after
+        self._saw(after, revision)
         return True
 
     async def _reread(self, after: BatchRecord) -> bool:
@@ -113,5 +122,9 @@ class Hold:
         record, revision = BatchRecord.FromString(found[0]), found[1]
         if (record.runner, record.epoch) != (self.record.runner, self.record.epoch):
             raise HoldLostError
-        self.record, self._revision = record, revision
+        self._saw(record, revision)
         return record.beat == after.beat
+
+    def _saw(self, record: BatchRecord, revision: int) -> None:
+        before, self.record, self._revision = self.record, record, revision
+        self._on_change(before, record)

@@ -117,7 +117,7 @@ class FilesFace:
             most_ahead, gone = _AHEAD_BYTES, request.watch.gone
             async with body_blocks(request.receive, most_ahead, gone) as blocks:
                 read = aiter(blocks)
-                form = _Form(splitter, inflated(unless_silent(read), request.metadata))
+                form = Form(splitter, inflated(unless_silent(read), request.metadata))
                 try:
                     file = await self._keep(form, call.principal.tenant)
                 except SieError:
@@ -134,7 +134,7 @@ class FilesFace:
         headers = {"content-type": "application/json", REQUEST_ID_HEADER: request.id}
         return Response(200, self._writer.write(reply.body), headers)
 
-    async def _keep(self, form: "_Form", tenant: str) -> File:
+    async def _keep(self, form: "Form", tenant: str) -> File:
         record = self._files.new(await form.until_file(), INPUT)
         await self._files.gather(record, form.content())
         record.file.expires_at = record.file.created_at + form.ttl_s
@@ -150,7 +150,7 @@ async def _discard(blocks: AsyncIterator[bytes]) -> None:
                 pass
 
 
-class _Form:
+class Form:
     """A form with one file, whose other fields may stand before or behind it.
 
     Args:

@@ -26,6 +26,9 @@ from sie.errors.v1.error_reason_pb2 import ErrorReason
 _STREAM = f"KV_{BATCHES_BUCKET}"
 _SUBJECT = f"$KV.{BATCHES_BUCKET}."
 _TIMEOUT_S = 3.0
+# Milliseconds since 1970 UTC, and chance.
+_TIME_DIGITS, _SALT_DIGITS = 12, 16
+_ID_DIGITS = _TIME_DIGITS + _SALT_DIGITS
 
 
 class Key(NamedTuple):
@@ -51,7 +54,13 @@ class Conflict(Exception):  # noqa: N818 - what happened, not a failure
 
 def new_id(prefix: str) -> str:
     """An id that ascends with time, such as `batch_0198c2...`."""
-    return f"{prefix}{time.time_ns() // 1_000_000:012x}{secrets.token_hex(8)}"
+    now_ms = time.time_ns() // 1_000_000
+    return f"{prefix}{now_ms:0{_TIME_DIGITS}x}{secrets.token_hex(_SALT_DIGITS // 2)}"
+
+
+def created_at(made_id: str) -> float:
+    """When an id was made. Seconds since 1970 UTC."""
+    return int(made_id[-_ID_DIGITS:-_SALT_DIGITS], 16) / 1000
 
 
 class Records:

@@ -5,15 +5,17 @@ import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from gateway.batches.hold import Hold, HoldLostError
 from gateway.batches.job import BatchJob
+from gateway.batches.metrics import BatchMetrics
 from gateway.batches.outcome import ENDED
 from gateway.batches.records import Conflict, Key, Records
 from servicekit.errors import SieError
 from servicekit.lifecycle import end
+from sie.batch.v1.batch_pb2 import BatchStatus
 from sie.batch.v1.record_pb2 import BatchRecord
 
 log = logging.getLogger(__name__)
@@ -29,11 +31,17 @@ class _Sighting(NamedTuple):
     since: float
 
 
+class _Running(NamedTuple):
+    task: asyncio.Task[None]
+    hold: Hold
+
+
 class Runner:
     """Runs batches.
 
     Args:
         records: of all batches.
+        metrics: count what becomes of them.
         runner_id: unique among gateways.
         lease_s: a batch whose record stays the same for so long is nobody's. Seconds.
         most_jobs: at a time; 0: none ever.
@@ -43,6 +51,7 @@ class Runner:
     def __init__(
         self,
         records: Records,
+        metrics: BatchMetrics,
         *,
         runner_id: str,
         lease_s: float,
@@ -50,14 +59,24 @@ class Runner:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._records = records
+        self._metrics = metrics
         self._runner_id = runner_id
         self._lease_s = lease_s
         self._most_jobs = most_jobs
         self._clock = clock
         self._sightings: dict[Key, _Sighting] = {}
         self._postponed: dict[Key, float] = {}
-        self._jobs: dict[Key, asyncio.Task[None]] = {}
+        self._jobs: dict[Key, _Running] = {}
+        self._unended: Sequence[Key] = ()
         self._woken = asyncio.Event()
+
+    def unended(self) -> Sequence[Key]:
+        """Batches that had not ended, of all gateways, when this one last looked."""
+        return self._unended
+
+    def running(self) -> Iterator[BatchStatus]:
+        """How far those are that it runs."""
+        return (job.hold.record.batch.status for job in self._jobs.values())
 
     def wake(self) -> None:
         """There is a new batch."""
@@ -77,13 +96,11 @@ class Runner:
                     async with asyncio.timeout(_LOOK_EVERY_S):
                         await self._woken.wait()
         finally:
-            await end(*self._jobs.values())
+            await end(*(job.task for job in self._jobs.values()))
 
     async def _look(self, job_of: Callable[[Hold], BatchJob]) -> None:
-        if len(self._jobs) >= self._most_jobs:
-            return
         try:
-            keys = await self._records.keys("active")
+            keys = self._unended = await self._records.keys("active")
             self._forget_all_but(keys)
             for key in self._in_turn(keys):
                 if len(self._jobs) >= self._most_jobs:
@@ -142,11 +159,11 @@ class Runner:
         except Conflict:
             return None
         log.info("batch taken", extra={"fields": {"batch": key.id, "epoch": record.epoch}})
-        return Hold(self._records, key, record, revision)
+        return Hold(self._records, key, record, revision, self._metrics.changed)
 
     def _begin(self, active: Key, hold: Hold, job: BatchJob) -> None:
         task = asyncio.create_task(self._run(active, hold, job))
-        self._jobs[active] = task
+        self._jobs[active] = _Running(task, hold)
         task.add_done_callback(lambda _: self._end(active))
 
     def _end(self, active: Key) -> None:

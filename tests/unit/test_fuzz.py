@@ -20,6 +20,6 @@ def test_no_damaged_request_does_more_than_fail(seed):
     )
     assert run.returncode == 0, run.stdout + run.stderr
     rows = [line.split() for line in run.stdout.splitlines()]
-    assert len(rows) == 8
+    assert len(rows) == 10
     # Each target meets both kinds, or its seeds or its mutations are worth nothing.
     assert all(int(taken) and int(refused) for _, _, _, taken, _, refused, *_ in rows)

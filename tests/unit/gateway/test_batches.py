@@ -58,12 +58,14 @@ class Gateway:
     def __init__(self, client, name, places, inference, lease_s=0.6, store="jetstream", **limits):
         bounds = {"file_bytes": 1_000_000, "line_bytes": 10_000, "requests": 1000, "jobs": 2}
         self.inference = inference
+        self.registry = CollectorRegistry()
         self.batches = Batches(
             client,
             name,
             open_files(store, client),
             BatchLimits(lease_s=lease_s, **(bounds | limits)),
             Places(places),
+            self.registry,
         )
         principals = {digest(name): Principal(tenant=name) for name in ("acme", "other")}
         guard = Guard(Tokens(principals))
@@ -73,7 +75,7 @@ class Gateway:
         face = HttpFace(
             api,
             self.calls,
-            registry=CollectorRegistry(),
+            registry=self.registry,
             ready=lambda: Readiness([], {}),
             page_rules=rules,
             socket=StatusSocket(lambda: "{}", rules),
@@ -541,3 +543,41 @@ async def test_a_batch_waits_while_its_results_cannot_be_kept(client, place, tmp
         done = await gateway.until(batch, *ENDED)
         assert done["status"] == "completed"
         assert done["request_counts"] == {"total": 1, "completed": 1, "failed": 0}
+
+
+async def test_metrics_tell_what_waits_what_runs_and_what_became_of_it(client, place):
+    slow = SlowInference()
+    async with Gateway(client, "gw", [place], slow, jobs=1) as gateway:
+
+        def value(name, **labels):
+            return gateway.registry.get_sample_value(f"sie_gateway_{name}", labels)
+
+        assert value("batches_unended") == value("batch_oldest_age_seconds") == 0
+        bad = request(1, items=[{"txt": "x"}])
+        batches = [await gateway.begin([request(0), bad]), await gateway.begin([request(0)])]
+        await gateway.until(batches[0], "in_progress")
+        async with asyncio.timeout(15):
+            while value("batches_unended") != 2 or not value("batch_oldest_age_seconds"):
+                await asyncio.sleep(0.05)
+        assert value("batches_running", status="in_progress") == 1
+        assert value("batches_running", status="validating") == 0
+        slow.open.set()
+        done = [await gateway.until(batch, *ENDED) for batch in batches]
+        ids = [
+            each[kind]
+            for each in done
+            for kind in ("output_file_id", "error_file_id")
+            if kind in each
+        ]
+        written = sum([len(await gateway.content(file_id)) for file_id in ids])
+        async with asyncio.timeout(15):
+            while value("batches_unended"):
+                await asyncio.sleep(0.05)
+    assert value("batches_ended_total", status="completed") == 2
+    assert value("batches_ended_total", status="cancelled") == 0
+    assert value("batch_requests_total", outcome="completed") == 2
+    assert value("batch_requests_total", outcome="failed") == 1
+    assert value("batch_bytes_total", direction="output") == written
+    sent = sum(len(json.dumps(each)) + 1 for each in (request(0), bad, request(0)))
+    assert value("batch_bytes_total", direction="input") in range(sent - 2, sent + 1)
+    assert value("batches_running", status="in_progress") == 0

@@ -105,3 +105,68 @@ async def read_to_end(reader):
         return await asyncio.wait_for(reader.read(), 10)
     except ConnectionResetError:
         return b""
+
+
+FLOODS = {
+    "one header": (b"GET / HTTP/1.1\r\nhost: x\r\nx-a: ", b"a" * 10_000),
+    "many headers": (b"GET / HTTP/1.1\r\nhost: x\r\n", b"x-b: a\r\n" * 1000),
+    "target": (b"GET /", b"a" * 10_000),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS)
+async def test_a_head_without_end_is_refused_before_it_fills_the_memory(port, flood):
+    begin, more = FLOODS[flood]
+    async with connect(port) as (reader, writer):
+        # To the byte, so that none is left that would reset the connection under the answer.
+        writer.write((begin + more * 30)[: 64 * 1024 + 1])
+        answer = await asyncio.wait_for(read_answer(reader), 10)
+        assert (answer.status, answer.json["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
+        assert answer.headers["connection"] == "close"
+        assert await read_to_end(reader) == b""
+
+
+@pytest.mark.parametrize("begin", [b"0\r\nx-trailer: ", b"2;extension="])
+async def test_what_frames_a_body_is_bounded_too(begin):
+    ended = asyncio.Event()
+
+    async def patient(_scope, receive, _send):
+        while (event := await receive())["type"] != "http.disconnect" and event["more_body"]:
+            pass
+        ended.set()
+
+    server = HttpServer(patient, "127.0.0.1", 0)
+    async with connect(await server.start()) as (reader, writer):
+        head = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n"
+        writer.write(head + begin + b"a" * 400_000)
+        assert await asyncio.wait_for(read_to_end(reader), 10) == b""
+        await asyncio.wait_for(ended.wait(), 10)
+    await server.stop(1)
+
+
+async def test_a_body_in_many_small_chunks_is_no_flood():
+    read = bytearray()
+
+    async def reading(_scope, receive, send):
+        more = True
+        while more:
+            event = await receive()
+            read.extend(event["body"])
+            more = event["more_body"]
+        await app({"path": "/"}, receive, send)
+
+    server = HttpServer(reading, "127.0.0.1", 0)
+    async with connect(await server.start()) as (reader, writer):
+        head = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+        writer.write(head + b"1\r\na\r\n" * 50_000 + b"0\r\n\r\n")
+        assert (await asyncio.wait_for(read_answer(reader), 10)).status == 200
+    assert len(read) == 50_000
+    await server.stop(1)
+
+
+async def test_what_is_no_http_is_told_so_in_the_shape_of_every_error(port):
+    async with connect(port) as (reader, writer):
+        writer.write(b"\x16\x03\x01\x02\x00\x01\r\n\r\n")
+        answer = await read_answer(reader)
+        assert (answer.status, answer.json["error"]["code"]) == (400, "INVALID_INPUT")
+        assert answer.headers["x-sie-error-code"] == "INVALID_INPUT"

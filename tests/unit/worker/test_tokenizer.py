@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer as RustTokenizer
 
 from worker.checkpoint import Checkpoint, CheckpointError
-from worker.tokenizer import Tokenizer
+from worker.tokenizer import Tokenizer, _first_words, _last_words
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 NAMES = ["bert_mean", "bert_cls", "bert_xlmr_tokenizer", "roberta_mean"]
@@ -90,6 +90,23 @@ def test_long_texts_give_the_ids_of_the_whole_text(name, direction, words, repea
     (tokens,) = ours(name).encode([text], keep_end=direction == "left")
     assert tokens.ids.tolist() == plain(name, direction).encode(text).ids
     assert tokens.truncated == (whole_length(name, text) > checkpoint.max_length)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("direction", ["right", "left"])
+def test_a_word_of_megabytes_gives_the_ids_of_the_whole_word(name, direction):
+    text = "水の🚀xyz" * 20_000
+    (tokens,) = ours(name).encode([text], keep_end=direction == "left")
+    assert tokens.ids.tolist() == plain(name, direction).encode(text).ids
+
+
+@pytest.mark.parametrize(
+    ("pick", "kept"), [(_first_words, slice(100_000)), (_last_words, slice(-100_000, None))]
+)
+def test_a_word_that_is_longer_than_any_is_cut(pick, kept):
+    text = "water " + "xy" * 500_000 + " water"
+    assert pick(text, 100_000) == text[kept]
+    assert len(pick("xy" * 500, 900)) == 0
 
 
 @pytest.mark.parametrize("direction", ["right", "left"])
