@@ -32,7 +32,9 @@ Case = Callable[[ScaledCluster], None]
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScaledCluster]:
+def cluster(
+    tmp_path_factory: pytest.TempPathFactory, engine_cache: Path
+) -> Iterator[ScaledCluster]:
     for name in ("helm", "prometheus"):
         tool(name)
     directory = tmp_path_factory.mktemp("autoscaling")
@@ -43,7 +45,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScaledCluster]
         values["workers"]["common"]["hub"] = {"endpoint": hub.url}
         models = definitions(directory / "models")
         with ScaledCluster(
-            directory, values, models, directory / "engines", FACTOR, NODE_DELAY_S
+            directory, values, models, engine_cache, FACTOR, NODE_DELAY_S
         ) as cluster:
             yield cluster
 

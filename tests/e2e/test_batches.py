@@ -139,9 +139,8 @@ def test_a_batch_outlives_the_gateways_that_run_it(fresh_stack: LocalStack):
     }
     for process in fresh_stack.processes.values():
         process.wait_ready(60)
-    text = "word " * 60
-    body = {"items": [{"text": text}]}
-    lines = jsonl(request(n, ENCODE, body) for n in range(900)).decode()
+    body = {"items": [{"text": "word " * 15}]}
+    lines = jsonl(request(n, ENCODE, body) for n in range(1200)).decode()
     made = ask(
         fresh_stack.http_address, "POST", "/v1/batches", {"input": lines, "endpoint": ENCODE}
     )
@@ -154,7 +153,7 @@ def test_a_batch_outlives_the_gateways_that_run_it(fresh_stack: LocalStack):
         end = time.monotonic() + 60
         while status(name)["request_counts"]["completed"] < done:
             assert time.monotonic() < end
-            time.sleep(0.1)
+            time.sleep(0.02)
 
     until("gateway-1", 1)
     (first,) = runners(fresh_stack, batch)
@@ -168,10 +167,10 @@ def test_a_batch_outlives_the_gateways_that_run_it(fresh_stack: LocalStack):
     while (done := status(first))["status"] not in ENDED:
         assert time.monotonic() < end, done
         time.sleep(0.1)
-    assert done["request_counts"] == {"total": 900, "completed": 900, "failed": 0}
+    assert done["request_counts"] == {"total": 1200, "completed": 1200, "failed": 0}
     path = f"/v1/files/{done['output_file_id']}/content"
     results = lines_of(ask(addresses[first], "GET", path).body)
-    assert [each["line"] for each in results] == list(range(1, 901))
+    assert [each["line"] for each in results] == list(range(1, 1201))
     assert runners(fresh_stack, batch)[-1] == first
 
 
