@@ -1,3 +1,4 @@
+import gc
 import os
 import subprocess
 from collections.abc import Iterator
@@ -11,6 +12,12 @@ from cli.local_stack import LocalStack
 # Nothing is timed on machines that do other things beside.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+def pytest_collection_finish() -> None:
+    """Takes what has been imported by now, which stays, out of every collection of garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

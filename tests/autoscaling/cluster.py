@@ -107,7 +107,7 @@ class ScaledCluster:
         for gateway in gateways:
             gateway.kill()
         for gateway in gateways:
-            gateway.wait(10)
+            gateway.wait(60)
         for gateway in gateways:
             gateway.start()
         for gateway in gateways:

@@ -90,7 +90,7 @@ def test_a_gateway_starts_and_serves_with_the_config_service_down(fresh_stack: L
     gateway.terminate()
     assert gateway.wait(60) == 0
     fresh_stack.processes["config"].kill()
-    fresh_stack.processes["config"].wait(30)
+    fresh_stack.processes["config"].wait(60)
     gateway.start()
     gateway.wait_ready(60)
     assert encode(fresh_stack.http_address, [1, 2]).status == 200

@@ -179,7 +179,7 @@ def test_pools_survive_their_config_service_and_serve_without_it(pool_stack: Loc
     before = pool(address).json()
     config = pool_stack.processes["config"]
     config.kill()
-    config.wait(30)
+    config.wait(60)
     assert served_by(address, "tenant-abc") == "worker-2"
     assert create(address, "other").json()["detail"]["code"] == "REGISTRY_UNAVAILABLE"
     assert pool(address).json() == before

@@ -1,10 +1,6 @@
 """A model that is let go gives its memory back: 40 times here, 200 in benchmarks/load_cycles.py."""
 
-import gc
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from worker.loading import load
 from worker.memory import HostMemory, release_unused
@@ -14,16 +10,6 @@ CYCLES = 40
 WARM_UP = 10
 
 
-@pytest.fixture
-def only_new_garbage() -> Iterator[None]:
-    """Collecting costs what this process has in memory, most of it other tests' modules."""
-    gc.collect()
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
-@pytest.mark.usefixtures("only_new_garbage")
 def test_memory_stays_where_it_was(tmp_path):
     memory, resident = HostMemory(), []
     for _ in range(WARM_UP + CYCLES):
