@@ -25,7 +25,8 @@ import uvloop
 from nats.aio.msg import Msg
 
 from config_service.streams import StreamLimits, Streams
-from gateway.dispatch import Chunk, Dispatcher, Work
+from gateway.dispatch import Dispatcher
+from gateway.work import Chunk, Work
 from servicekit import broker
 from servicekit.subjects import Lane, Queue
 from sie.inference.v1.inference_service_pb2 import EncodeRequest, EncodeResponse

@@ -40,11 +40,13 @@ class Gathering:
         start, end = result.first_item, result.first_item + result.item_count
         if self._whole is not None or not self._first <= start < end <= self._end:
             return self._whole is not None
+        if not self._answered and (start, end) == (self._first, self._end):
+            self._whole = [result]
         known = self._by_start.setdefault(start, {})
         if end not in known or known[end].HasField("error"):
             known[end] = result
         self._answered.update(range(start, end))
-        if not self.remaining:
+        if self._whole is None and not self.remaining:
             found = self._side_by_side()
             if sum(each.item_count for each in found) == self._end - self._first:
                 self._whole = found

@@ -19,6 +19,10 @@ def configure(level: str, *, as_json: bool, process: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter(process) if as_json else _PlainFormatter(process))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    # No line says any of these, and finding them out takes longer than the rest of it.
+    logging._srcfile = None  # noqa: SLF001 - as the manual advises
+    logging.logThreads = logging.logProcesses = False
+    logging.logMultiprocessing = False
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

@@ -11,9 +11,9 @@ from cli.ports import HOST, free_port
 
 
 @contextlib.contextmanager
-def running(directory: Path) -> Iterator[str]:
+def running(directory: Path, port: int | None = None) -> Iterator[str]:
     """The URL of a broker with JetStream that ends with the block."""
-    port = free_port()
+    port = port or free_port()
     config = directory / "broker.conf"
     broker.write_config(config, port=port, store_dir=directory / "store")
     process = ManagedProcess(

@@ -89,8 +89,8 @@ class Hosted:
         if self.served is not None:
             entry.engine = self.served.engine_name
             entry.memory_bytes = self.memory_bytes
-            entry.queued_items = self.served.waiting_inputs
-            entry.queued_tokens = self.served.waiting_tokens
+            entry.queued_items = self.served.runners.waiting_inputs
+            entry.queued_tokens = self.served.runners.waiting_tokens
             entry.tokens_per_second = self.served.tokens_per_second
         return entry
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Coroutine, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +21,7 @@ from pathlib import Path
 from nats.aio.client import Client
 
 from servicekit.subjects import Lane
+from servicekit.tasks import Tasks
 from sie.inference.v1.model_service_pb2 import ModelState
 from sie.registry.v1.model_pb2 import Model
 from sie.worker.v1.worker_status_pb2 import HostedModel, LoadPhase
@@ -91,7 +92,7 @@ class ModelHost:
         self._one_load = asyncio.Lock()
         self._room = Room(residence.limits, self._residents, self.release)
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     def adopt(self, model: Model) -> str:
         """Begin to load a model; return why not, or nothing if it is being loaded now."""
@@ -100,7 +101,7 @@ class ModelHost:
             return reason
         hosted = Hosted(model, Progress(model.model_id))
         self._hosted[model.model_id] = hosted
-        hosted.loading = self._spawn(self._bring_up(hosted))
+        hosted.loading = self._tasks.spawn(self._bring_up(hosted))
         self._on_change()
         return ""
 
@@ -116,7 +117,7 @@ class ModelHost:
         if hosted is None:
             return
         if hosted.unloading is None:
-            hosted.unloading = self._spawn(self._let_go(hosted, reason))
+            hosted.unloading = self._tasks.spawn(self._let_go(hosted, reason))
         await asyncio.wait([hosted.unloading])
 
     async def reconcile(self, registry: Mapping[str, Model]) -> None:
@@ -141,12 +142,12 @@ class ModelHost:
         now = time.perf_counter()
         for served in self._served():
             await served.tick()
-            if now - served.last_success > _CANARY_EVERY_S:
-                served.submit_canary()
+            if now - served.runners.last_success > _CANARY_EVERY_S:
+                served.runners.submit_canary()
         self._measure_fetches()
         now = time.monotonic()
         for model_id in expired(self._residents(), now, self._residence.idle_evict_s):
-            self._spawn(self.release(model_id, "idle"))
+            self._tasks.spawn(self.release(model_id, "idle"))
         for hosted in list(self._hosted.values()):
             if hosted.retry_at is not None and hosted.retry_at <= now:
                 self._forget_failure(hosted)
@@ -163,12 +164,12 @@ class ModelHost:
             f"model '{model_id}': no inference has succeeded for {silent:.0f} s"
             for model_id, hosted in self._hosted.items()
             if hosted.served is not None
-            and (silent := now - hosted.served.last_success) > 3 * _CANARY_EVERY_S
+            and (silent := now - hosted.served.runners.last_success) > 3 * _CANARY_EVERY_S
         ]
 
     def stuck(self) -> bool:
         """Whether a run will never end; only a new process can help."""
-        return any(served.longest_run_s() > _STUCK_AFTER_S for served in self._served())
+        return any(served.runners.longest_run_s() > _STUCK_AFTER_S for served in self._served())
 
     def describe(self) -> list[HostedModel]:
         """Entries of the heartbeat, ordered by id."""
@@ -290,9 +291,3 @@ class ModelHost:
     def _enter(self, hosted: Hosted, phase: LoadPhase) -> None:
         hosted.phase = phase
         self._on_change()
-
-    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task

@@ -13,9 +13,6 @@ import logging
 import time
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from functools import partial
-from typing import Any
 
 from google.protobuf.message import DecodeError
 from nats.aio.client import Client
@@ -25,41 +22,32 @@ from nats.errors import Error as NatsError
 from servicekit import logs
 from servicekit.errors import SieError
 from servicekit.subjects import Lane, Queue
+from servicekit.tasks import Tasks
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.registry.v1.model_pb2 import Model
 from sie.work.v1.work_item_pb2 import WorkItem
-from worker.batcher import BatchLimits, places
+from worker.appetite import Appetite
 from worker.delivery import Delivery, terminate
 from worker.device import Share
-from worker.engine import Batch, Engine, OutOfMemoryError
+from worker.engine import OutOfMemoryError
 from worker.intake import Intake
 from worker.isolation import isolate, with_request
 from worker.job import Job
 from worker.jobs import JOBS
 from worker.loading import LoadedModel
 from worker.metrics import ServingMetrics
-from worker.overrides import overrides_of
-from worker.packing import Input, PreparedImage, pack_images, pack_texts
-from worker.prefetch import bulk_messages_wanted, messages_wanted
 from worker.pulls import Pulls
 from worker.run_spans import trace_run
-from worker.runner import Computed, Runner, Waiting
+from worker.runner import Computed, Waiting
+from worker.runners import Runners
 
 log = logging.getLogger(__name__)
-
-# Assumed until the first batches have been measured.
-_INITIAL_TOKENS_PER_SECOND = 20_000.0
-_INITIAL_TOKENS_PER_MESSAGE = 64.0
-_SMOOTHING = 0.1
 
 # Below this an item is prepared faster than a thread is woken.
 _INLINE_SIZE = 4096
 
 _MEMORY_RETRY_S = 5.0
 _ISOLATION_RETRY_S = 1.0
-
-_CANARY = "canary"
-_CANARY_DEADLINE_S = 30.0
 
 
 class ServedModel:
@@ -74,6 +62,10 @@ class ServedModel:
         share: its turns on the device.
         relieve: see Runner.
         intake: what else a work item may need before it is computed.
+
+    Attributes:
+        runners: what computes its inputs.
+        used_at: when it had work last, seconds, monotonic.
 
     """
 
@@ -95,20 +87,14 @@ class ServedModel:
         self._loaded = loaded
         self._metrics = ServingMetrics(model.model_id)
         self._deliveries: dict[tuple[str, int], Delivery] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._empty = asyncio.Event()
-        self._tokens_per_second = (
-            loaded.cost.tokens_per_second if loaded.cost else _INITIAL_TOKENS_PER_SECOND
-        )
-        self._tokens_per_message = _INITIAL_TOKENS_PER_MESSAGE
         self.used_at = time.monotonic()
-        self._limits = _limits(model, loaded)
-        self._share = share
         self._relieve = relieve
-        self._texts = self._runner(loaded.engine, pack_texts)
-        vision = loaded.vision
-        self._images = None if vision is None else self._runner(vision.engine, pack_images)
-        self._runners = [runner for runner in (self._texts, self._images) if runner is not None]
+        self.runners = Runners(
+            model, loaded, share, self._on_batch, self._on_expired, self._relieve_run
+        )
+        self._appetite = Appetite(loaded, self.runners)
         self._suspects: set[Delivery] = set()
         self._pulls = self._pulls_in(lane)
         self._starting: asyncio.Task[None] | None = None
@@ -121,26 +107,7 @@ class ServedModel:
     @property
     def tokens_per_second(self) -> float:
         """Speed lately, over all streams."""
-        return self._tokens_per_second
-
-    @property
-    def waiting_inputs(self) -> int:
-        """Texts and images in the queues of the engines."""
-        return sum(runner.waiting_inputs for runner in self._runners)
-
-    @property
-    def waiting_tokens(self) -> int:
-        """Their tokens, and the patches of images."""
-        return sum(runner.waiting_tokens for runner in self._runners)
-
-    @property
-    def last_success(self) -> float:
-        """Since when every engine has answered, seconds, monotonic."""
-        return min(runner.last_success for runner in self._runners)
-
-    def longest_run_s(self) -> float:
-        """How long the oldest run in flight has taken so far; 0 when none is."""
-        return max(runner.longest_run_s() for runner in self._runners)
+        return self._appetite.tokens_per_second
 
     @property
     def in_use(self) -> bool:
@@ -149,7 +116,7 @@ class ServedModel:
 
     async def start(self) -> None:
         """Begin to pull; return when the work queue is there, or the model moves elsewhere."""
-        self._starting = self._spawn(self._pulls.start())
+        self._starting = self._tasks.spawn(self._pulls.start())
         await asyncio.wait([self._starting])
         if not self._starting.cancelled():
             self._starting.result()
@@ -165,7 +132,7 @@ class ServedModel:
         # A broker that is away takes the subscription with it.
         with suppress(NatsError):
             await left.drain()
-        self._starting = self._spawn(self._pulls.start())
+        self._starting = self._tasks.spawn(self._pulls.start())
 
     async def close(self) -> None:
         """Stop pulling, answer everything in hand, and release the engine."""
@@ -176,9 +143,8 @@ class ServedModel:
         while self._deliveries:
             self._empty.clear()
             await self._empty.wait()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for runner in self._runners:
-            await asyncio.to_thread(runner.close)
+        await self._tasks.finish()
+        await self.runners.close()
 
     async def tick(self) -> None:
         """Keep what is in hand from being delivered again; called every second or so."""
@@ -186,9 +152,9 @@ class ServedModel:
             if not delivery.closed:
                 await delivery.progress()
         self._metrics.waiting(
-            self.waiting_inputs,
-            self.waiting_tokens,
-            max(runner.oldest_wait_s() for runner in self._runners),
+            self.runners.waiting_inputs,
+            self.runners.waiting_tokens,
+            self.runners.oldest_wait_s(),
         )
         await self._pulls.top_up()
 
@@ -201,61 +167,22 @@ class ServedModel:
         for delivery in list(self._deliveries.values()):
             if delivery.item.reply_subject in reply_subjects and not delivery.closed:
                 delivery.closed = True
-                for runner in self._runners:
-                    runner.discard(partial(_is_of, delivery))
+                self.runners.discard(delivery)
                 self._count("cancelled")
-                self._spawn(self._end(delivery, delivery.ack()))
-
-    def submit_canary(self) -> None:
-        """Queue inputs of our own, whose success shows in last_success."""
-        inputs: list[Input] = [*self._loaded.tokenizer.encode([_CANARY])]
-        if self._loaded.vision is not None:
-            inputs += self._loaded.vision.canary()
-        outputs = frozenset(list(self._loaded.sizes)[:1])
-        deadline = time.perf_counter() + _CANARY_DEADLINE_S
-        self._submit([Waiting(each, outputs, deadline, None, 0) for each in inputs])
+                self._tasks.spawn(self._end(delivery, delivery.ack()))
 
     def _pulls_in(self, lane: Lane) -> Pulls:
         want = {
-            Queue.INTERACTIVE: self._want,
-            Queue.BULK: self._want_bulk,
+            Queue.INTERACTIVE: self._appetite.interactive,
+            Queue.BULK: self._appetite.bulk,
             Queue.SUSPECT: self._want_suspects,
         }
         return Pulls(self._nats, lane, self._model.model_id, self._on_message, want)
-
-    def _runner(self, engine: Engine, pack: Callable[[Sequence[Any]], Batch]) -> Runner:
-        return Runner(
-            engine,
-            pack,
-            self._limits,
-            self._on_batch,
-            self._on_expired,
-            self._share,
-            self._relieve_run,
-        )
 
     def _relieve_run(self) -> None:
         """Get memory back for a run that is then tried again."""
         self._metrics.out_of_memory("retried").inc()
         self._relieve()
-
-    def _submit(self, inputs: Sequence[Waiting]) -> None:
-        """Queue each input with the engine that reads its kind."""
-        images = [each for each in inputs if isinstance(each.input, PreparedImage)]
-        if images and self._images is not None:
-            self._images.submit(images)
-        self._texts.submit([each for each in inputs if not isinstance(each.input, PreparedImage)])
-
-    def _want(self) -> int:
-        waiting = sum(runner.waiting_interactive_tokens for runner in self._runners)
-        return messages_wanted(self._tokens_per_second, waiting, self._tokens_per_message)
-
-    def _want_bulk(self) -> int:
-        interactive = sum(runner.waiting_interactive_tokens for runner in self._runners)
-        waiting = self.waiting_tokens
-        return bulk_messages_wanted(
-            self._tokens_per_second, waiting, waiting - interactive, self._tokens_per_message
-        )
 
     def _want_suspects(self) -> int:
         return int(not self._suspects)
@@ -345,10 +272,10 @@ class ServedModel:
         ]
         tokens = sum(each.tokens for each in queued)
         delivery.input_tokens = tokens
-        self._tokens_per_message += _SMOOTHING * (tokens - self._tokens_per_message)
+        self._appetite.received(tokens)
         if delivery.closed:
             return  # Its caller went away meanwhile.
-        self._submit(queued)
+        self.runners.submit(queued)
         if job.done:
             # What needs no engine has its answers by now; anything else has been refused.
             self._count("refused" if job.outputs else "answered")
@@ -384,7 +311,7 @@ class ServedModel:
             timing.postprocessing_ms += (time.perf_counter() - began) * 1000
             if job.done:
                 self._count("answered")
-                self._spawn(self._end(job.delivery, job.finish()))
+                self._tasks.spawn(self._end(job.delivery, job.finish()))
         self._measure(computed)
 
     def _measure(self, computed: Computed) -> None:
@@ -392,12 +319,12 @@ class ServedModel:
             return
         rows = len(computed.inputs)
         tokens = sum(each.tokens for each in computed.inputs)
-        padded = places([each.tokens for each in computed.inputs], self._limits)
+        padded, fill = self.runners.fill(computed.inputs)
         self._metrics.batch_tokens.inc(tokens)
         self._metrics.batch_tokens_padded.inc(padded)
         self._metrics.batch_rows.observe(rows)
         self._metrics.inference_seconds.observe(computed.seconds)
-        self._metrics.batch_fill.observe(padded / self._limits.max_tokens)
+        self._metrics.batch_fill.observe(fill)
         self._metrics.batch_wait_seconds.observe(
             computed.started - min(each.arrived for each in computed.inputs)
         )
@@ -405,8 +332,7 @@ class ServedModel:
             if each.owner is not None:
                 share = computed.seconds * each.tokens / tokens
                 self._metrics.charge(each.flow.tenant, each.tokens, share)
-        speed = tokens / computed.seconds * self._loaded.engine.streams
-        self._tokens_per_second += _SMOOTHING * (speed - self._tokens_per_second)
+        self._appetite.computed(tokens, computed.seconds)
 
     def _on_expired(self, inputs: Sequence[Waiting]) -> None:
         """Nobody waits for these any more: leave the queue without a reply."""
@@ -414,7 +340,7 @@ class ServedModel:
             if not job.delivery.closed:
                 job.delivery.closed = True
                 self._count("expired")
-                self._spawn(self._end(job.delivery, job.delivery.ack()))
+                self._tasks.spawn(self._end(job.delivery, job.delivery.ack()))
 
     async def _end(self, delivery: Delivery, last_words: Coroutine[None, None, None]) -> None:
         with delivery.span, delivery.span.child("reply"):
@@ -426,12 +352,6 @@ class ServedModel:
         if not self._deliveries:
             self._empty.set()
         await self._pulls.top_up()
-
-    def _spawn(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
 
     def _count(self, outcome: str) -> None:
         self._metrics.work_items(outcome).inc()
@@ -455,16 +375,6 @@ class ServedModel:
         )
 
 
-def _is_of(delivery: Delivery, job: Job | None) -> bool:
-    return job is not None and job.delivery is delivery
-
-
 def _place(message: Msg) -> tuple[str, int]:
     """Stream and sequence: while a worker changes pools, it has work of two streams in hand."""
     return message.metadata.stream, message.metadata.sequence.stream
-
-
-def _limits(model: Model, loaded: LoadedModel) -> BatchLimits:
-    limits = loaded.limits
-    max_tokens = overrides_of(model).max_batch_tokens or limits.max_tokens
-    return replace(limits, max_tokens=max_tokens, row_tokens=min(limits.row_tokens, max_tokens))

@@ -9,10 +9,12 @@ from nats.js.api import ConsumerConfig
 from prometheus_client import CollectorRegistry
 
 from gateway.cluster import Cluster
-from gateway.dispatch import Chunk, Dispatcher, PackedWorkResult, Work
+from gateway.dispatch import Dispatcher
 from gateway.spreading import Spreading
+from gateway.work import Chunk, PackedWorkResult, Work
 from gateway.work_metrics import OUTCOMES, WorkMetrics
 from servicekit import subjects
+from servicekit.broker import connect
 from servicekit.errors import SieError, code_of
 from servicekit.subjects import Lane, Queue
 from servicekit.workers import WorkerDirectory
@@ -35,7 +37,7 @@ def nats_url(tmp_path):
 
 @pytest.fixture
 async def client(nats_url):
-    client = await nats.connect(nats_url)
+    client = await connect(nats_url, "test")
     js = client.jetstream()
     await js.add_stream(
         name=subjects.work_stream("default"),

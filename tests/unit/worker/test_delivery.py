@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from gateway.dispatch import PackedWorkResult
 from gateway.reassembly import Reassembly
+from gateway.work import PackedWorkResult
 from sie.work.v1.work_item_pb2 import WorkItem
 from worker.delivery import Delivery
 

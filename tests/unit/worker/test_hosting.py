@@ -38,13 +38,20 @@ FAILED = ModelState.MODEL_STATE_FAILED
 LOADING = ModelState.MODEL_STATE_LOADING
 
 
+class FakeRunners:
+    waiting_inputs = waiting_tokens = 0
+    last_success = float("inf")
+
+    def longest_run_s(self):
+        return 0.0
+
+
 class FakeServed:
     """A model that has work in hand if told so."""
 
     engine_name = "fake"
     tokens_per_second = 1.0
-    waiting_inputs = waiting_tokens = 0
-    last_success = float("inf")
+    runners = FakeRunners()
 
     def __init__(self, *_):
         self.used_at = float("-inf")
@@ -55,9 +62,6 @@ class FakeServed:
 
     async def tick(self):
         pass
-
-    def longest_run_s(self):
-        return 0.0
 
     async def close(self):
         pass

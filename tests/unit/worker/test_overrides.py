@@ -14,7 +14,7 @@ from worker.failures import ErrorClass, LoadError
 from worker.heads import Pooling
 from worker.loading import load
 from worker.overrides import Overrides, overrides_of
-from worker.serving import _limits
+from worker.runners import batch_limits
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 
@@ -88,5 +88,7 @@ def test_pooling_without_a_dense_vector_is_refused(tmp_path):
 
 def test_batches_hold_as_many_tokens_as_the_registry_allows():
     loaded = SimpleNamespace(limits=BatchLimits(512, 64, 6))
-    assert _limits(model(profiles={"default": {"max_batch_tokens": 77}}), loaded).max_tokens == 77
-    assert _limits(model(), loaded) == loaded.limits
+    assert (
+        batch_limits(model(profiles={"default": {"max_batch_tokens": 77}}), loaded).max_tokens == 77
+    )
+    assert batch_limits(model(), loaded) == loaded.limits

@@ -1,0 +1,82 @@
+"""The client library's connection, with less between a message and its socket.
+
+    publish ─► pending ─► one write a turn of the event loop      (library: a task, a future each)
+    socket ─► parser ─► handler                                   (library: a queue, a task each)
+
+A write for each message would wake the broker for each of them.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+log = logging.getLogger(__name__)
+
+# What may wait for the socket before publishers wait for it too.
+_SOCKET_BYTES = 256 * 1024
+
+# Called with the subject and the body of a message.
+Handler = Callable[[str, bytes], None]
+
+
+class PromptClient(Client):
+    """A client whose cost for each message is a part of the base class's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._gathering = False
+        self._handlers: dict[int, Handler] = {}
+
+    async def listen(self, subject: str, handler: Handler) -> None:
+        """Has a handler called with each message of a subject, in the turn in which it is read.
+
+        The handler must not raise nor take long: whatever else the connection brings waits
+        for it.
+        """
+
+        async def until_known(message: Msg) -> None:
+            handler(message.subject, message.data)
+
+        subscription = await self.subscribe(subject, cb=until_known)
+        self._handlers[subscription._id] = handler  # noqa: SLF001 - it has no other name
+
+    async def _process_msg(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes
+    ) -> None:
+        handler = self._handlers.get(sid)
+        if handler is None:
+            await super()._process_msg(sid, subject, reply, data, headers)
+            return
+        self.stats["in_msgs"] += 1
+        self.stats["in_bytes"] += len(data)
+        try:
+            handler(subject.decode(), data)
+        except Exception:
+            # It would take the connection with it.
+            log.exception("message handler failed")
+
+    async def _flush_pending(self, force_flush: bool = False) -> Any:
+        if force_flush or not self.is_connected or _congested(self._transport):
+            return await super()._flush_pending(force_flush)
+        if not self._gathering:
+            self._gathering = True
+            asyncio.get_running_loop().call_soon(self._write)
+        return None
+
+    def _write(self) -> None:
+        self._gathering = False
+        # What a lost connection leaves is sent by the next one.
+        if self._pending and self.is_connected:
+            transport: Any = self._transport
+            transport.writelines(self._pending)
+            self._pending = []
+            self._pending_data_size = 0
+
+
+def _congested(transport: Any) -> bool:
+    stream = transport._io_writer  # noqa: SLF001 - the library has no name for it
+    return stream is None or stream.transport.get_write_buffer_size() > _SOCKET_BYTES

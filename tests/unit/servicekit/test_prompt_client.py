@@ -1,0 +1,89 @@
+"""Our connection against a real broker, beside one of the library itself."""
+
+import asyncio
+
+import nats
+import pytest
+
+from servicekit.broker import connect
+from tests import broker
+
+
+@pytest.fixture(scope="module")
+def nats_url(tmp_path_factory):
+    with broker.running(tmp_path_factory.mktemp("broker")) as url:
+        yield url
+
+
+@pytest.fixture
+async def prompt(nats_url):
+    client = await connect(nats_url, "prompt")
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+async def plain(nats_url):
+    client = await nats.connect(nats_url)
+    yield client
+    await client.close()
+
+
+async def until(condition):
+    async with asyncio.timeout(30):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_listener_gets_what_others_publish_in_order(prompt, plain):
+    heard = []
+    await prompt.listen("news.*", lambda subject, data: heard.append((subject, data)))
+    await prompt.flush()
+    sent = [(f"news.{number % 3}", b"%d" % number) for number in range(1000)]
+    for subject, data in sent:
+        await plain.publish(subject, data, headers={"a": "b"} if data == b"7" else None)
+    await until(lambda: len(heard) == len(sent))
+    assert heard == sent
+
+
+async def test_a_listener_that_fails_is_told_of_and_hears_the_next(prompt, plain, caplog):
+    heard = []
+
+    def on_message(_subject, data):
+        heard.append(int(data))
+
+    await prompt.listen("numbers", on_message)
+    await prompt.flush()
+    for data in (b"1", b"none", b"2"):
+        await plain.publish("numbers", data)
+    await until(lambda: heard == [1, 2])
+    assert "message handler failed" in caplog.text
+    assert prompt.is_connected
+
+
+async def test_a_listener_listens_on_when_the_broker_is_back(tmp_path):
+    with broker.running(tmp_path) as url:
+        client = await connect(url, "prompt")
+        heard = []
+        await client.listen("news", lambda _, data: heard.append(data))
+    port = int(url.rsplit(":", 1)[1])
+    with broker.running(tmp_path, port=port):
+        async with asyncio.timeout(30):
+            while not heard:
+                await client.publish("news", b"back")
+                await asyncio.sleep(0.05)
+        await client.close()
+    assert set(heard) == {b"back"}
+
+
+async def test_everything_published_in_one_turn_arrives_however_much_it_is(prompt, plain):
+    got = 0
+
+    async def on_message(message):
+        nonlocal got
+        got += len(message.data)
+
+    await plain.subscribe("bulk", cb=on_message)
+    await plain.flush()
+    await asyncio.gather(*(prompt.publish("bulk", bytes(500_000)) for _ in range(40)))
+    await until(lambda: got == 40 * 500_000)
