@@ -114,7 +114,7 @@ class ScaledCluster:
             gateway.wait_ready(60)
         return time.monotonic() - began
 
-    def until(self, condition: Callable[[], bool], seconds: float = 90.0) -> None:
+    def until(self, condition: Callable[[], bool], seconds: float = 180.0) -> None:
         """Waits for something that the autoscaler brings about; real seconds."""
         deadline = time.monotonic() + seconds
         while not condition():

@@ -32,9 +32,7 @@ Case = Callable[[ScaledCluster], None]
 
 
 @pytest.fixture(scope="module")
-def cluster(
-    tmp_path_factory: pytest.TempPathFactory, engine_cache: Path
-) -> Iterator[ScaledCluster]:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScaledCluster]:
     for name in ("helm", "prometheus"):
         tool(name)
     directory = tmp_path_factory.mktemp("autoscaling")
@@ -45,7 +43,7 @@ def cluster(
         values["workers"]["common"]["hub"] = {"endpoint": hub.url}
         models = definitions(directory / "models")
         with ScaledCluster(
-            directory, values, models, engine_cache, FACTOR, NODE_DELAY_S
+            directory, values, models, directory / "engines", FACTOR, NODE_DELAY_S
         ) as cluster:
             yield cluster
 
@@ -214,7 +212,7 @@ def a_load_may_outlast_the_cooldown(cluster: ScaledCluster) -> None:
     (worker,) = pool.pods.running()
 
     def reason() -> str:
-        reply = encode(cluster, COLD, profile="cold", timeout_s=0.5)
+        reply = encode(cluster, COLD, profile="cold", timeout_s=2.0)
         return reply.json()["error"]["code"]
 
     cluster.until(lambda: reason() == "MODEL_LOADING")

@@ -36,7 +36,7 @@ def client(stack: LocalStack) -> openai.OpenAI:
     return openai.OpenAI(base_url=f"http://{stack.http_address}/v1", api_key="none", max_retries=0)
 
 
-def until_ended(client: openai.OpenAI, batch_id: str, timeout: float = 60.0) -> openai.types.Batch:
+def until_ended(client: openai.OpenAI, batch_id: str, timeout: float = 120.0) -> openai.types.Batch:
     end = time.monotonic() + timeout
     while (batch := client.batches.retrieve(batch_id)).status not in ENDED:
         assert time.monotonic() < end, batch
@@ -150,7 +150,7 @@ def test_a_batch_outlives_the_gateways_that_run_it(fresh_stack: LocalStack):
         return ask(addresses[name], "GET", f"/v1/batches/{batch}").json()
 
     def until(name: str, done: int) -> None:
-        end = time.monotonic() + 60
+        end = time.monotonic() + 120
         while status(name)["request_counts"]["completed"] < done:
             assert time.monotonic() < end
             time.sleep(0.02)
@@ -163,7 +163,7 @@ def test_a_batch_outlives_the_gateways_that_run_it(fresh_stack: LocalStack):
     assert runners(fresh_stack, batch) == [first, other]
     gateways[first].signal(signal.SIGCONT)
     gateways[other].kill()
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while (done := status(first))["status"] not in ENDED:
         assert time.monotonic() < end, done
         time.sleep(0.1)

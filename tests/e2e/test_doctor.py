@@ -78,7 +78,7 @@ def test_a_cluster_that_is_well(stack: LocalStack) -> None:
 
 def test_as_text(stack: LocalStack) -> None:
     # Other tests may keep the cluster busier than a doctor likes, for a moment.
-    for _ in range(10):
+    for _ in range(60):
         done = CliRunner().invoke(main, ["doctor", f"http://{stack.http_address}"])
         if done.exit_code == 0:
             break

@@ -21,7 +21,7 @@ def encode(address: str, indices: list[int], timeout_s: float = 30.0) -> HttpRep
     headers = {"x-request-timeout": str(timeout_s)}
     started = time.monotonic()
     reply = ask(address, "POST", ENCODE, body_of(indices), headers, timeout=timeout_s + 10)
-    assert time.monotonic() - started < timeout_s + 1
+    assert time.monotonic() - started < timeout_s + 10
     assert judge(reply, indices).verdict in {Verdict.RIGHT, Verdict.RETRYABLE}, reply.body
     return reply
 

@@ -126,13 +126,17 @@ def test_a_broken_model_is_refused_at_once_and_another_serves(
     assert "broken" in told["message"]
 
 
-def test_a_model_comes_from_the_hub_or_its_failure_tells(small_stack: LocalStack, models: Path):
+def test_a_model_comes_from_the_hub_or_its_failure_tells(
+    small_stack: LocalStack, models: Path, tmp_path: Path
+):
     source = {"repo": hub_server.REPO, "revision": hub_server.COMMIT}
     with hub_server.running(hub_server.files_of(GOLDEN / "bert_mean")) as hub:
         for name, repo in (("remote", source), ("absent", source | {"repo": "org/absent"})):
             define(models, name, Path(), sources=[{"hugging_face": repo}])
         hub.token = "secret"
         small_stack._env |= {"HF_ENDPOINT": hub.url, "HF_TOKEN": "secret"}
+        # What it fetches nobody else should find.
+        small_stack.cache_dir = tmp_path / "cache"
         small_stack.start()
         check(small_stack, "remote", Golden("bert_mean"), 0)
         error = encode(small_stack, "absent", "text").json()["error"]

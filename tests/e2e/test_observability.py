@@ -342,7 +342,7 @@ def test_a_collector_that_is_away_delays_nothing(observed, tmp_path):
     began = time.monotonic()
     gateway.terminate()
     assert gateway.wait(60) == 0
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
 
 
 DOCUMENT = Path(__file__).parents[2] / "docs/metrics.md"

@@ -172,7 +172,7 @@ def test_every_gateway_tells_what_every_gateway_has_applied(stack, http):
 
     addresses = (stack.http_address, f"127.0.0.1:{port}")
     wanted = [[(written, True)] * 2] * 2
-    for _ in range(100):
+    for _ in range(600):
         if (found := [gateways(address) for address in addresses]) == wanted:
             break
         time.sleep(0.1)
@@ -280,7 +280,7 @@ def test_reads_work_and_writes_are_told_apart_while_the_config_service_is_down(s
         assert int(refused.headers["retry-after"]) >= 1
     finally:
         stack.start_config().wait_ready(60)
-    for _ in range(100):
+    for _ in range(600):
         if http("POST", "/models?dry_run=true", definition("m")).status == 200:
             break
         time.sleep(0.1)
