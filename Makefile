@@ -10,7 +10,7 @@ GENERATED := gen sdk/src/sie_sdk/_grpc/descriptors.binpb sdk/src/sie_sdk/_grpc/r
 CODE := $(wildcard cli config_service gateway worker servicekit sdk scripts tests benchmarks)
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup:
 	@scripts/setup.sh

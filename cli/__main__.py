@@ -9,25 +9,26 @@ from keyword import iskeyword
 
 import click
 
-_COMMANDS = (
-    "up",
-    "encode",
-    "score",
-    "extract",
-    "batch",
-    "models",
-    "pools",
-    "status",
-    "doctor",
-    "dlq",
-    "apply",
-    "diff",
-    "registry",
-    "verify",
-    "export",
-    "import",
-    "version",
-)
+# Each with what the list of commands says of it, so that listing them imports none.
+_COMMANDS = {
+    "up": "Start a whole cluster on this machine.",
+    "encode": "Turn texts into embeddings.",
+    "score": "Rank documents by their relevance to a query.",
+    "extract": "Find entities and classes in texts.",
+    "batch": "Run many requests from a file.",
+    "models": "List the models that a gateway serves.",
+    "pools": "List pools of workers, or lease one.",
+    "status": "Show whether a gateway is ready, and its workers.",
+    "doctor": "Say what is wrong with a cluster, and what to do.",
+    "dlq": "Look into work that was given up, and replay it.",
+    "apply": "Make the registry hold what files define.",
+    "diff": "Show what `sie apply` would change.",
+    "registry": "The registry's past: history, rollback, export.",
+    "verify": "Compare a compiled checkpoint with its original.",
+    "export": "Write models into an archive, for `sie import`.",
+    "import": "Unpack the models of an archive.",
+    "version": "Print the version.",
+}
 
 
 class _LazyGroup(click.Group):
@@ -40,13 +41,21 @@ class _LazyGroup(click.Group):
         command: click.Command = import_module(_module_of(cmd_name)).command
         return command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
 
 def _module_of(cmd_name: str) -> str:
     # A module named by a keyword could not be imported by anything else.
     return f"cli.commands.{cmd_name}_" if iskeyword(cmd_name) else f"cli.commands.{cmd_name}"
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Begin with `sie up`; it shows what to ask. `sie COMMAND --help` says more of each.",
+)
 def main() -> None:
     """Inference for encoders: embeddings, reranking and extraction behind one contract."""
 

@@ -52,9 +52,17 @@ class GatewayClient:
     """A connection to the gateway at `host:port`, under the token of SIE_API_KEY if there is one.
 
     Every call raises CommandError with the reason when the gateway refuses or is not there.
+
+    Raises:
+        CommandError: the address is none.
     """
 
     def __init__(self, address: str) -> None:
+        _, _, port = address.rpartition(":")
+        if "//" in address or not port.isdecimal():
+            raise CommandError(
+                f"{address!r} is no address: host:port of the gateway's gRPC face is expected"
+            )
         self._address = address
         token = os.environ.get("SIE_API_KEY", "")
         self._metadata = [("authorization", f"Bearer {token}")] if token else []
@@ -220,5 +228,7 @@ def explain(error: grpc.Call, address: str) -> str:
         advice = f" (try again in {typed.retry_after_s:g} s)" if typed.retry_after_s else ""
         return f"{typed.message} [{code_of(typed.reason)}]{advice}"
     if error.code() is grpc.StatusCode.UNAVAILABLE:
-        return f"no gateway answers at {address}: {error.details()}\nIs it running? Try `sie up`."
+        # gRPC tells of every layer that a failure went through; what happened comes last.
+        problem = (error.details() or "").rpartition(": ")[2].rstrip("]")
+        return f"no gateway answers at {address}: {problem}\nIs it running? Try `sie up`."
     return f"{error.details()} [{error.code().name}]"

@@ -13,7 +13,8 @@ HOST = "127.0.0.1"
 # Below the range from which the kernel takes ports of outgoing connections (32768 on Linux),
 # so that none of those can take a port between our choosing it and the child's listening.
 _FREE_RANGE_START, _FREE_RANGE_SIZE = 20_000, 12_000
-_candidates = itertools.count(os.getpid() * 31)
+# Processes whose ids are close together begin far apart.
+_candidates = itertools.count(os.getpid() * 1009)
 
 
 class PortTakenError(CommandError):

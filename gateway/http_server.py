@@ -90,6 +90,7 @@ class HttpServer:
             return
         # uvicorn wants whole seconds in its type, and hands them to asyncio.wait_for.
         self._server.config.timeout_graceful_shutdown = grace_s  # type: ignore[assignment]
+        self._server.last_requests_s = min(_LAST_REQUESTS_S, grace_s)
         self._server.should_exit = True
         await self._serving
 
@@ -98,6 +99,7 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.listening = asyncio.Event()
+        self.last_requests_s = _LAST_REQUESTS_S
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -113,7 +115,7 @@ class _Server(uvicorn.Server):
         await asyncio.sleep(0)
         for server in self.servers:
             server.close()
-        await asyncio.sleep(_LAST_REQUESTS_S)
+        await asyncio.sleep(self.last_requests_s)
         await super().shutdown(sockets)
 
     def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]

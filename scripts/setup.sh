@@ -48,6 +48,8 @@ install_projects() {
         [ ! -f "$project/pyproject.toml" ] ||
             pip_install --no-deps --no-build-isolation --editable "$project" || return 1
     done
+    # Otherwise every process of the first start compiles the same modules at once.
+    .venv/bin/python -m compileall -q cli config_service gateway gen sdk servicekit tests worker
 }
 
 find_python

@@ -45,7 +45,8 @@ class DefinitionError(ValueError):
     """
 
     def __init__(self, file: Path, line: int, field: str, problem: str) -> None:
-        super().__init__(": ".join(part for part in (f"{file}:{line}", field, problem) if part))
+        place = f"{file}:{line}" if line else str(file)
+        super().__init__(": ".join(part for part in (place, field, problem) if part))
         self.file, self.line, self.field, self.problem = file, line, field, problem
 
 

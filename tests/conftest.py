@@ -1,3 +1,5 @@
+import gc
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +12,20 @@ from cli.local_stack import LocalStack
 # Nothing is timed on machines that do other things beside.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+def pytest_collection_finish() -> None:
+    """Takes what has been imported by now, which stays, out of every collection of garbage."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session")
+def engine_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Compiled and measured once for every cluster of the run, whichever process starts it."""
+    own = tmp_path_factory.getbasetemp()
+    # pytest-xdist gives each of its processes a folder in that of the run.
+    return (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "engines"
 
 
 @pytest.fixture

@@ -11,17 +11,16 @@ compiler's own source included, so nothing is ever invalidated, only never asked
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from worker.checkpoint import Checkpoint
 from worker.content import ContentDigests, digest_of, digest_of_file
+from worker.file_lock import locked
 from worker.weights import CheckpointError
 
 _MANIFEST = "manifest.json"
@@ -66,8 +65,7 @@ class EngineCache:
 
     def build(self, key: str, build: Callable[[Path], None]) -> Path:
         """Return the entry's directory; `build` fills an empty one where there is none."""
-        self._engines.mkdir(parents=True, exist_ok=True)
-        with _locked(self._engines / f"{key}.lock"):
+        with locked(self._engines / f"{key}.lock"):
             return self.find(key) or self._build(key, build)
 
     def _build(self, key: str, build: Callable[[Path], None]) -> Path:
@@ -105,10 +103,3 @@ def _compiler_digest() -> str:
     readers = [_WORKER / name for name in _READERS]
     sources = sorted((_WORKER / "compiler").glob("*.py")) + readers
     return digest_of(b"\0".join(path.read_bytes() for path in sources))
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -94,12 +94,7 @@ class EngineOpener:
             "setting": [self._settings.engine, self._settings.precision, self._settings.layout],
             **fingerprint(names, self._settings.cores),
         }
-        kept = self._profiles.find(parts)
-        if kept is not None:
-            return kept
-        profile = self._measured()
-        self._profiles.keep(parts, profile)
-        return profile
+        return self._profiles.get(parts, self._measured)
 
     def compiled(self, choice: Choice) -> Path:
         """Return the directory of the graphs that an engine reads, compiling them if need be."""

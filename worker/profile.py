@@ -2,16 +2,22 @@
 
 <root>/profiles/<key>.json      the engine that was chosen and why, what a run of it costs, and
                                 how its batches are shaped
+<root>/profiles/<key>.lock      held while it is measured
+
+Processes that want the same profile at the same time wait for the one that measures: several at
+once would take the machine from each other, and measure that.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from worker.content import digest_of, write_atomically
 from worker.engines.choose import Choice
+from worker.file_lock import locked
 from worker.graph_form import GraphForm
 from worker.layout import LayoutChoice
 from worker.probe import CostModel
@@ -52,9 +58,18 @@ class ProfileStore:
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
-    def keep(self, parts: dict[str, object], profile: EngineProfile) -> None:
-        """Keep a profile."""
-        write_atomically(self._path(parts), json.dumps(asdict(profile)).encode())
+    def get(self, parts: dict[str, object], measure: Callable[[], EngineProfile]) -> EngineProfile:
+        """Return what was kept, or what `measure` returns, which is kept."""
+        found = self.find(parts)
+        if found is not None:
+            return found
+        path = self._path(parts)
+        with locked(path.with_suffix(".lock")):
+            found = self.find(parts)
+            if found is None:
+                found = measure()
+                write_atomically(path, json.dumps(asdict(found)).encode())
+        return found
 
     def _path(self, parts: dict[str, object]) -> Path:
         key = digest_of(json.dumps(parts, sort_keys=True).encode())

@@ -47,5 +47,9 @@ def _readiness(http_address: str) -> bool:
         return http_get(host, int(port), "/readyz", timeout_s=5.0).status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException) as error:
         raise CommandError(
-            f"no gateway answers at {http_address}: {error}\nIs it running? Try `sie up`."
+            f"no gateway answers at {http_address}: {_problem(error)}\nIs it running? Try `sie up`."
         ) from None
+
+
+def _problem(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)

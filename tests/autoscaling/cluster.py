@@ -107,14 +107,14 @@ class ScaledCluster:
         for gateway in gateways:
             gateway.kill()
         for gateway in gateways:
-            gateway.wait(10)
+            gateway.wait(60)
         for gateway in gateways:
             gateway.start()
         for gateway in gateways:
             gateway.wait_ready(60)
         return time.monotonic() - began
 
-    def until(self, condition: Callable[[], bool], seconds: float = 90.0) -> None:
+    def until(self, condition: Callable[[], bool], seconds: float = 180.0) -> None:
         """Waits for something that the autoscaler brings about; real seconds."""
         deadline = time.monotonic() + seconds
         while not condition():

@@ -63,7 +63,7 @@ class Prometheus:
     def start(self) -> None:
         """Returns when something was scraped, which takes some seconds at first."""
         self.process.start()
-        self.process.wait_ready(30)
+        self.process.wait_ready(60)
         deadline = time.monotonic() + 30
         while not self.value("sum(up)"):
             assert time.monotonic() < deadline, self.process.log_tail()

@@ -212,7 +212,7 @@ def a_load_may_outlast_the_cooldown(cluster: ScaledCluster) -> None:
     (worker,) = pool.pods.running()
 
     def reason() -> str:
-        reply = encode(cluster, COLD, profile="cold", timeout_s=0.5)
+        reply = encode(cluster, COLD, profile="cold", timeout_s=2.0)
         return reply.json()["error"]["code"]
 
     cluster.until(lambda: reason() == "MODEL_LOADING")

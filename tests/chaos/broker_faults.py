@@ -29,7 +29,7 @@ def fill_disk(scene: Scene) -> None:
         ballast.unlink()
         if not scene.stack.is_broker_healthy():
             scene.stack.processes["broker"].terminate()
-            scene.stack.restart("broker").wait_ready(30)
+            scene.stack.restart("broker").wait_ready(60)
         scene.load.wait_for_right(SOME)
         assert registry_faults.write_or_be_refused(channel, "after"), "the registry stays shut"
         assert registry_faults.has(channel, "after"), "a commit was lost"
@@ -44,7 +44,7 @@ def fill_leaders_disk(scene: Scene) -> None:
     scene.load.wait_for_right(5 * SOME)
     ballast.unlink()
     scene.stack.processes[leader].terminate()
-    scene.stack.restart(leader).wait_ready(30)
+    scene.stack.restart(leader).wait_ready(60)
     scene.load.wait_for_right(SOME)
 
 
@@ -52,7 +52,7 @@ def restart_brokers(scene: Scene) -> None:
     """Every broker of a cluster once, each with its streams caught up before the next goes."""
     for number, name in enumerate(scene.stack.brokers):
         scene.stack.processes[name].terminate()
-        scene.stack.restart(name).wait_ready(30)
+        scene.stack.restart(name).wait_ready(60)
         until(lambda number=number: scene.stack.is_broker_healthy(number), 60, f"{name}'s health")
         scene.load.wait_for_right(SOME)
     scene.serves()
@@ -62,7 +62,7 @@ def lose_leader(scene: Scene) -> None:
     """The broker that leads the work queue's stream dies, and comes back."""
     leader = _leader(scene)
     scene.stack.processes[leader].kill()
-    scene.stack.processes[leader].wait(10)
+    scene.stack.processes[leader].wait(60)
     until(lambda: scene.stack.leader(_QUEUE) not in ("", leader), 30, "a new leader")
     scene.load.wait_for_right(5 * SOME)
     scene.serves()

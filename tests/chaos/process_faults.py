@@ -14,7 +14,7 @@ _ISOLATED = 'outcome="isolated"'
 def kill(name: str) -> Inflict:
     def inflict(scene: Scene) -> None:
         scene.stack.processes[name].kill()
-        scene.stack.processes[name].wait(10)
+        scene.stack.processes[name].wait(60)
         time.sleep(scene.chance.uniform(0.2, 1.5))
         scene.serves()
 

@@ -89,7 +89,7 @@ def two_writers(scene: Scene) -> None:
     stack = scene.stack
     address = f"{HOST}:{free_port()}"
     second = stack.start_second_config(address)
-    second.wait_ready(30)
+    second.wait_ready(60)
     first = stack.processes["config"]
     try:
         with config_channel(stack.config_address, 0) as one, config_channel(address, 1) as two:

@@ -75,7 +75,7 @@ class ChaosStack(LocalStack):
             elif not self.processes[name].is_running:
                 self.processes[name].start()
         for name in self.brokers:
-            self.processes[name].wait_ready(30)
+            self.processes[name].wait_ready(60)
         return self.processes["broker"]
 
     def restart(self, name: str) -> ManagedProcess:

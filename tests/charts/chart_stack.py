@@ -32,7 +32,7 @@ class ChartStack(LocalStack):
             probe=probes.listening(HOST, self.ports.broker),
         )
         self._start("broker", process, self.ports.broker)
-        process.wait_ready(15)
+        process.wait_ready(60)
         return process
 
     def password(self, user: str) -> str:

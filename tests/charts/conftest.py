@@ -34,8 +34,10 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def chart_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChartStack]:
+def chart_stack(
+    tmp_path_factory: pytest.TempPathFactory, engine_cache: Path
+) -> Iterator[ChartStack]:
     tool("helm")
-    with ChartStack(tmp_path_factory.mktemp("chart-stack")) as stack:
+    with ChartStack(tmp_path_factory.mktemp("chart-stack"), cache_dir=engine_cache) as stack:
         stack.start_all()
         yield stack

@@ -5,7 +5,6 @@ import datetime as dt
 import os
 import shutil
 import signal
-import socket
 import sys
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ import nats
 import pytest
 from nats.js import api
 
+from cli.ports import free_port
 from config_service.commands import Apply, Delete, Import, Rollback
 from config_service.dead_letters import DeadLetters
 from config_service.metrics import Metrics
@@ -55,20 +55,14 @@ MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 LANE = Lane("default", "cpu", "default")
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 async def until(condition):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():
             await asyncio.sleep(0.02)
 
 
 async def accepts(port):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -254,7 +248,7 @@ async def test_a_write_without_a_broker_fails_at_once_and_later_succeeds(nats_se
     writer = await new_writer("file")
     await writer.apply("a")
     await nats_server.stop()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         with pytest.raises(SieError, match="REGISTRY_UNAVAILABLE"):
             await writer.apply("b")
     await nats_server.start()
@@ -536,7 +530,7 @@ class Service:
 
     async def readiness(self, status):
         """Returns when `/readyz` answers so."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while (await self.get("/readyz"))[0] != status:
                 await asyncio.sleep(0.05)
 
@@ -554,7 +548,7 @@ class Service:
         return await self.ended()
 
     async def ended(self):
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             _, output = await self._process.communicate()
         return self._process.returncode, output.decode()
 
@@ -695,7 +689,7 @@ async def test_the_process_outlives_a_memory_broker_and_views_notice_nothing(
     service, nats_server, tmp_path
 ):
     async with RegistryView(service.address, tmp_path, "test") as view:
-        await asyncio.wait_for(view.loaded(), 10)
+        await asyncio.wait_for(view.loaded(), 60)
         await nats_server.stop()
         await service.readiness(503)
         assert (await service.get("/healthz"))[0] == 200

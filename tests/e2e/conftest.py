@@ -42,12 +42,6 @@ def ask(address: str, method: str, path: str, body: object = None, headers=None,
 
 
 @pytest.fixture(scope="session")
-def engine_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Compiled once for every cluster of the run."""
-    return tmp_path_factory.mktemp("engines")
-
-
-@pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory, engine_cache: Path) -> Iterator[LocalStack]:
     """A cluster with two workers. Tests may load it, and must not stop parts of it."""
     with LocalStack(tmp_path_factory.mktemp("stack"), cache_dir=engine_cache) as stack:

@@ -56,7 +56,7 @@ def broken(tmp_path: Path) -> Iterator[LocalStack]:
         stack.start_config(SIE_STREAM_MAX_MESSAGES="2")
         stack.start_gateway()
         for process in stack.processes.values():
-            process.wait_ready(30)
+            process.wait_ready(60)
         yield stack
 
 
@@ -78,7 +78,7 @@ def test_a_cluster_that_is_well(stack: LocalStack) -> None:
 
 def test_as_text(stack: LocalStack) -> None:
     # Other tests may keep the cluster busier than a doctor likes, for a moment.
-    for _ in range(10):
+    for _ in range(60):
         done = CliRunner().invoke(main, ["doctor", f"http://{stack.http_address}"])
         if done.exit_code == 0:
             break
@@ -107,7 +107,7 @@ def test_it_names_what_is_broken(broken: LocalStack, tmp_path: Path) -> None:
     # Two versions, and a model that cannot be loaded.
     path = broken._common_env("old")["PYTHONPATH"]
     old = _another_version(tmp_path / "old")
-    broken.start_worker("old", PYTHONPATH=f"{old}:{path}").wait_ready(30)
+    broken.start_worker("old", PYTHONPATH=f"{old}:{path}").wait_ready(60)
     body = {"items": [{"text": "hello"}]}
     until(lambda: ask(broken.http_address, "POST", "/v1/encode/lost", body).status == 502)
     until(lambda: {"models", "versions"} <= bad(doctor(broken)[1]).keys())
@@ -149,7 +149,7 @@ def test_a_broker_without_room(tmp_path: Path) -> None:
 
 def test_a_gateway_that_wants_a_token(stack: LocalStack, monkeypatch) -> None:
     gateway = stack.start_gateway("doctors", SIE_AUTH_MODE="static", SIE_AUTH_TOKEN="t1")
-    gateway.wait_ready(20)
+    gateway.wait_ready(60)
     url = f"http://127.0.0.1:{gateway.env['SIE_HTTP_PORT']}"
     try:
         assert "token" in bad(doctor(stack, url=url)[1])["cluster"]
@@ -159,7 +159,7 @@ def test_a_gateway_that_wants_a_token(stack: LocalStack, monkeypatch) -> None:
         assert code == 0
     finally:
         gateway.terminate()
-        gateway.wait(20)
+        gateway.wait(60)
 
 
 def test_nobody_and_somebody_else(stack: LocalStack) -> None:

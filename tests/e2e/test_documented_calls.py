@@ -187,7 +187,7 @@ def test_tokens_of_the_secret_open_the_gateway(cluster: LocalStack, place: Place
     gateway = cluster.start_gateway(
         "static", SIE_HTTP_PORT=port, SIE_AUTH_MODE="static", **_decoded(secret)
     )
-    gateway.wait_ready(20)
+    gateway.wait_ready(60)
     address = f"127.0.0.1:{port}"
     for token, status in {"key1": 200, "key3": 200, "key4": 401}.items():
         headers = {"authorization": f"Bearer {token}"}

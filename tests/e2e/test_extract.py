@@ -93,7 +93,7 @@ def test_many_items_return_in_order_with_their_ids(extract):
 
 @pytest.mark.parametrize(
     ("model", "params", "characters"),
-    [("bert_ner", {}, 1_000_000), ("gliner", {"labels": LABELS}, 100_000)],
+    [("bert_ner", {}, 200_000), ("gliner", {"labels": LABELS}, 50_000)],
 )
 def test_a_text_of_book_length_is_read_to_its_end(golden_stack, model, params, characters):
     sentence = inputs("bert_ner")["texts"][2] + " "

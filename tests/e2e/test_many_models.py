@@ -81,17 +81,19 @@ def small_stack(tmp_path: Path, models: Path, engine_cache: Path) -> Iterator[Lo
 
 
 def test_two_models_that_do_not_fit_together_take_turns(small_stack: LocalStack):
-    small_stack._env["SIE_MEMORY_BYTES"] = TIGHT_BYTES
+    stay_s = 2.0
+    small_stack._env |= {"SIE_MEMORY_BYTES": TIGHT_BYTES, "SIE_MIN_RESIDENCE_S": str(stay_s)}
     small_stack.start()
     goldens = {"bert": Golden("bert_mean"), "distilbert": Golden("distilbert")}
-    started, turn = time.monotonic(), 0
-    while time.monotonic() - started < 20:
+    started, turn, evictions = time.monotonic(), 0, 0.0
+    while evictions < 3:
+        assert time.monotonic() - started < 120
         for name, golden in goldens.items():
             check(small_stack, name, golden, turn)
         turn += 1
-    evictions = metric(small_stack, "sie_worker_model_evictions_total")
-    elapsed = time.monotonic() - started
-    assert 1 <= evictions < elapsed / 5
+        evictions = metric(small_stack, "sie_worker_model_evictions_total")
+    # The first to go may have been there before anybody looked at the clock.
+    assert time.monotonic() - started > (evictions - 1) * stay_s
 
 
 def test_a_broken_model_is_refused_at_once_and_another_serves(
@@ -112,9 +114,10 @@ def test_a_broken_model_is_refused_at_once_and_another_serves(
             assert error["metadata"]["error_class"] == error_class
             assert error["metadata"]["permanent"] == "true"
         check(small_stack, "bert", golden, 1)
-    started = time.monotonic()
+    # Nothing is tried again.
+    failures = metric(small_stack, "sie_worker_model_load_failures_total")
     encode(small_stack, "broken", "text")
-    assert time.monotonic() - started < 1
+    assert metric(small_stack, "sie_worker_model_load_failures_total") == failures == 2
     found = ask(small_stack.http_address, "GET", "/v1/models").json()["models"]
     states = {model["name"]: model["state"] for model in found}
     assert states["broken"] == "failed"
@@ -123,22 +126,26 @@ def test_a_broken_model_is_refused_at_once_and_another_serves(
     assert "broken" in told["message"]
 
 
-def test_a_model_comes_from_the_hub_or_its_failure_tells(small_stack: LocalStack, models: Path):
+def test_a_model_comes_from_the_hub_or_its_failure_tells(
+    small_stack: LocalStack, models: Path, tmp_path: Path
+):
     source = {"repo": hub_server.REPO, "revision": hub_server.COMMIT}
     with hub_server.running(hub_server.files_of(GOLDEN / "bert_mean")) as hub:
         for name, repo in (("remote", source), ("absent", source | {"repo": "org/absent"})):
             define(models, name, Path(), sources=[{"hugging_face": repo}])
         hub.token = "secret"
         small_stack._env |= {"HF_ENDPOINT": hub.url, "HF_TOKEN": "secret"}
+        # What it fetches nobody else should find.
+        small_stack.cache_dir = tmp_path / "cache"
         small_stack.start()
         check(small_stack, "remote", Golden("bert_mean"), 0)
         error = encode(small_stack, "absent", "text").json()["error"]
         assert error["metadata"]["error_class"] == "NOT_FOUND"
         hub.token = "another"
-        small_stack.start_worker("worker-2").wait_ready(20)
+        small_stack.start_worker("worker-2").wait_ready(60)
         worker = small_stack.processes["worker-1"]
         worker.terminate()
-        worker.wait(15)
+        worker.wait(60)
         # What was fetched serves the next worker, whoever may read it now.
         until(lambda: encode(small_stack, "remote", "text").status == 200)
 

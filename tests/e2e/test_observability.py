@@ -303,7 +303,7 @@ def test_gateways_may_share_their_ports(observed):
     taken = {"SIE_HTTP_PORT": str(http_port), "SIE_GRPC_PORT": str(grpc_port)}
     for name in names:
         gateway = observed.start_gateway(name, SIE_SHARE_PORTS="true", **taken)
-        gateway.wait_ready(20)
+        gateway.wait_ready(60)
         # The other one may have answered the probe.
         log = observed.logs_dir / f"{name}.log"
         deadline = time.monotonic() + 20
@@ -322,7 +322,7 @@ def test_gateways_may_share_their_ports(observed):
         answered[name, "http"] = lines.count('"rpc":"list_models"')
         answered[name, "grpc"] = lines.count('"rpc":"server_live"')
         observed.processes[name].terminate()
-        assert observed.processes[name].wait(20) == 0
+        assert observed.processes[name].wait(60) == 0
     assert len(answered) == 4
     assert all(answered.values()), answered
 
@@ -331,7 +331,7 @@ def test_a_collector_that_is_away_delays_nothing(observed, tmp_path):
     gateway = observed.start_gateway(
         "gateway-2", OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="http://127.0.0.1:9/v1/traces"
     )
-    gateway.wait_ready(20)
+    gateway.wait_ready(60)
     address = f"127.0.0.1:{gateway.env['SIE_HTTP_PORT']}"
     connection = http.client.HTTPConnection(address, timeout=20)
     body = json.dumps({"items": [{"text": "x"}]})
@@ -341,8 +341,8 @@ def test_a_collector_that_is_away_delays_nothing(observed, tmp_path):
     connection.close()
     began = time.monotonic()
     gateway.terminate()
-    assert gateway.wait(20) == 0
-    assert time.monotonic() - began < 10
+    assert gateway.wait(60) == 0
+    assert time.monotonic() - began < 30
 
 
 DOCUMENT = Path(__file__).parents[2] / "docs/metrics.md"

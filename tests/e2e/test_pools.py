@@ -13,6 +13,7 @@ from grpc_status import rpc_status
 
 from cli.__main__ import main
 from cli.local_stack import LocalStack
+from cli.managed_process import stop_all
 from servicekit.errors import code_of, from_status
 from sie.inference.v1.inference_service_pb2 import EncodeRequest
 from sie.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
@@ -20,33 +21,51 @@ from tests.chaos.load import Load, until
 from tests.chaos.verdicts import Verdict
 from tests.e2e.conftest import ENCODE, HttpReply, ask
 
+ALWAYS = ("broker", "config", "gateway-1", "worker-1")
 PROFILES = ("cpu", "l4", "a100-spot")
 # What the clients of the field send with every management call that has no body.
 MSGPACK = {"content-type": "application/msgpack", "accept": "application/json"}
 
 
-@pytest.fixture
-def pool_stack(tmp_path: Path, engine_cache: Path) -> Iterator[LocalStack]:
-    profiles = tmp_path / "machine_profiles"
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory, engine_cache: Path) -> Iterator[LocalStack]:
+    directory = tmp_path_factory.mktemp("pools")
+    profiles = directory / "machine_profiles"
     profiles.mkdir()
     for name in PROFILES:
         (profiles / f"{name}.yaml").write_text(json.dumps({"machine_profile_id": name}))
     env = {"SIE_MACHINE_PROFILES_DIR": str(profiles)}
-    with LocalStack(tmp_path / "stack", cache_dir=engine_cache, env=env) as stack:
+    with LocalStack(directory / "stack", cache_dir=engine_cache, env=env) as stack:
         stack.start()
         yield stack
 
 
+@pytest.fixture
+def pool_stack(cluster: LocalStack) -> Iterator[LocalStack]:
+    """The cluster, with one worker and no pools. What a test starts and makes goes after it."""
+    yield cluster
+    added = [each for name, each in cluster.processes.items() if name not in ALWAYS]
+    stop_all(added, 60)
+    address = cluster.http_address
+    for each in ask(address, "GET", "/v1/pools").json()["pools"]:
+        if (name := each["spec"]["name"]) != "default":
+            ask(address, "DELETE", f"/v1/pools/{name}")
+    until(lambda: served_by(address) == "worker-1")
+
+
 def second_gateway(stack: LocalStack) -> str:
     gateway = stack.start_gateway("gateway-2")
-    gateway.wait_ready(20)
+    gateway.wait_ready(60)
     return f"127.0.0.1:{gateway.env['SIE_HTTP_PORT']}"
 
 
-def encode(address: str, pool: str = "", profile: str = "", path: str = ENCODE) -> HttpReply:
-    headers = {"x-sie-pool": pool, "x-sie-machine-profile": profile, "x-request-timeout": "10"}
+def encode(
+    address: str, pool: str = "", profile: str = "", path: str = ENCODE, timeout_s: int = 10
+) -> HttpReply:
+    headers = {"x-sie-pool": pool, "x-sie-machine-profile": profile}
     headers = {name: value for name, value in headers.items() if value}
-    return ask(address, "POST", path, {"items": [{"text": "hello"}]}, headers)
+    headers["x-request-timeout"] = str(timeout_s)
+    return ask(address, "POST", path, {"items": [{"text": "hello"}]}, headers, timeout_s + 30)
 
 
 def served_by(address: str, pool: str = "", profile: str = "") -> str:
@@ -69,7 +88,7 @@ def metric(address: str, name: str) -> float:
 
 
 def start_l4(stack: LocalStack, name: str, **env: str) -> None:
-    stack.start_worker(name, SIE_MACHINE_PROFILE="l4", **env).wait_ready(30)
+    stack.start_worker(name, SIE_MACHINE_PROFILE="l4", **env).wait_ready(60)
 
 
 def test_a_pool_from_creation_to_its_end(pool_stack: LocalStack):
@@ -125,7 +144,7 @@ def test_requests_that_wait_when_their_pool_is_deleted_are_answered(pool_stack: 
     pool_stack.processes["worker-2"].kill()
     with ThreadPoolExecutor(4) as threads:
         # Published before anybody can know that the worker is gone.
-        waiting = [threads.submit(encode, address, "tenant-abc") for _ in range(4)]
+        waiting = [threads.submit(encode, address, "tenant-abc", timeout_s=120) for _ in range(4)]
         time.sleep(0.5)
         assert not any(each.done() for each in waiting)
         started = time.monotonic()
@@ -134,16 +153,18 @@ def test_requests_that_wait_when_their_pool_is_deleted_are_answered(pool_stack: 
     assert {(reply.status, reply.json()["error"]["code"]) for reply in replies} == {
         (404, "POOL_NOT_FOUND")
     }
-    assert time.monotonic() - started < 9
+    assert time.monotonic() - started < 60
 
 
 def test_a_lease_is_renewed_without_a_body_and_expires_without_renewal(pool_stack: LocalStack):
     address = pool_stack.http_address
-    create(address, ttl_seconds=2)
-    for _ in range(8):
+    create(address, ttl_seconds=3)
+    # It ends five quarters of its term after the last renewal.
+    begun = time.monotonic()
+    while time.monotonic() - begun < 4.5:
         renewed = ask(address, "POST", "/v1/pools/tenant-abc/renew", b"", MSGPACK)
         assert renewed.status == 200
-        time.sleep(0.5)
+        time.sleep(0.2)
     assert pool(address).status == 200
     until(lambda: pool(address).status == 404)
     expired = ask(address, "POST", "/v1/pools/tenant-abc/renew", b"", MSGPACK)
@@ -158,12 +179,12 @@ def test_pools_survive_their_config_service_and_serve_without_it(pool_stack: Loc
     before = pool(address).json()
     config = pool_stack.processes["config"]
     config.kill()
-    config.wait(5)
+    config.wait(60)
     assert served_by(address, "tenant-abc") == "worker-2"
     assert create(address, "other").json()["detail"]["code"] == "REGISTRY_UNAVAILABLE"
     assert pool(address).json() == before
     config.start()
-    config.wait_ready(20)
+    config.wait_ready(60)
     until(lambda: create(address, "other").status == 201)
     time.sleep(2)
     assert pool(address).json() == before
@@ -226,7 +247,7 @@ def test_over_grpc_a_cold_lane_is_unavailable_with_a_time_to_retry(pool_stack: L
 
 def test_workers_come_and_go_between_pools_under_load_and_nothing_is_lost(pool_stack: LocalStack):
     address = pool_stack.http_address
-    pool_stack.start_worker("worker-2").wait_ready(30)
+    pool_stack.start_worker("worker-2").wait_ready(60)
     with Load([address], seed=1) as load:
         for _ in range(3):
             seen = load.sent
@@ -244,7 +265,7 @@ def test_a_broker_that_loses_its_memory_loses_no_pool(pool_stack: LocalStack):
     until(lambda: served_by(address, "tenant-abc") == "worker-2")
     pool_stack.stop_broker()
     pool_stack.start_broker()
-    until(lambda: served_by(address, "tenant-abc") == "worker-2", seconds=30)
+    until(lambda: served_by(address, "tenant-abc") == "worker-2")
     assert served_by(address) == "worker-1"
     assert pool(address).json()["status"]["reason"] == "1 of 1 workers"
 
@@ -273,7 +294,7 @@ def test_a_token_that_is_bound_to_a_pool_uses_no_other(pool_stack: LocalStack, t
     tokens.write_text(json.dumps({"tokens": bound}))
     env = {"SIE_AUTH_MODE": "static", "SIE_AUTH_FILE": str(tokens)}
     gateway = pool_stack.start_gateway("gateway-2", **env)
-    gateway.wait_ready(20)
+    gateway.wait_ready(60)
     address = f"127.0.0.1:{gateway.env['SIE_HTTP_PORT']}"
 
     def call(token: str, method: str, path: str, body: object = None, pool: str = "") -> HttpReply:

@@ -32,7 +32,7 @@ def gateway(golden_stack, tmp_path_factory):
     process.wait_ready(60)
     yield f"127.0.0.1:{http}", f"127.0.0.1:{rpc}"
     process.terminate()
-    process.wait(30)
+    process.wait(60)
 
 
 @pytest.mark.parametrize(

@@ -183,7 +183,7 @@ def _active(pool):
     return pool if pool and pool["status"]["state"] == "active" else None
 
 
-def until(found, seconds=30.0):
+def until(found, seconds=60.0):
     """Asks again until there is something."""
     for _ in range(int(seconds / 0.05)):
         if value := found():

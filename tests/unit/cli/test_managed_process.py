@@ -33,7 +33,7 @@ def test_a_child_that_dies_while_starting_is_reported_with_its_log(make_child: M
     child = make_child("print('cannot open the store'); raise SystemExit(3)", probe=lambda: False)
     child.start()
     with pytest.raises(ProcessError) as caught:
-        child.wait_ready(10)
+        child.wait_ready(60)
     message = caught.value.message
     assert "child ended with exit code 3" in message
     assert "cannot open the store" in message
@@ -62,10 +62,10 @@ def test_a_child_can_be_started_again_and_its_tail_is_of_the_last_start(
 ) -> None:
     child = make_child("import os; print(f'pid {os.getpid()}')")
     child.start()
-    child.wait(10)
+    child.wait(60)
     first = child.log_tail()
     child.start()
-    child.wait(10)
+    child.wait(60)
     assert len(child.log_tail()) == 1
     assert child.log_tail() != first
     assert child.log_path.read_text().splitlines() == first + child.log_tail()
@@ -74,7 +74,7 @@ def test_a_child_can_be_started_again_and_its_tail_is_of_the_last_start(
 def test_a_signal_to_an_ended_child_does_nothing(make_child: MakeChild) -> None:
     child = make_child("pass")
     child.start()
-    assert child.wait(10) == 0
+    assert child.wait(60) == 0
     child.terminate()
     child.kill()
 

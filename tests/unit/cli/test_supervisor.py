@@ -24,7 +24,7 @@ def test_a_crash_loop_is_called_one(make_child: MakeChild) -> None:
     clock, said = Clock(), list[str]()
     supervisor = Supervisor([child], said.append, clock)
     for _ in range(4):
-        child.wait(10)
+        child.wait(60)
         supervisor.tick()
         clock.now += 30
         supervisor.tick()
@@ -38,7 +38,7 @@ def test_a_crash_loop_is_called_one(make_child: MakeChild) -> None:
 def test_nothing_is_restarted_before_its_time(make_child: MakeChild) -> None:
     child = make_child("pass")
     child.start()
-    child.wait(10)
+    child.wait(60)
     clock, said = Clock(), list[str]()
     supervisor = Supervisor([child], said.append, clock)
     supervisor.tick()
@@ -54,14 +54,14 @@ def test_nothing_is_restarted_before_its_time(make_child: MakeChild) -> None:
 def test_who_ran_long_starts_a_new_row(make_child: MakeChild) -> None:
     child = make_child("pass")
     child.start()
-    child.wait(10)
+    child.wait(60)
     clock, said = Clock(), list[str]()
     supervisor = Supervisor([child], said.append, clock)
     for _ in range(3):
         supervisor.tick()
         clock.now += 30
         supervisor.tick()
-        child.wait(10)
+        child.wait(60)
     clock.now += 3600
     supervisor.tick()
     assert "starting it again in 2 s" in said[2]
@@ -72,7 +72,7 @@ def test_a_return_is_announced(make_child: MakeChild) -> None:
     child = make_child("import time; time.sleep(60)")
     child.start()
     child.kill()
-    child.wait(10)
+    child.wait(60)
     clock, said = Clock(), list[str]()
     supervisor = Supervisor([child], said.append, clock)
     supervisor.tick()

@@ -65,7 +65,7 @@ def http_face(api, registry, readiness, guard):
 async def http_port(http_face, tls):
     server = HttpServer(http_face, "127.0.0.1", 0, tls)
     yield await server.start()
-    await server.stop(1)
+    await server.stop(0.05)
 
 
 @pytest.fixture

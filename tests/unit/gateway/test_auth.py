@@ -280,7 +280,7 @@ async def test_metrics_may_have_a_token_of_their_own(api, guard):
     assert (await ask(port, "GET", "/metrics"))[0] == 401
     assert (await ask(port, "GET", "/metrics", "user-token"))[0] == 401
     assert (await ask(port, "GET", "/metrics", "scraper"))[0] == 200
-    await server.stop(1)
+    await server.stop(0.05)
 
 
 @pytest.mark.parametrize("mutual", [False, True])
@@ -298,7 +298,7 @@ async def test_both_ports_speak_tls_and_may_ask_for_a_certificate(
     if mutual:
         with pytest.raises((ssl.SSLError, ConnectionError)):
             await _https(port, certificates, with_certificate=False)
-    await server.stop(1)
+    await server.stop(0.05)
 
     rpc = GrpcServer("127.0.0.1:0", [], MAX_REQUEST_BYTES, tls)
     rpc.server.add_generic_rpc_handlers(grpc_face.handlers(api, MAX_REQUEST_BYTES))

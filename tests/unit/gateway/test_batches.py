@@ -92,7 +92,7 @@ class Gateway:
 
     async def __aexit__(self, *_):
         await end(self.running)
-        await self.server.stop(1)
+        await self.server.stop(0.05)
 
     async def ask(self, method, path, body=None, tenant="acme", headers=()):
         if body is not None and not isinstance(body, bytes):

@@ -27,7 +27,7 @@ async def port():
         app, "127.0.0.1", 0, headers_within_s=PATIENCE_S, keep_alive_s=2 * PATIENCE_S
     )
     yield await server.start()
-    await server.stop(1)
+    await server.stop(0.05)
 
 
 @pytest.mark.parametrize("sent", [b"", b"G", b"GET / HTTP/1.1\r\nhost: x\r\n"])

@@ -94,7 +94,8 @@ def test_an_error_names_the_file_the_line_and_the_field(read, tmp_path, text, li
     with pytest.raises(DefinitionError) as caught:
         read(text)
     assert (caught.value.line, caught.value.field) == (line, field)
-    assert str(caught.value).startswith(f"{tmp_path / 'model.yaml'}:{line}")
+    place = f":{line}: " if line else ": "
+    assert str(caught.value).startswith(f"{tmp_path / 'model.yaml'}{place}")
 
 
 def test_two_files_of_the_same_id_are_refused(tmp_path):

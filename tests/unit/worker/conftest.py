@@ -59,8 +59,8 @@ def minilm_directory() -> Path:
 
 
 @pytest.fixture(scope="session")
-def minilm(minilm_directory: Path, tmp_path_factory: pytest.TempPathFactory) -> LoadedModel:
-    return load(minilm_directory, tmp_path_factory.mktemp("cache"))
+def minilm(minilm_directory: Path, engine_cache: Path) -> LoadedModel:
+    return load(minilm_directory, engine_cache)
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,8 @@
 """`auto` takes the fastest engine that answers as the reference does."""
 
 import functools
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -17,9 +19,10 @@ from worker.engines.catalog import (
     engine_kind,
     engines_for,
 )
-from worker.engines.choose import Measurement, compare, lowest_cosine, pick
+from worker.engines.choose import Choice, Measurement, compare, lowest_cosine, pick
 from worker.graph_form import Dialect, GraphForm, Precision
 from worker.loading import load
+from worker.profile import EngineProfile, ProfileStore
 
 BATCH = TokenBatch.pack([np.arange(1, 9, dtype=np.int32)])
 
@@ -115,6 +118,23 @@ def test_a_second_start_neither_chooses_nor_measures(tmp_path, golden, monkeypat
     assert (second.choice, second.cost, second.layout) == (first.choice, first.cost, first.layout)
     assert second.engine.name == first.choice.engine
     assert second.limits == first.limits
+
+
+def test_those_who_want_a_profile_together_wait_for_the_one_that_measures(tmp_path):
+    profile = EngineProfile(Choice(REFERENCE.name, GraphForm(), "alone"), None)
+    profiles = []
+
+    def measure():
+        time.sleep(0.05)
+        profiles.append(profile)
+        return profile
+
+    with ThreadPoolExecutor(4) as threads:
+        wanted = [
+            threads.submit(ProfileStore(tmp_path).get, {"model": n % 2}, measure) for n in range(4)
+        ]
+        assert [each.result() for each in wanted] == [profile] * 4
+    assert len(profiles) == 2
 
 
 def test_a_damaged_profile_is_measured_again(tmp_path, golden):

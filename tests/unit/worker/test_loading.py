@@ -24,8 +24,9 @@ def texts():
 
 
 def test_minilm_agrees_with_the_original_one_by_one(minilm, encode, texts):
-    reference = np.load(MINILM / "reference.npy")
-    for text, expected in zip(texts, reference, strict=True):
+    # Some are enough: the others are alone in tests/e2e/test_encode.py.
+    reference = np.load(MINILM / "reference.npy")[::5]
+    for text, expected in zip(texts[::5], reference, strict=True):
         np.testing.assert_allclose(encode(minilm, [text])[0], expected, atol=TOLERANCE, rtol=0)
 
 
