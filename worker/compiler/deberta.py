@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from worker.compiler.attention import attended
 from worker.compiler.blocks import linear, normalized
 from worker.compiler.body import Classifier, Family, Hidden, Tokens
+from worker.compiler.convolution import convolved, convolves
 from worker.compiler.graph import Graph
 from worker.compiler.parameters import Parameters
 from worker.compiler.pooling import places
@@ -113,7 +114,10 @@ def deberta_v2(parameters: Parameters, config: Config, tokens: Tokens) -> Hidden
         own = parameters.below(f"encoder.layer.{number}")
         attention = own.below("attention.self")
         context = _attention(attention, sizes, scores, relative, hidden, tokens.lengths)
-        hidden = after_attention(own, _NAMES, sizes, context, hidden)
+        before, hidden = hidden, after_attention(own, _NAMES, sizes, context, hidden)
+        if number == 0 and convolves(config):
+            states, encoder = (before, hidden), parameters.below("encoder")
+            hidden = convolved(encoder, config, states, tokens.lengths, sizes.epsilon)
     return Hidden(hidden, sizes.hidden)
 
 
@@ -265,8 +269,6 @@ def _normalised(table: NDArray[np.float32], epsilon: float) -> NDArray[np.float3
 
 
 def _reject_variants(config: Config) -> None:
-    if config.number("conv_kernel_size", default=0):
-        raise CheckpointError(config.path, "a convolution layer is not supported")
     size = config.integer("hidden_size")
     for entry in ("embedding_size", "pooler_hidden_size"):
         if (config.positive(entry) or size) != size:

@@ -6,10 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.unit.worker.graphs import close, compiled, edit, golden_ids, reference, run
+from tests.unit.worker.graphs import GOLDEN, close, compiled, edit, golden_ids, reference, run
 from worker.compiler.deberta import _bucket, _Scores
 from worker.compiler.postnorm import Sizes
 from worker.config import CheckpointError, Config
+
+CONVOLVED = "deberta_v2_conv"
 
 
 def scores(buckets, max_distance, *, logarithmic=True):
@@ -69,10 +71,18 @@ def test_padding_does_not_matter_whatever_the_scores(tmp_path, checkpoint_copy, 
         close(run(engine, [row], "dense")[0], expected, 1e-5)
 
 
+def test_what_stands_beside_a_text_is_not_seen_by_its_convolution(tmp_path):
+    engine = compiled(GOLDEN / CONVOLVED, tmp_path / "compiled", hidden_states=True)
+    ids = golden_ids(CONVOLVED)
+    together = run(engine, ids, "last_hidden_state")
+    for row, expected in zip(ids, together, strict=True):
+        close(run(engine, [row], "last_hidden_state")[0], expected[: len(row)], 1e-5)
+
+
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
-        ({"conv_kernel_size": 3}, "a convolution layer is not supported"),
+        ({"conv_kernel_size": 4}, "conv_kernel_size 4 is not supported"),
         ({"pos_att_type": "c2p|p2p"}, "pos_att_type"),
         ({"embedding_size": 24}, "embedding_size other than hidden_size"),
         ({"hidden_act": "swish"}, "hidden_act swish is not supported"),
