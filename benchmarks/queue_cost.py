@@ -137,7 +137,7 @@ async def _queue_call(publisher: nats.NATS) -> Call:
 
 
 # As an idle worker asks.
-_WANT = {Queue.INTERACTIVE: 64, Queue.BULK: 64, Queue.SUSPECT: 1}
+_WANT = {Queue.INTERACTIVE: 64, Queue.SURPLUS: 64, Queue.BULK: 64, Queue.SUSPECT: 1}
 
 
 async def _round(call: Call, corpus: list[str], requests: int, clients: int) -> list[float]:

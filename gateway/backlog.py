@@ -18,6 +18,8 @@ _MEASURED_FOR_S = 1.0
 _HALF_LIFE_S = 5.0
 # After so long a pause everything may be different.
 _FORGOTTEN_AFTER_S = 30.0
+# Of a tenant's items, so many stand in line before those that others send next.
+_IN_LINE_ITEMS = 16
 
 
 class Backlog:
@@ -45,6 +47,10 @@ class Backlog:
             self._answered = self._seconds = 0.0
         self._is_busy = True
         self._measured_at = now
+
+    def room_in_line(self, tenant: str) -> int:
+        """How many more of a tenant's items may stand in line with those of others."""
+        return max(0, _IN_LINE_ITEMS - self._tenants[tenant])
 
     def leave(self, tenant: str, count: int, now: float, *, answered: bool) -> None:
         """Takes note of items that wait no more, and whether a worker did that."""

@@ -8,7 +8,7 @@ from gateway.gathering import Gathering
 from gateway.reassembly import Reassembly
 from gateway.work import Chunk, Path, Work, work_items
 from servicekit.errors import SieError
-from servicekit.subjects import Lane
+from servicekit.subjects import Lane, Queue
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 
 
@@ -28,6 +28,8 @@ class Pending:
         published_at: when that was last, seconds, monotonic.
         unacked: first items of chunks that the broker may not have.
         sent_at: when a copy of those was sent last, seconds, monotonic.
+        in_line: its first so many items stand in the queue that its path names, the rest among the
+            surplus.
         unroutable_since: since when no stream takes its items, seconds, monotonic; or 0.
         pieces: of results too large for a message.
         trace: headers that go on with its trace.
@@ -36,6 +38,7 @@ class Pending:
     __slots__ = (
         "attempt",
         "done",
+        "in_line",
         "item_count",
         "items",
         "path",
@@ -59,6 +62,7 @@ class Pending:
         self.items = work_items(work, chunks, reply_subject)
         self.item_count = sum(chunk.item_count for chunk in chunks)
         self.results = Gathering(chunks[0].first_item, self.item_count)
+        self.in_line = self.item_count
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.attempt = 0
         self.published_at = 0.0
@@ -75,6 +79,11 @@ class Pending:
     @property
     def model_id(self) -> str:
         return self.work.model_id
+
+    def queue_of(self, first_item: int) -> Queue:
+        """Where a chunk stands; one of which a part may stand in line does so as a whole."""
+        beyond = first_item - next(iter(self.items)) >= self.in_line
+        return Queue.SURPLUS if beyond else self.path.queue
 
     def add(self, result: Any) -> None:
         """Takes a result in, a packed twin of WorkResult."""

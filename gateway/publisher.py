@@ -97,8 +97,7 @@ class Publisher:
             pending.unroutable_since = 0.0
 
     async def _send(self, pending: Pending, items: Sequence[Any]) -> None:
-        lane, model_id, queue = pending.path
-        subject = subjects.work_subject(lane, model_id, queue)
+        lane, model_id, _ = pending.path
         ack_subject = f"{self._ack_prefix}{pending.token}-"
         pending.unacked = {item.first_item for item in items}
         pending.sent_at = time.monotonic()
@@ -109,7 +108,7 @@ class Publisher:
                 item.published_unix_us = published_us
                 message_id = f"{pending.reply_subject}.{first_item}.{pending.attempt}"
                 await self._nats.publish(
-                    subject,
+                    subjects.work_subject(lane, model_id, pending.queue_of(first_item)),
                     item.SerializeToString(),
                     reply=f"{ack_subject}{first_item}",
                     headers={"Nats-Msg-Id": message_id, **pending.trace},

@@ -61,6 +61,8 @@ class Waits:
     def enter(self, pending: Pending) -> None:
         """Takes note of a request that waits from now on."""
         backlog = self._backlogs[pending.path]
+        if pending.path.queue is Queue.INTERACTIVE:
+            pending.in_line = backlog.room_in_line(pending.work.tenant)
         backlog.enter(pending.work.tenant, pending.item_count, self._clock())
 
     def answered(self, pending: Pending, count: int) -> None:

@@ -51,6 +51,8 @@ class Queue(StrEnum):
     """The queues of one model in one lane, each with a consumer of its own."""
 
     INTERACTIVE = "interactive"
+    # Interactive work of a tenant of which enough waits among that of others.
+    SURPLUS = "surplus"
     BULK = "bulk"
     # Work in whose company a worker died: item by item, one at a time for each worker.
     SUSPECT = "suspect"

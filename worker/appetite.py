@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+from servicekit.subjects import Queue
 from worker.loading import LoadedModel
-from worker.prefetch import bulk_messages_wanted, messages_wanted
+from worker.prefetch import messages_wanted_beside, yielding_messages_wanted
 from worker.runners import Runners
 
 # Assumed until the first batches have been measured.
@@ -21,20 +24,24 @@ class Appetite:
 
     Attributes:
         tokens_per_second: speed lately, over all streams.
+        in_hand: messages by the queue that they came from; kept by who has them.
 
     """
 
     def __init__(self, loaded: LoadedModel, runners: Runners) -> None:
         self._runners = runners
         self._streams = loaded.engine.streams
-        self._tokens_per_message = _INITIAL_TOKENS_PER_MESSAGE
+        # Of each queue: one tenant's texts say nothing of another's chunks.
+        self._tokens_per_message = dict.fromkeys(Queue, _INITIAL_TOKENS_PER_MESSAGE)
+        self.in_hand: Counter[Queue] = Counter()
         self.tokens_per_second = (
             loaded.cost.tokens_per_second if loaded.cost else _INITIAL_TOKENS_PER_SECOND
         )
 
-    def received(self, tokens: int) -> None:
+    def received(self, queue: Queue, tokens: int) -> None:
         """Take note of a message of so many tokens."""
-        self._tokens_per_message += _SMOOTHING * (tokens - self._tokens_per_message)
+        mean = self._tokens_per_message[queue]
+        self._tokens_per_message[queue] = mean + _SMOOTHING * (tokens - mean)
 
     def computed(self, tokens: int, seconds: float) -> None:
         """Take note of a batch."""
@@ -44,10 +51,25 @@ class Appetite:
     def interactive(self) -> int:
         """Return how many messages of interactive work there is room for."""
         waiting = self._runners.waiting_interactive_tokens
-        return messages_wanted(self.tokens_per_second, waiting, self._tokens_per_message)
+        surplus, others = self.in_hand[Queue.SURPLUS], self.in_hand[Queue.INTERACTIVE]
+        per_message = self._tokens_per_message[Queue.INTERACTIVE]
+        return messages_wanted_beside(surplus, others, self.tokens_per_second, waiting, per_message)
+
+    def surplus(self) -> int:
+        """Return how many messages of the surplus there is room for."""
+        waiting = self._runners.waiting_interactive_tokens
+        return self._yielding(Queue.SURPLUS, waiting, self.in_hand[Queue.SURPLUS])
 
     def bulk(self) -> int:
         """Return how many messages of bulk work there is room for."""
         waiting = self._runners.waiting_tokens
         bulk = waiting - self._runners.waiting_interactive_tokens
-        return bulk_messages_wanted(self.tokens_per_second, waiting, bulk, self._tokens_per_message)
+        return self._yielding(Queue.BULK, waiting, bulk)
+
+    def suspect(self) -> int:
+        """Return how many suspects there is room for."""
+        return int(not self.in_hand[Queue.SUSPECT])
+
+    def _yielding(self, queue: Queue, waiting: int, at_hand: int) -> int:
+        per_message = self._tokens_per_message[queue]
+        return yielding_messages_wanted(self.tokens_per_second, waiting, at_hand, per_message)

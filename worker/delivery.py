@@ -17,6 +17,7 @@ from nats.aio.msg import Msg
 from servicekit.defaults import DEFAULT_TENANT
 from servicekit.errors import SieError, code_of, proto_of
 from servicekit.packed import packed_twin
+from servicekit.subjects import Queue
 from servicekit.tracing import NO_SPAN, Span, Tracer
 from sie.inference.v1.result_pb2 import Timing
 from sie.work.v1.work_item_pb2 import WorkClass, WorkItem
@@ -59,6 +60,7 @@ class Delivery:
         # Seconds of time.perf_counter().
         self.deadline = time.perf_counter() + given_s - age_s
         self.closed = False
+        self.queue = Queue.INTERACTIVE
         self.input_tokens = 0
         self.span: Span = NO_SPAN
         self.timing = Timing(queue_ms=age_s * 1e3)

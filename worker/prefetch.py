@@ -6,6 +6,8 @@ Work in hand is bounded by time: what one worker holds, another cannot take.
 # Enough to fill the next batches well, little enough to spread over workers.
 PREFETCH_S = 0.25
 MAX_MESSAGES = 64
+# Messages of tenants that ask for little, taken beside any surplus of others.
+BESIDE_SURPLUS = 4
 
 
 def messages_wanted(
@@ -25,21 +27,34 @@ def messages_wanted(
     return max(1, min(MAX_MESSAGES, int(room / max(1.0, tokens_per_message))))
 
 
-def bulk_messages_wanted(
-    tokens_per_second: float,
-    waiting_tokens: int,
-    waiting_bulk_tokens: int,
-    tokens_per_message: float,
+def messages_wanted_beside(
+    surplus_messages: int, messages: int, tokens_per_second: float, tokens: int, per_message: float
 ) -> int:
-    """How many messages of bulk work to ask for: what other work leaves room for.
+    """As `messages_wanted`, for work that does not wait until a surplus has been computed.
 
-    One is always at hand, so that bulk work goes on beside other work without end.
+    Args:
+        surplus_messages: of the surplus that are in hand.
+        messages: others in hand.
+        tokens_per_second: as above.
+        tokens: what is here already and not computed, of both.
+        per_message: size of messages lately.
+    """
+    wanted = messages_wanted(tokens_per_second, tokens, per_message)
+    return max(wanted, BESIDE_SURPLUS - messages) if surplus_messages else wanted
+
+
+def yielding_messages_wanted(
+    tokens_per_second: float, waiting_tokens: int, at_hand: int, tokens_per_message: float
+) -> int:
+    """How many messages of work that gives way to other work: what that leaves room for.
+
+    One is always at hand, so that it goes on beside other work without end.
 
     Args:
         tokens_per_second: speed of the engine, over all its streams.
         waiting_tokens: what is here already and not computed, of any class.
-        waiting_bulk_tokens: what of it is bulk work.
+        at_hand: how much of it, in whatever unit, gives way.
         tokens_per_message: size of messages lately.
     """
     wanted = messages_wanted(tokens_per_second, waiting_tokens, tokens_per_message)
-    return wanted or int(waiting_bulk_tokens == 0)
+    return wanted or int(at_hand == 0)

@@ -95,7 +95,6 @@ class ServedModel:
             model, loaded, share, self._on_batch, self._on_expired, self._relieve_run
         )
         self._appetite = Appetite(loaded, self.runners)
-        self._suspects: set[Delivery] = set()
         self._pulls = self._pulls_in(lane)
         self._starting: asyncio.Task[None] | None = None
         self._closing = False
@@ -174,8 +173,9 @@ class ServedModel:
     def _pulls_in(self, lane: Lane) -> Pulls:
         want = {
             Queue.INTERACTIVE: self._appetite.interactive,
+            Queue.SURPLUS: self._appetite.surplus,
             Queue.BULK: self._appetite.bulk,
-            Queue.SUSPECT: self._want_suspects,
+            Queue.SUSPECT: self._appetite.suspect,
         }
         return Pulls(self._nats, lane, self._model.model_id, self._on_message, want)
 
@@ -183,9 +183,6 @@ class ServedModel:
         """Get memory back for a run that is then tried again."""
         self._metrics.out_of_memory("retried").inc()
         self._relieve()
-
-    def _want_suspects(self) -> int:
-        return int(not self._suspects)
 
     async def _on_message(self, lane: Lane, queue: Queue, message: Msg) -> None:
         self.used_at = time.monotonic()
@@ -220,11 +217,11 @@ class ServedModel:
             self._count("expired")
             await delivery.ack()
             return
-        if queue is Queue.SUSPECT:
-            self._suspects.add(delivery)
-        elif delivery.message.metadata.num_delivered > 1:
+        if queue is not Queue.SUSPECT and delivery.message.metadata.num_delivered > 1:
             await self._isolate(delivery, lane)
             return
+        self._appetite.in_hand[queue] += 1
+        delivery.queue = queue
         self._metrics.queue_seconds.observe(delivery.timing.queue_ms / 1e3)
         self._deliveries[_place(delivery.message)] = delivery
         delivery.begin(self._intake.tracer)
@@ -272,7 +269,7 @@ class ServedModel:
         ]
         tokens = sum(each.tokens for each in queued)
         delivery.input_tokens = tokens
-        self._appetite.received(tokens)
+        self._appetite.received(delivery.queue, tokens)
         if delivery.closed:
             return  # Its caller went away meanwhile.
         self.runners.submit(queued)
@@ -347,8 +344,8 @@ class ServedModel:
             await last_words
         self._metrics.item_seconds.observe(time.time() - delivery.item.published_unix_us / 1e6)
         self.used_at = time.monotonic()
-        self._deliveries.pop(_place(delivery.message), None)
-        self._suspects.discard(delivery)
+        if self._deliveries.pop(_place(delivery.message), None) is not None:
+            self._appetite.in_hand[delivery.queue] -= 1
         if not self._deliveries:
             self._empty.set()
         await self._pulls.top_up()

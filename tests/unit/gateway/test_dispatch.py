@@ -76,7 +76,10 @@ async def pull(client, count):
     stream, durable = subjects.work_stream("default"), f"worker-{client.client_id}"
     config = ConsumerConfig(
         durable_name=durable,
-        filter_subject=subjects.work_subject(LANE, MODEL),
+        filter_subjects=[
+            subjects.work_subject(LANE, MODEL, queue)
+            for queue in (Queue.INTERACTIVE, Queue.SURPLUS)
+        ],
         ack_policy="explicit",
     )
     await client.jetstream().add_consumer(stream, config)
@@ -205,6 +208,32 @@ async def test_work_that_would_wait_too_long_is_refused_before_it_is_queued(clie
     waiting.append(ask(1, WorkClass.WORK_CLASS_BULK))
     await asyncio.sleep(0.05)
     assert not waiting[-1].done()
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_what_a_tenant_has_too_much_in_line_joins_the_surplus(client, dispatcher):
+    def ask(tenant, *chunks):
+        work = Work("encode", LANE, MODEL, 1, "r", time.time() + 60, tenant=tenant)
+        return asyncio.create_task(dispatcher.run(work, chunks))
+
+    async def standing(queue):
+        subject = subjects.work_subject(LANE, MODEL, queue)
+        stream = subjects.work_stream("default")
+        info = await client.jetstream().stream_info(stream, subjects_filter=subject)
+        return (info.state.subjects or {}).get(subject, 0)
+
+    flood = [chunk(first, *["x"] * 32) for first in range(0, 32 * 9, 32)]
+    waiting = [ask("flood", *flood), ask("quiet", chunk(0, "a")), ask("flood", chunk(0, "b"))]
+    async with asyncio.timeout(5):
+        while await standing(Queue.INTERACTIVE) < 2 or await standing(Queue.SURPLUS) < 9:
+            await asyncio.sleep(0.02)
+    # The same chunks stand where they stood when they are published again.
+    await dispatcher.republish()
+    async with asyncio.timeout(5):
+        while await standing(Queue.INTERACTIVE) < 4 or await standing(Queue.SURPLUS) < 18:
+            await asyncio.sleep(0.02)
     for task in waiting:
         task.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
