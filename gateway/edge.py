@@ -158,7 +158,12 @@ def _services(settings: Settings, backend: Backend) -> _Services:
     cluster, config = backend.cluster, backend.config
     pools = PoolService(backend.view, backend.workers, PoolServiceStub(config))
     verbs = InferenceService(
-        cluster, pools, backend.dispatcher, backend.refusals, settings.max_items
+        cluster,
+        backend.adoption,
+        pools,
+        backend.dispatcher,
+        backend.refusals,
+        settings.max_items,
     )
     tensors = OpenInferenceService(
         cluster,
