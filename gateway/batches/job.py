@@ -20,7 +20,8 @@ from gateway.batches.files import PIECE_BYTES, Files
 from gateway.batches.hold import Hold
 from gateway.batches.input_check import InputCheck
 from gateway.batches.outcome import Outcome, fail, finish, output_name
-from gateway.batches.places import read_blocks, write_blocks
+from gateway.batches.output import write_blocks
+from gateway.batches.places import read_blocks
 from gateway.batches.request_line import RequestLine, read_line
 from gateway.batches.result_line import error_line, left_line, result_line
 from gateway.job_stream import Job, answers
