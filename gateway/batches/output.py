@@ -52,7 +52,7 @@ class _Output:
 
     def __init__(self, url: str) -> None:
         self._system, self._path = fsspec.core.url_to_fs(url)
-        self._is_local = url.startswith("file://")
+        self._is_local, self._is_s3 = url.startswith("file://"), url.startswith("s3://")
         self._target = f"{self._path}.partial" if self._is_local else self._path
         self._file: Any = None
 
@@ -72,7 +72,9 @@ class _Output:
         if isinstance(self._file, AbstractBufferedFile):
             # Else it is completed when it is closed, be it by the garbage collector.
             self._file.closed = True
-            self._file.discard()
+            # The parts of an upload that is not completed stay there; elsewhere they expire.
+            if self._is_s3:
+                self._file.discard()
         elif self._file is not None:
             self._file.close()
             Path(self._target).unlink(missing_ok=True)
