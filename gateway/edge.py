@@ -135,7 +135,7 @@ class Edge:
         )
         tensors = RestFace(
             self._api,
-            ready=lambda: backend.is_ready,
+            ready=lambda: backend.is_ready and not self._api.is_draining,
             max_request_bytes=settings.max_request_bytes,
             max_elements=settings.max_items,
         )
