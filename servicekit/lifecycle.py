@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import Coroutine
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,24 @@ async def until_signal() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
     await stop.wait()
+
+
+async def run_until_signal(*jobs: Coroutine[None, None, None]) -> None:
+    """Runs jobs until the first signal, and then ends them.
+
+    Raises:
+        Exception: what a job raised; nothing else would tell that it runs no more.
+    """
+    signalled = asyncio.create_task(until_signal())
+    tasks = [asyncio.create_task(job) for job in jobs]
+    pending: set[asyncio.Task[None]] = {signalled, *tasks}
+    try:
+        while not signalled.done():
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+    finally:
+        await end(signalled, *tasks)
 
 
 async def end(*tasks: asyncio.Future[Any]) -> None:

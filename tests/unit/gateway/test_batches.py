@@ -17,6 +17,7 @@ from gateway.auth.tokens import Tokens, digest
 from gateway.batches import runner
 from gateway.batches.assembly import Batches, BatchLimits
 from gateway.batches.places import Places
+from gateway.batches.records import Key, Records, new_id
 from gateway.http_face import HttpFace, Readiness
 from gateway.http_server import HttpServer
 from gateway.http_websocket import StatusSocket
@@ -398,6 +399,15 @@ async def test_lists_have_pages_with_the_newest_first(gateway):
     assert (len(inputs["data"]), inputs["has_more"]) == (2, True)
     outputs = (await gateway.ask("GET", "/v1/files?purpose=batch_output")).json
     assert (len(outputs["data"]), outputs["has_more"]) == (3, False)
+
+
+async def test_a_batch_whose_record_cannot_be_read_keeps_no_other_from_its_turn(client, gateway):
+    records, bad = Records(client), Key("batch", "acme", new_id("batch_"))
+    await records.create(bad, b"\xff")
+    await records.create(bad._replace(kind="active"), b"")
+    batch = await gateway.begin([request(0)])
+    assert (await gateway.until(batch, *ENDED))["status"] == "completed"
+    assert not gateway.running.done()
 
 
 async def test_input_and_output_may_be_elsewhere(gateway, tmp_path):

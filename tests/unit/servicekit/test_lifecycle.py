@@ -1,6 +1,10 @@
 """Tasks that are to end do, also those that miss that they were told."""
 
 import asyncio
+import os
+import signal
+
+import pytest
 
 from servicekit import lifecycle
 
@@ -30,3 +34,29 @@ async def test_a_task_that_forgets_a_cancellation_is_told_again(monkeypatch):
 
 async def test_nothing_to_end_is_at_an_end():
     await lifecycle.end()
+
+
+async def test_jobs_run_until_a_signal():
+    ended = []
+
+    async def endless():
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(1)
+
+    running = asyncio.create_task(lifecycle.run_until_signal(endless(), asyncio.sleep(0)))
+    await asyncio.sleep(0.05)
+    assert not running.done()
+    os.kill(os.getpid(), signal.SIGTERM)
+    async with asyncio.timeout(5):
+        await running
+    assert ended == [1]
+
+
+async def test_a_job_that_fails_ends_the_others_and_is_told_of():
+    async def failing():
+        raise ValueError("a defect")
+
+    with pytest.raises(ValueError, match="a defect"):
+        await asyncio.wait_for(lifecycle.run_until_signal(asyncio.sleep(60), failing()), 5)
