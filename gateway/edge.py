@@ -188,6 +188,7 @@ def _services(settings: Settings, backend: Backend) -> _Services:
 def _batches(settings: Settings, gateway_id: str, backend: Backend) -> Batches:
     limits = BatchLimits(
         file_bytes=settings.max_file_bytes,
+        tenant_bytes=settings.max_tenant_file_bytes,
         line_bytes=settings.max_request_bytes,
         requests=settings.batch_max_requests,
         jobs=settings.batch_jobs,

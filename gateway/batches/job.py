@@ -163,8 +163,9 @@ class BatchJob:
     async def _fetch(self, uri: str) -> None:
         """Copies the input, so that it is the same for every runner."""
         file = self._files.new(uri.rpartition("/")[2] or "input.jsonl", "batch")
-        await self._files.gather(file, read_blocks(uri), self._hold.record.epoch)
-        await self._files.keep(self._hold.tenant, file)
+        tenant = self._hold.tenant
+        await self._files.gather(tenant, file, read_blocks(uri), self._hold.record.epoch)
+        await self._files.keep(tenant, file)
 
         def fetched(record: BatchRecord) -> None:
             record.batch.input_file_id = file.file.id
