@@ -1,6 +1,5 @@
 """PoolService: leases on workers, as the registry's only writer sees them."""
 
-from bisect import bisect_right
 from typing import Any
 
 import nats.errors
@@ -13,6 +12,7 @@ from config_service.pool_streams import PoolStreams
 from config_service.registry import Registry
 from config_service.writer import RegistryWriter
 from servicekit.errors import SieError
+from servicekit.paging import page_of
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.pool.v1.pool_pb2 import PoolSpec
 from sie.pool.v1.pool_service_pb2 import (
@@ -28,8 +28,6 @@ from sie.pool.v1.pool_service_pb2 import (
     RenewPoolResponse,
 )
 from sie.pool.v1.pool_service_pb2_grpc import PoolServiceServicer
-
-MAX_PAGE_SIZE = 1000
 
 
 class PoolService(PoolServiceServicer):
@@ -74,12 +72,9 @@ class PoolService(PoolServiceServicer):
 
     async def ListPools(self, request: ListPoolsRequest, context: Any) -> ListPoolsResponse:
         pools = self._registry.state.pools
-        names = sorted(pools)
-        start = bisect_right(names, request.page_token)
-        page = names[start : start + min(request.page_size or MAX_PAGE_SIZE, MAX_PAGE_SIZE)]
-        more = start + len(page) < len(names)
+        page = page_of(pools, request.page_token, request.page_size)
         return ListPoolsResponse(
-            pools=(pools[name] for name in page), next_page_token=page[-1] if more else ""
+            pools=(pools[name] for name in page.names), next_page_token=page.next_page_token
         )
 
     async def RenewPool(self, request: RenewPoolRequest, context: Any) -> RenewPoolResponse:

@@ -13,7 +13,8 @@ from config_service.watch import WatchHub
 from config_service.writer import Outcome, RegistryWriter
 from servicekit.errors import invalid
 from servicekit.grpc_server import GrpcServer
-from servicekit.registry_reads import MAX_PAGE_SIZE, RegistryReads
+from servicekit.paging import MAX_PAGE_SIZE
+from servicekit.registry_reads import RegistryReads
 from servicekit.registry_state import Definition, Key, key_of_event
 from servicekit.registry_view import SERVER_VERSION
 from sie.registry.v1 import registry_admin_service_pb2 as admin

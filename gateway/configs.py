@@ -53,7 +53,7 @@ def registry_services(
         (reads, RegistryReader(view)),
         (status, RegistryStatus(view, workers, peers)),
         (past, Forwarder(past, config)),
-        (admin, Forwarder(admin, config, view.reached)),
+        (admin, Forwarder(admin, config, view.catch_up)),
     ]
 
 

@@ -7,8 +7,6 @@ Nothing is kept here, so any gateway will do, and a call that broke off is safe 
 under its idempotency key.
 """
 
-import asyncio
-import contextlib
 import functools
 import time
 from collections.abc import Awaitable, Callable
@@ -24,8 +22,6 @@ from gateway.request_id import REQUEST_ID_HEADER
 from servicekit.grpc_client import failure_of
 
 _IDEMPOTENCY_KEY = "idempotency-key"
-# A reply to a write waits so long for this gateway's view: what was written can then be read.
-_CATCH_UP_S = 1.0
 
 
 class Forwarder:
@@ -34,17 +30,17 @@ class Forwarder:
     Args:
         service: whose rpcs.
         channel: to the config service.
-        reached: for writes; waits until this gateway has seen a revision.
+        catch_up: for writes; waits for this gateway to see a revision.
     """
 
     def __init__(
         self,
         service: ServiceDescriptor,
         channel: grpc.aio.Channel,
-        reached: Callable[[int], Awaitable[None]] | None = None,
+        catch_up: Callable[[int], Awaitable[None]] | None = None,
     ) -> None:
         self._channel = channel
-        self._reached = reached
+        self._catch_up = catch_up
         for method in service.methods:
             setattr(self, snake_case(method.name), functools.partial(self._forward, method))
 
@@ -62,9 +58,7 @@ class Forwarder:
             )
         except grpc.aio.AioRpcError as error:
             raise failure_of(error) from None
-        if self._reached is not None:
+        if self._catch_up is not None:
             response: Any = message_factory.GetMessageClass(method.output_type).FromString(body)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_CATCH_UP_S):
-                    await self._reached(response.revision)
+            await self._catch_up(response.revision)
         return Reply(body, {})

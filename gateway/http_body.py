@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import zlib
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from typing import Any
 
 from servicekit.errors import SieError, invalid
@@ -34,7 +34,7 @@ async def read_body(
     if length.isdecimal() and int(length) > max_bytes:
         # A client that waits for 100 Continue has sent nothing; any other one is sending now.
         if "expect" not in metadata:
-            await _discard(receive)
+            await discard(_rest(receive))
         raise _too_large(max_bytes)
     body = await _receive_all(receive, max_bytes)
     if not body:
@@ -67,21 +67,27 @@ async def _receive_all(receive: Receive, max_bytes: int) -> bytes:
         parts.append(event.get("body", b""))
         size += len(parts[-1])
     if size > max_bytes:
-        await _discard(receive)
+        await discard(_rest(receive))
         raise _too_large(max_bytes)
     if event["type"] == "http.disconnect":
         raise SieError(ErrorReason.ERROR_REASON_CANCELLED, "the client went away")
     return body if len(parts) == 1 else b"".join(parts)
 
 
-async def _discard(receive: Receive) -> None:
+async def discard(body: AsyncIterator[object]) -> None:
     """Reads on for a while: a client that is cut off while it sends does not see the answer."""
-    more = True
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_DISCARD_S):
-            while more:
-                event = await receive()
-                more = event["type"] == "http.request" and event.get("more_body", False)
+            async for _ in body:
+                pass
+
+
+async def _rest(receive: Receive) -> AsyncIterator[object]:
+    more = True
+    while more:
+        event = await receive()
+        more = event["type"] == "http.request" and event.get("more_body", False)
+        yield event
 
 
 def _check_type(content_type: str, also: Collection[str]) -> None:

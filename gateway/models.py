@@ -1,13 +1,12 @@
 """ModelService: the registry's models with their state in this cluster."""
 
-from bisect import bisect_right
-
 from gateway import validation
 from gateway.api import Call
 from gateway.cluster import Cluster
 from gateway.verbs import VERBS
 from servicekit.defaults import DEFAULT_PROFILE
 from servicekit.errors import invalid
+from servicekit.paging import page_of
 from servicekit.workers import best_state
 from sie.inference.v1.model_service_pb2 import (
     GetModelRequest,
@@ -21,7 +20,6 @@ from sie.inference.v1.model_service_pb2 import (
 )
 from sie.registry.v1.model_pb2 import Model
 
-MAX_PAGE_SIZE = 1000
 _OWNER = "sie"
 
 
@@ -32,16 +30,13 @@ class ModelService:
         self._cluster = cluster
 
     async def list_models(self, request: ListModelsRequest, call: Call) -> ListModelsResponse:
-        models = [m for m in self._cluster.models() if call.principal.sees(m.model_id)]
-        start = bisect_right([m.model_id for m in models], request.page_token)
-        size = min(request.page_size or MAX_PAGE_SIZE, MAX_PAGE_SIZE)
-        page = models[start : start + size]
-        more = start + size < len(models)
+        models = {m.model_id: m for m in self._cluster.models() if call.principal.sees(m.model_id)}
+        page = page_of(models, request.page_token, request.page_size)
         return ListModelsResponse(
-            models=[self._describe(model) for model in page],
-            next_page_token=page[-1].model_id if more else "",
+            models=[self._describe(models[name]) for name in page.names],
+            next_page_token=page.next_page_token,
             object="list",
-            data=[ModelEntry(id=m.model_id, object="model", owned_by=_OWNER) for m in page],
+            data=[ModelEntry(id=name, object="model", owned_by=_OWNER) for name in page.names],
         )
 
     async def get_model(self, request: GetModelRequest, call: Call) -> GetModelResponse:

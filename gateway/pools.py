@@ -7,7 +7,6 @@ none.
 
 import asyncio
 import time
-from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +14,9 @@ from gateway.api import Call
 from servicekit.defaults import DEFAULT_BUNDLE, DEFAULT_POOL
 from servicekit.errors import SieError
 from servicekit.grpc_client import call as forward
+from servicekit.paging import page_of
 from servicekit.pools import pool_not_found
-from servicekit.registry_view import RegistryView
+from servicekit.registry_view import CATCH_UP_S, RegistryView
 from servicekit.workers import WorkerDirectory
 from sie.pool.v1.pool_pb2 import AssignedWorker, Pool, PoolSpec, PoolState, PoolStatus
 from sie.pool.v1.pool_service_pb2 import (
@@ -33,10 +33,7 @@ from sie.pool.v1.pool_service_pb2 import (
 )
 from sie.pool.v1.pool_service_pb2_grpc import PoolServiceStub
 
-MAX_PAGE_SIZE = 1000
 _ASK_TIMEOUT_S = 1.0
-# Events travel in milliseconds; a view that is cut off is not waited for.
-_CATCH_UP_S = 2.0
 
 
 class PoolService:
@@ -57,7 +54,7 @@ class PoolService:
     async def create_pool(self, request: CreatePoolRequest, call: Call) -> CreatePoolResponse:
         call.principal.check_reserves(request.name)
         response: CreatePoolResponse = await self._forward(self._stub.CreatePool, request, call)
-        await self._caught_up(response.revision)
+        await self._view.catch_up(response.revision)
         return response
 
     async def get_pool(self, request: GetPoolRequest, call: Call) -> GetPoolResponse:
@@ -74,12 +71,10 @@ class PoolService:
     async def list_pools(self, request: ListPoolsRequest, call: Call) -> ListPoolsResponse:
         pools = {DEFAULT_POOL: self._default(), **self._view.pools}
         bound = call.principal.pools
-        names = sorted(pools.keys() & bound if bound else pools)
-        start = bisect_right(names, request.page_token)
-        page = names[start : start + min(request.page_size or MAX_PAGE_SIZE, MAX_PAGE_SIZE)]
-        more = start + len(page) < len(names)
+        names = pools.keys() & bound if bound else pools
+        page = page_of(names, request.page_token, request.page_size)
         return ListPoolsResponse(
-            pools=(pools[name] for name in page), next_page_token=page[-1] if more else ""
+            pools=(pools[name] for name in page.names), next_page_token=page.next_page_token
         )
 
     async def renew_pool(self, request: RenewPoolRequest, call: Call) -> RenewPoolResponse:
@@ -92,7 +87,7 @@ class PoolService:
     async def delete_pool(self, request: DeletePoolRequest, call: Call) -> DeletePoolResponse:
         call.principal.check_reserves(request.name)
         response: DeletePoolResponse = await self._forward(self._stub.DeletePool, request, call)
-        await self._caught_up(response.revision)
+        await self._view.catch_up(response.revision)
         return response
 
     async def has_appeared(self, name: str) -> bool:
@@ -107,13 +102,10 @@ class PoolService:
                 await forward(self._stub.GetPool, GetPoolRequest(name=name), _ASK_TIMEOUT_S)
             except SieError:
                 return False
-        return await self._view.until(lambda: name in self._view.pools, _CATCH_UP_S)
+        return await self._view.until(lambda: name in self._view.pools, CATCH_UP_S)
 
     async def _forward(self, method: Callable[..., Any], request: Any, call: Call) -> Any:
         return await forward(method, request, max(0.001, call.deadline - time.time()))
-
-    async def _caught_up(self, revision: int) -> None:
-        await self._view.until(lambda: self._view.revision >= revision, _CATCH_UP_S)
 
     def _default(self) -> Pool:
         """The pool of all workers that are in no other, which the registry does not hold."""

@@ -5,13 +5,13 @@ GET /v1/configs/models/… ── gateway ─────────┴─► R
 """
 
 import base64
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from servicekit import profiles
 from servicekit.defaults import DEFAULT_BUNDLE, DEFAULT_BUNDLE_PRIORITY
 from servicekit.errors import SieError, invalid
+from servicekit.paging import page_of
 from servicekit.registry_state import Definition, Key, RegistryState
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.registry.v1.bundle_pb2 import Bundle
@@ -35,7 +35,6 @@ from sie.registry.v1.registry_service_pb2 import (
     ResolveModelResponse,
 )
 
-MAX_PAGE_SIZE = 1000
 # Names that callers give are shown to that length.
 MAX_SHOWN = 128
 
@@ -64,12 +63,12 @@ class RegistryReads:
 
     def list_models(self, request: ListModelsRequest) -> ListModelsResponse:
         state = self._state()
-        names = sorted(state.models)
-        start = bisect_right(names, _last_of(request.page_token)) if request.page_token else 0
-        page = names[start : start + min(request.page_size or MAX_PAGE_SIZE, MAX_PAGE_SIZE)]
+        last = _last_of(request.page_token) if request.page_token else ""
+        page = page_of(state.models, last, request.page_size)
+        following = page.next_page_token
         return ListModelsResponse(
-            models=(state.models[name] for name in page),
-            next_page_token=token_after(page[-1]) if page and page[-1] != names[-1] else "",
+            models=(state.models[name] for name in page.names),
+            next_page_token=token_after(following) if following else "",
             revision=state.revision,
         )
 

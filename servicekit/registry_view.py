@@ -47,6 +47,8 @@ SERVER_VERSION = "x-sie-server-version"
 # Called with the event, or with None when the whole registry was replaced.
 OnChange = Callable[[Event | None], None]
 
+# Events travel in milliseconds; a view that is cut off is not waited for.
+CATCH_UP_S = 2.0
 # The config service speaks every three seconds; silence this long means that it is gone.
 _SILENCE_S = 15.0
 _SAVE_DELAY_S = 1.0
@@ -72,7 +74,6 @@ class RegistryView:
         self._server_version = ""
         self._loaded = asyncio.Event()
         self._unsaved = asyncio.Event()
-        self._moved = asyncio.Event()
         self._callbacks: list[OnChange] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -92,10 +93,9 @@ class RegistryView:
         """Waits until there is a registry, from the config service or from disk."""
         await self._loaded.wait()
 
-    async def reached(self, revision: int) -> None:
-        """Waits until everything up to a revision has been seen."""
-        while self.revision < revision:
-            await self._moved.wait()
+    async def catch_up(self, revision: int) -> None:
+        """Waits a while to see everything up to a revision: what was written is read then."""
+        await self.until(lambda: self.revision >= revision, CATCH_UP_S)
 
     @property
     def is_loaded(self) -> bool:
@@ -214,8 +214,6 @@ class RegistryView:
     def _changed(self, event: Event | None) -> None:
         self._loaded.set()
         self._unsaved.set()
-        self._moved.set()
-        self._moved = asyncio.Event()
         for callback in list(self._callbacks):
             try:
                 callback(event)

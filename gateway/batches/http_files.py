@@ -4,8 +4,6 @@ POST  /v1/files                      multipart/form-data: `file`, `purpose`
 GET   /v1/files/{file_id}/content    the content, as it is
 """
 
-import asyncio
-import contextlib
 import dataclasses
 import re
 from collections.abc import AsyncIterator
@@ -17,7 +15,7 @@ from gateway.api import Api, Call
 from gateway.batches.file_service import INPUT, check_purpose
 from gateway.batches.files import Files
 from gateway.http_blocks import body_blocks, inflated, unless_silent
-from gateway.http_body import is_gzip
+from gateway.http_body import discard, is_gzip
 from gateway.http_face import Request
 from gateway.http_multipart import MultipartSplitter, Part, is_multipart
 from gateway.http_response import Response, StreamedResponse, error_response
@@ -35,7 +33,6 @@ _CONTENT = re.compile(r"/v1/files/([^/]+)/content")
 _AHEAD_BYTES = 1024 * 1024
 _UPLOAD_TIMEOUT_S = 3600.0
 _LONGEST_FIELD = 1024
-_DISCARD_S = 1.0
 _MOST_DIGITS = 10
 _SHORTEST_TTL_S = 3600
 _FIELDS = frozenset({"purpose", "expires_after[anchor]", "expires_after[seconds]"})
@@ -121,7 +118,7 @@ class FilesFace:
                 try:
                     file = await self._keep(form, call.principal.tenant)
                 except SieError:
-                    await _discard(read)
+                    await discard(read)
                     raise
                 return CreateFileResponse(file=file)
 
@@ -140,14 +137,6 @@ class FilesFace:
         record.file.expires_at = record.file.created_at + form.ttl_s
         await self._files.keep(tenant, record)
         return record.file
-
-
-async def _discard(blocks: AsyncIterator[bytes]) -> None:
-    """Reads on for a while: a client that is cut off while it sends does not see the answer."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_DISCARD_S):
-            async for _ in blocks:
-                pass
 
 
 class Form:
