@@ -6,6 +6,9 @@
     /health         the cluster, and /ws/cluster-status the same once a second
     /metrics        Prometheus
     /openapi.json   OpenAPI 3.1 of the transcoded routes
+    / and /console  what an operator looks at (gateway.console)
+    /v2/...         Open Inference Protocol (gateway.oip), and what else is a Face:
+                    uploads and contents of files below /v1/files (gateway.batches)
 
 Bare ASGI, since a framework's routing and validation would only stand in the way of the
 service definitions, which say all of it already.

@@ -39,7 +39,7 @@ _PHASES = ("queue_ms", "tokenization_ms", "inference_ms", "postprocessing_ms")
 
 
 class InferenceService:
-    """The three verbs."""
+    """A method for each verb."""
 
     def __init__(
         self,
