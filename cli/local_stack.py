@@ -127,9 +127,6 @@ class LocalStack:
         process.wait_ready(_BROKER_START_S)
         return process
 
-    def stop_broker(self, grace_s: float = 10.0) -> None:
-        stop_all([self.processes["broker"]], grace_s)
-
     def start_config(self, **env: str) -> ManagedProcess:
         ports = {
             "SIE_CONFIG_GRPC_PORT": str(self.ports.config_grpc),

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cli import broker, probes
-from cli.managed_process import ManagedProcess
+from cli.local_stack import LocalStack
+from cli.managed_process import ManagedProcess, stop_all
 from cli.ports import HOST, free_port
 
 
@@ -30,3 +31,8 @@ def running(directory: Path, port: int | None = None) -> Iterator[str]:
     finally:
         process.kill()
         process.wait(5)
+
+
+def stop(stack: LocalStack) -> None:
+    """Ends a stack's broker, which keeps its store."""
+    stop_all([stack.processes["broker"]], 10.0)

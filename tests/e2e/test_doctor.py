@@ -18,6 +18,7 @@ from nats.js.errors import APIError
 from cli.__main__ import main
 from cli.local_stack import LocalStack
 from servicekit.subjects import Lane, work_subject
+from tests import broker
 from tests.e2e.conftest import ask
 from tests.e2e.test_faults import until
 
@@ -128,7 +129,7 @@ def test_it_names_what_is_broken(broken: LocalStack, tmp_path: Path) -> None:
 
     broken.processes["config"].kill()
     until(lambda: "cannot be reached" in bad(doctor(broken)[1]).get("config", ""))
-    broken.stop_broker()
+    broker.stop(broken)
     until(lambda: "broker" in bad(doctor(broken)[1]))
     code, findings = doctor(broken)
     found = bad(findings)

@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from cli.local_stack import LocalStack
+from tests import broker
 from tests.chaos.load import Load, until
 from tests.chaos.verdicts import TEXTS, Verdict, body_of, judge
 from tests.e2e.conftest import ENCODE, HttpReply, ask
@@ -77,7 +78,7 @@ def test_a_broker_that_forgets_everything_may_stop_and_come_back_under_load(
     fresh_stack.start()
     with Load([fresh_stack.http_address], seed=1, timeout_s=20.0) as load:
         load.wait_for_right(10)
-        fresh_stack.stop_broker()
+        broker.stop(fresh_stack)
         time.sleep(1.0)
         fresh_stack.start_broker()
         load.wait_for_right(20, 20)

@@ -17,6 +17,7 @@ from cli.managed_process import stop_all
 from servicekit.errors import code_of, from_status
 from sie.inference.v1.inference_service_pb2 import EncodeRequest
 from sie.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
+from tests import broker
 from tests.chaos.load import Load, until
 from tests.chaos.verdicts import Verdict
 from tests.e2e.conftest import ENCODE, HttpReply, ask
@@ -263,7 +264,7 @@ def test_a_broker_that_loses_its_memory_loses_no_pool(pool_stack: LocalStack):
     start_l4(pool_stack, "worker-2")
     create(address)
     until(lambda: served_by(address, "tenant-abc") == "worker-2")
-    pool_stack.stop_broker()
+    broker.stop(pool_stack)
     pool_stack.start_broker()
     until(lambda: served_by(address, "tenant-abc") == "worker-2")
     assert served_by(address) == "worker-1"

@@ -10,6 +10,7 @@ from cli.broker import MAX_PAYLOAD_BYTES
 from cli.errors import CommandError
 from cli.local_stack import LocalStack
 from cli.ports import HOST, is_free
+from tests import broker
 
 
 async def test_the_broker_starts_with_jetstream_and_keeps_its_store(
@@ -21,7 +22,7 @@ async def test_the_broker_starts_with_jetstream_and_keeps_its_store(
     await client.jetstream().add_stream(name="KEPT", subjects=["kept"])
     await client.close()
 
-    local_stack.stop_broker()
+    broker.stop(local_stack)
     assert is_free(local_stack.ports.broker)
 
     local_stack.start_broker()
@@ -31,9 +32,9 @@ async def test_the_broker_starts_with_jetstream_and_keeps_its_store(
 
 
 def test_stop_leaves_nothing_running(local_stack: LocalStack) -> None:
-    broker = local_stack.start_broker()
+    process = local_stack.start_broker()
     local_stack.stop()
-    assert not broker.is_running
+    assert not process.is_running
     assert is_free(local_stack.ports.broker)
 
 
