@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
 
-from google.protobuf.message import DecodeError
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
@@ -25,9 +24,8 @@ from servicekit.subjects import Lane, Queue
 from servicekit.tasks import Tasks
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.registry.v1.model_pb2 import Model
-from sie.work.v1.work_item_pb2 import WorkItem
 from worker.appetite import Appetite
-from worker.delivery import Delivery, terminate
+from worker.delivery import Delivery, read_item, terminate
 from worker.device import Share
 from worker.engine import OutOfMemoryError
 from worker.intake import Intake
@@ -192,9 +190,10 @@ class ServedModel:
             self._deliveries[place].message = message
             return
         try:
-            item = WorkItem.FromString(message.data)
-        except DecodeError:
-            log.warning("unreadable work item", extra={"fields": {"subject": message.subject}})
+            item = read_item(message.data)
+        except ValueError as error:
+            fields = {"subject": message.subject, "detail": str(error)}
+            log.warning("unreadable work item", extra={"fields": fields})
             self._count("unreadable")
             await terminate(self._nats, message)
             return
