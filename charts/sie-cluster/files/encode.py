@@ -1,6 +1,7 @@
 """Encodes a sentence through the gateway, waiting for a first worker where there is none.
 
-The gateway's certificate is not checked: it names the address that callers use, which this pod does not.
+The gateway's certificate is not checked: it names the address that callers use, and this pod uses
+another.
 """
 
 import json
