@@ -65,6 +65,8 @@ def _reject_variants(config: Config, tokens: Tokens) -> None:
         "prenorm": config.flag("prenorm", default=False),
         "use_rms_norm": config.flag("use_rms_norm", default=False),
         "rotary_emb_interleaved": config.flag("rotary_emb_interleaved", default=False),
+        "rope_type": config.below("rope_parameters").text("rope_type", default="default")
+        != "default",
         "rotary_emb_fraction": config.number("rotary_emb_fraction", default=1.0) != 1.0,
         "moe_every_n_layers": config.number("moe_every_n_layers", default=0) > 0,
         "activation_function": config.text("hidden_act", "activation_function", default="silu")

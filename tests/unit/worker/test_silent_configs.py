@@ -1,10 +1,13 @@
 """Entries that config.json may leave out, and names that `transformers` gave to published parts."""
 
+import onnx
 import pytest
 from safetensors.numpy import load_file, save_file
 
 from tests.unit.worker.graphs import close, compiled, edit, golden_ids, reference, run
 from worker.checkpoint import Checkpoint
+from worker.compiler import compile_checkpoint
+from worker.config import CheckpointError
 
 HIDDEN = "last_hidden_state"
 
@@ -19,8 +22,6 @@ def hidden(directory, name, out):
     [
         ("bert_mean", "type_vocab_size", 2),
         ("nomic_bert", "type_vocab_size", 2),
-        ("e5_mistral", "sliding_window", 4096),
-        ("modernbert_reranker", "norm_eps", 1e-5),
     ],
 )
 def test_an_entry_left_out_has_the_default_of_its_family(
@@ -33,17 +34,16 @@ def test_an_entry_left_out_has_the_default_of_its_family(
     close(hidden(directory, name, tmp_path / "silent"), stated, 0)
 
 
-def test_a_window_left_out_hides_what_is_beyond_4096_tokens(tmp_path, checkpoint_copy):
+@pytest.mark.parametrize(("entries", "windowed"), [({"sliding_window": None}, 0), ({}, 1)])
+def test_texts_beyond_4096_tokens_have_a_window_unless_it_is_null(
+    tmp_path, checkpoint_copy, entries, windowed
+):
     directory = checkpoint_copy("e5_mistral")
     edit(directory / "sentence_bert_config.json", max_seq_length=5000)
-    rows = [[3, *[5] * 4200], [4, *[5] * 4200]]
-    differ = []
-    for entries in ({"sliding_window": None}, {"sliding_window": ...}):
-        edit(directory / "config.json", num_hidden_layers=1, **entries)
-        out = tmp_path / f"compiled{len(differ)}"
-        first, second = run(compiled(directory, out, hidden_states=True), rows, HIDDEN)
-        differ.append(abs(first[4150:] - second[4150:]).max() > 0)
-    assert differ == [True, False]
+    edit(directory / "config.json", **({"sliding_window": ...} | entries))
+    compile_checkpoint(Checkpoint.open(directory), tmp_path)
+    nodes = onnx.load(tmp_path / "model.onnx", load_external_data=False).graph.node
+    assert [node.op_type for node in nodes].count("GreaterOrEqual") == windowed
 
 
 def test_layers_of_qwen_have_a_window_from_the_28th_on_where_nothing_is_said(
@@ -74,3 +74,10 @@ def test_an_encoder_saved_beside_a_head_is_found_by_either_name(
     expected = hidden(directory, name, tmp_path / "plain")
     save_file(moved, directory / "model.safetensors")
     close(hidden(directory, name, tmp_path / "below"), expected, 0)
+
+
+def test_scaled_positions_of_nomic_are_refused(tmp_path, checkpoint_copy):
+    directory = checkpoint_copy("nomic_bert")
+    edit(directory / "config.json", rope_parameters={"rope_type": "linear", "factor": 2.0})
+    with pytest.raises(CheckpointError, match="rope_type as here is not supported"):
+        compiled(directory, tmp_path / "compiled")
