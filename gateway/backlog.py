@@ -31,26 +31,28 @@ class Backlog:
 
     def __init__(self) -> None:
         self._tenants: Counter[str] = Counter()
+        # Tenants some of whose items do not stand in line.
+        self._flooding: set[str] = set()
         self._waiting = 0
         self._is_busy = False
         self._measured_at = 0.0
         self._answered = 0.0
         self._seconds = 0.0
 
-    def enter(self, tenant: str, count: int, now: float) -> None:
-        """Takes note of a tenant's items that wait from now on."""
+    def enter(self, tenant: str, count: int, now: float) -> int:
+        """Takes note of a tenant's items that wait from now on.
+
+        Returns:
+            How many of them may stand in line with those of others. None while earlier ones of
+            the tenant do not: they would be overtaken.
+        """
+        room = 0 if tenant in self._flooding else max(0, _IN_LINE_ITEMS - self._tenants[tenant])
+        if count > room:
+            self._flooding.add(tenant)
         self._tenants[tenant] += count
         self._waiting += count
-        if self._is_busy or self._waiting < _BUSY_ITEMS:
-            return
-        if now - self._measured_at > _FORGOTTEN_AFTER_S:
-            self._answered = self._seconds = 0.0
-        self._is_busy = True
-        self._measured_at = now
-
-    def room_in_line(self, tenant: str) -> int:
-        """How many more of a tenant's items may stand in line with those of others."""
-        return max(0, _IN_LINE_ITEMS - self._tenants[tenant])
+        self._begin_measuring(now)
+        return room
 
     def leave(self, tenant: str, count: int, now: float, *, answered: bool) -> None:
         """Takes note of items that wait no more, and whether a worker did that."""
@@ -58,6 +60,8 @@ class Backlog:
         if answered and self._is_busy:
             self._answered += count
         self._tenants[tenant] -= count
+        if self._tenants[tenant] <= _IN_LINE_ITEMS:
+            self._flooding.discard(tenant)
         if not self._tenants[tenant]:
             del self._tenants[tenant]
         self._waiting -= count
@@ -80,6 +84,14 @@ class Backlog:
         tenants = len(self._tenants.keys() | {tenant})
         wait_s = self._tenants[tenant] * tenants * self._seconds / self._answered
         return max(0.0, wait_s - bound_s)
+
+    def _begin_measuring(self, now: float) -> None:
+        if self._is_busy or self._waiting < _BUSY_ITEMS:
+            return
+        if now - self._measured_at > _FORGOTTEN_AFTER_S:
+            self._answered = self._seconds = 0.0
+        self._is_busy = True
+        self._measured_at = now
 
     def _measure(self, now: float) -> None:
         if not self._is_busy:

@@ -61,9 +61,9 @@ class Waits:
     def enter(self, pending: Pending) -> None:
         """Takes note of a request that waits from now on."""
         backlog = self._backlogs[pending.path]
+        in_line = backlog.enter(pending.work.tenant, pending.item_count, self._clock())
         if pending.path.queue is Queue.INTERACTIVE:
-            pending.in_line = backlog.room_in_line(pending.work.tenant)
-        backlog.enter(pending.work.tenant, pending.item_count, self._clock())
+            pending.in_line = in_line
 
     def answered(self, pending: Pending, count: int) -> None:
         """Takes note of items of a request that a worker has answered."""

@@ -232,7 +232,7 @@ async def _tick(host: ModelHost, heartbeat: Heartbeat) -> None:
     while True:
         await host.tick()
         if host.stuck():
-            log.critical("an engine run never ended; leaving so that another process can serve")
+            log.critical("an engine answers no more; leaving so that another process can serve")
             heartbeat.set_state(WorkerState.WORKER_STATE_FAILED)
             await heartbeat.beat()
             os._exit(_EXIT_STUCK)

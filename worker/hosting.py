@@ -168,8 +168,11 @@ class ModelHost:
         ]
 
     def stuck(self) -> bool:
-        """Whether a run will never end; only a new process can help."""
-        return any(served.runners.longest_run_s() > _STUCK_AFTER_S for served in self._served())
+        """Whether a run will never end, or none succeeds; only a new process can help."""
+        return any(
+            served.broken or served.runners.longest_run_s() > _STUCK_AFTER_S
+            for served in self._served()
+        )
 
     def describe(self) -> list[HostedModel]:
         """Entries of the heartbeat, ordered by id."""

@@ -68,3 +68,16 @@ def test_what_came_and_went_makes_nobody_wait(history):
     for number, (tenant, count, answered) in enumerate(history):
         backlog.leave(tenant, count, float(len(history) + number), answered=answered)
     assert backlog.excess_s("a", 0.0, 1e6) == 0
+
+
+def test_a_tenant_has_its_first_items_in_line_and_then_none_until_few_wait():
+    backlog = Backlog()
+    assert backlog.enter("a", 10, 0.0) == 16
+    assert backlog.enter("a", 10, 0.0) == 6
+    assert backlog.enter("a", 1, 0.0) == 0
+    assert backlog.enter("b", 1, 0.0) == 16
+    backlog.leave("a", 4, 1.0, answered=True)
+    # There would be room, but whatever stands aside must not be overtaken.
+    assert backlog.enter("a", 1, 1.0) == 0
+    backlog.leave("a", 8, 2.0, answered=True)
+    assert backlog.enter("a", 1, 2.0) == 6

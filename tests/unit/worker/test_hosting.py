@@ -50,6 +50,7 @@ class FakeServed:
     """A model that has work in hand if told so."""
 
     engine_name = "fake"
+    broken = False
     tokens_per_second = 1.0
     runners = FakeRunners()
 
