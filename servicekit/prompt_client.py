@@ -67,6 +67,11 @@ class PromptClient(Client):
             asyncio.get_running_loop().call_soon(self._write)
         return None
 
+    async def _send_ping(self, future: asyncio.Future[Any] | None = None) -> None:
+        # The library writes it past what is pending, of which its answer is to be the proof.
+        self._write()
+        await super()._send_ping(future)
+
     def _write(self) -> None:
         self._gathering = False
         # What a lost connection leaves is sent by the next one.

@@ -1,4 +1,4 @@
-"""A served model against a real broker: a real checkpoint, and the failures of what is around it."""
+"""A served model with a real checkpoint and a real broker, and failures of what is around it."""
 
 import asyncio
 import itertools
@@ -31,8 +31,13 @@ REPLIES = f"{subjects.reply_prefix('test')}.result"
 
 
 @pytest.fixture(scope="module")
-def loaded(tmp_path_factory):
-    return load(GOLDEN / "bert_mean", tmp_path_factory.mktemp("cache"))
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def loaded(cache):
+    return load(GOLDEN / "bert_mean", cache)
 
 
 @pytest.fixture
@@ -61,12 +66,14 @@ class Failing:
     def __init__(self, client):
         self._client = client
         self.refused = ()
+        self.refusals = 0
 
     def __getattr__(self, name):
         return getattr(self._client, name)
 
     async def publish(self, subject, *arguments, **more):
         if self.refused and subject.startswith(self.refused):
+            self.refusals += 1
             raise OutboundBufferLimitError
         await self._client.publish(subject, *arguments, **more)
 
@@ -80,7 +87,7 @@ class BrokenEngine:
     def __getattr__(self, name):
         return getattr(self._engine, name)
 
-    def run(self, batch):
+    def run(self, *_):
         raise RuntimeError("an illegal memory access was encountered")
 
 
@@ -162,8 +169,7 @@ async def test_what_could_not_be_answered_is_left_to_be_delivered_again(client, 
     failing.refused = (REPLIES,)
     async with serving(failing, loaded) as served:
         await caller.send("a", request("a"))
-        await until(lambda: served.in_use)
-        await until(lambda: not served.in_use)
+        await until(lambda: failing.refusals and not served.in_use)
         await served.tick()
         assert not caller.results
         failing.refused = ()

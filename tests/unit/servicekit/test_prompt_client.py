@@ -46,6 +46,16 @@ async def test_a_listener_gets_what_others_publish_in_order(prompt, plain):
     assert heard == sent
 
 
+async def test_what_was_published_before_a_flush_is_there_after_it(prompt, plain):
+    got = []
+    for number in range(50):
+        subscription = await prompt.subscribe(f"once.{number}")
+        await prompt.flush()
+        await plain.publish(f"once.{number}", b"x")
+        got.append((await subscription.next_msg(timeout=30)).data)
+    assert got == [b"x"] * 50
+
+
 async def test_a_listener_that_fails_is_told_of_and_hears_the_next(prompt, plain, caplog):
     heard = []
 
