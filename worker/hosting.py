@@ -249,7 +249,11 @@ class ModelHost:
         hosted.state = _UNLOADING
         self._on_change()
         if hosted.served is not None:
-            await hosted.served.close()
+            try:
+                await hosted.served.close()
+            except Exception:
+                # It must go all the same, or it could never come back.
+                log.exception("model ended badly", extra={"fields": {"model": hosted.model_id}})
             hosted.served = None
             metrics.model_memory_bytes.remove(hosted.model_id)
             metrics.model_evictions.labels(hosted.model_id, reason).inc()
