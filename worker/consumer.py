@@ -119,7 +119,7 @@ class PullConsumer:
             if self._nats.is_connected:
                 await subscription.drain()  # type: ignore[no-untyped-call]
             else:
-                await subscription.unsubscribe()  # type: ignore[no-untyped-call]
+                await subscription.unsubscribe()
         except nats.errors.Error as error:
             log.info("pulling ended without the broker: %s", error or type(error).__name__)
 

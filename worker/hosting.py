@@ -93,9 +93,12 @@ class ModelHost:
         self._room = Room(residence.limits, self._residents, self.release)
         self._loop = asyncio.get_running_loop()
         self._tasks = Tasks()
+        self._closing = False
 
     def adopt(self, model: Model) -> str:
         """Begin to load a model; return why not, or nothing if it is being loaded now."""
+        if self._closing:
+            return "the worker is shutting down"
         hosted = self._hosted.get(model.model_id)
         if hosted is not None and (reason := hosted.why_not(model)):
             return reason
@@ -133,7 +136,8 @@ class ModelHost:
         await asyncio.gather(*(served.move(lane) for served in self._served()))
 
     async def close(self) -> None:
-        """Answer what is in hand and let every model go."""
+        """Answer what is in hand and let every model go; take no other."""
+        self._closing = True
         await asyncio.gather(*(self.release(key, "shutdown") for key in list(self._hosted)))
         self._loader.close()
 
