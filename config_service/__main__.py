@@ -5,7 +5,7 @@ import datetime as dt
 import logging
 import sys
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -35,7 +35,7 @@ from config_service.writer import RegistryWriter
 from servicekit import broker, logs
 from servicekit.errors import SieError
 from servicekit.grpc_server import GrpcServer
-from servicekit.lifecycle import until_signal
+from servicekit.lifecycle import end, until_signal
 from servicekit.payloads import JETSTREAM, PayloadStore, open_files, open_payloads
 from servicekit.probes import Probes
 from servicekit.settings import SettingsError, describe, from_environment, setting
@@ -163,7 +163,14 @@ async def run(settings: Settings) -> None:
         dead_letters = DeadLetters(client, metrics.dead_letters)
         fields = {"grpc": f"{settings.host}:{port}", "revision": registry.revision}
         log.info("config service ready", extra={"fields": fields})
-        await _until_signal(upkeep.run(), keeper.run(), dead_letters.run(), _sweep(stores))
+        endless = [
+            asyncio.create_task(job)
+            for job in (upkeep.run(), keeper.run(), dead_letters.run(), _sweep(stores))
+        ]
+        try:
+            await until_signal(*endless)
+        finally:
+            await end(*endless)
 
 
 async def _sweep(stores: Sequence[PayloadStore]) -> None:
@@ -175,20 +182,6 @@ async def _sweep(stores: Sequence[PayloadStore]) -> None:
             except SieError as error:
                 log.warning("payloads not swept: %s", error)
         await asyncio.sleep(_SWEEP_EVERY_S)
-
-
-async def _until_signal(*jobs: Coroutine[None, None, None]) -> None:
-    """Runs endless jobs until a signal; a job that fails ends the process with its error."""
-    signalled = asyncio.create_task(until_signal())
-    tasks = [asyncio.create_task(job) for job in jobs]
-    try:
-        done, _ = await asyncio.wait([signalled, *tasks], return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in (signalled, *tasks):
-            task.cancel()
-        await asyncio.gather(signalled, *tasks, return_exceptions=True)
 
 
 def _now() -> dt.datetime:

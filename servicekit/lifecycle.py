@@ -12,8 +12,16 @@ log = logging.getLogger(__name__)
 _CANCEL_EVERY_S = 2.0
 
 
-async def until_signal() -> None:
-    """Returns at the first SIGTERM or SIGINT. A second one ends the process immediately."""
+async def until_signal(*endless: asyncio.Task[None]) -> None:
+    """Returns at the first SIGTERM or SIGINT. A second one ends the process immediately.
+
+    Args:
+        endless: what goes on until it is cancelled; a process without it is worth nothing.
+
+    Raises:
+        Exception: what ended one of the tasks.
+        RuntimeError: one of them ended without an error.
+    """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
 
@@ -25,7 +33,14 @@ async def until_signal() -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
-    await stop.wait()
+    signalled = asyncio.create_task(stop.wait())
+    try:
+        done, _ = await asyncio.wait([signalled, *endless], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        signalled.cancel()
+    for task in done & set(endless):
+        task.result()
+        raise RuntimeError(f"{task.get_coro()} has ended")
 
 
 async def end(*tasks: asyncio.Future[Any]) -> None:

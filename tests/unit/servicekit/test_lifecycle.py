@@ -1,6 +1,9 @@
 """Tasks that are to end do, also those that miss that they were told."""
 
 import asyncio
+import signal
+
+import pytest
 
 from servicekit import lifecycle
 
@@ -26,6 +29,38 @@ async def test_a_task_that_forgets_a_cancellation_is_told_again(monkeypatch):
     await lifecycle.end(*tasks)
     assert [task.done() for task in tasks] == [True, True]
     assert len(told) == 3
+
+
+async def test_endless_work_that_fails_ends_the_wait_for_a_signal():
+    async def forever():
+        await asyncio.Event().wait()
+
+    async def failing():
+        raise ValueError("of interest")
+
+    tasks = [asyncio.create_task(forever()), asyncio.create_task(failing())]
+    with pytest.raises(ValueError, match="of interest"):
+        await asyncio.wait_for(lifecycle.until_signal(*tasks), 5)
+    await lifecycle.end(*tasks)
+
+
+async def test_endless_work_that_ends_does_not_go_unnoticed():
+    async def over():
+        pass
+
+    with pytest.raises(RuntimeError, match="over"):
+        await asyncio.wait_for(lifecycle.until_signal(asyncio.create_task(over())), 5)
+
+
+async def test_a_signal_ends_the_wait_and_nothing_else():
+    async def forever():
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(forever())
+    asyncio.get_running_loop().call_later(0.05, signal.raise_signal, signal.SIGTERM)
+    await asyncio.wait_for(lifecycle.until_signal(task), 5)
+    assert not task.done()
+    await lifecycle.end(task)
 
 
 async def test_nothing_to_end_is_at_an_end():
