@@ -1,8 +1,7 @@
 """A worker's parts, and their order from its first heartbeat to its last.
 
-open_worker ─► serve: registry ─► pool ─► models preloaded ─► ready   until it is told to stop
-               lasting: heartbeats, acks, the broker's clock          until it has finished
-                                          finish
+open_worker ─► serve: registry ─► pool ─► preload ─► ready, until the signal ─► finish
+               lasting: heartbeats, acks, the broker's clock, until all is answered
 """
 
 from __future__ import annotations
