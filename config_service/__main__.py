@@ -35,7 +35,7 @@ from config_service.writer import RegistryWriter
 from servicekit import broker, logs
 from servicekit.errors import SieError
 from servicekit.grpc_server import GrpcServer
-from servicekit.lifecycle import end, until_signal
+from servicekit.lifecycle import run_until_signal
 from servicekit.payloads import JETSTREAM, PayloadStore, open_files, open_payloads
 from servicekit.probes import Probes
 from servicekit.settings import SettingsError, describe, from_environment, setting
@@ -163,14 +163,7 @@ async def run(settings: Settings) -> None:
         dead_letters = DeadLetters(client, metrics.dead_letters)
         fields = {"grpc": f"{settings.host}:{port}", "revision": registry.revision}
         log.info("config service ready", extra={"fields": fields})
-        endless = [
-            asyncio.create_task(job)
-            for job in (upkeep.run(), keeper.run(), dead_letters.run(), _sweep(stores))
-        ]
-        try:
-            await until_signal(*endless)
-        finally:
-            await end(*endless)
+        await run_until_signal(upkeep.run(), keeper.run(), dead_letters.run(), _sweep(stores))
 
 
 async def _sweep(stores: Sequence[PayloadStore]) -> None:

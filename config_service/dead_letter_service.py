@@ -8,10 +8,11 @@ the work can be done now, so the replay waits for that, and only a result remove
 """
 
 import asyncio
+import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Iterable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Iterable
+from typing import Any, TypeVar
 
 import nats.errors
 from google.protobuf.message import DecodeError
@@ -21,6 +22,7 @@ from nats.js.errors import NotFoundError
 
 from servicekit import subjects
 from servicekit.errors import SieError, invalid
+from servicekit.pools import pool_not_found
 from servicekit.subjects import DEAD_LETTERS_STREAM, DEAD_PREFIX, Lane, Queue
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.operations.v1.dead_letter_pb2 import DeadLetter, ReplayOutcome, ReplayState
@@ -45,6 +47,12 @@ MAX_REPLAY_S = 60.0
 # Left of the call's deadline for its reply.
 _MARGIN_S = 1.0
 _REQUEST_TIMEOUT_S = 3.0
+# The broker's code for a stream that takes no more messages, or no more bytes.
+_FULL = 10077
+_FULL_RETRY_S = 5.0
+_ANSWERS = (NotFoundError, nats.js.errors.ServerError, nats.js.errors.BadRequestError)
+
+T = TypeVar("T")
 
 
 class DeadLetterService(DeadLetterServiceServicer):
@@ -114,7 +122,7 @@ class DeadLetterService(DeadLetterServiceServicer):
         sequence = first
         while True:
             try:
-                message = await self._broker(
+                message = await _broker(
                     self._js.get_msg(DEAD_LETTERS_STREAM, sequence, subject=subject, next=True)
                 )
             except NotFoundError:
@@ -125,7 +133,7 @@ class DeadLetterService(DeadLetterServiceServicer):
     async def _message(self, letter_id: str) -> api.RawStreamMsg:
         try:
             sequence = _sequence(letter_id, "letter_id")
-            message: api.RawStreamMsg = await self._broker(
+            message: api.RawStreamMsg = await _broker(
                 self._js.get_msg(DEAD_LETTERS_STREAM, sequence)
             )
         except NotFoundError:
@@ -141,19 +149,11 @@ class DeadLetterService(DeadLetterServiceServicer):
 
     async def _delete(self, sequence: int | None) -> bool:
         try:
-            await self._broker(self._js.delete_msg(DEAD_LETTERS_STREAM, sequence or 0))
-        except (NotFoundError, nats.js.errors.ServerError, nats.js.errors.BadRequestError):
+            await _broker(self._js.delete_msg(DEAD_LETTERS_STREAM, sequence or 0))
+        except _ANSWERS:
             # It had gone before, which is what was asked for.
             return False
         return True
-
-    async def _broker(self, call: Any) -> Any:
-        try:
-            return await call
-        except (nats.errors.ConnectionClosedError, nats.errors.TimeoutError, TimeoutError) as error:
-            raise SieError(
-                ErrorReason.ERROR_REASON_QUEUE_UNAVAILABLE, "the broker cannot be reached"
-            ) from error
 
     async def _replay(self, message: api.RawStreamMsg, seconds: float) -> ReplayOutcome:
         item, lane = _work_item(message), _lane(message)
@@ -161,14 +161,31 @@ class DeadLetterService(DeadLetterServiceServicer):
         now = time.time()
         item.deadline_unix_ms = int((now + seconds) * 1000)
         item.published_unix_us = int(now * 1e6)
-        replies = await self._client.subscribe(item.reply_subject)
+        replies = await _broker(self._client.subscribe(item.reply_subject))
         try:
-            await self._offer(lane, item)
-            subject = subjects.work_subject(lane, item.model_id, Queue.SUSPECT)
-            await self._broker(self._js.publish(subject, item.SerializeToString()))
+            await _broker(self._offer(lane, item))
+            await _broker(self._publish(lane, item))
             return await _outcome(replies, item.item_count, seconds)
         finally:
-            await replies.unsubscribe()
+            # A subscription of a connection that was lost is gone already.
+            with contextlib.suppress(nats.errors.Error):
+                await replies.unsubscribe()
+
+    async def _publish(self, lane: Lane, item: WorkItem) -> None:
+        subject = subjects.work_subject(lane, item.model_id, Queue.SUSPECT)
+        try:
+            await self._js.publish(subject, item.SerializeToString())
+        except nats.js.errors.NoStreamResponseError:
+            raise pool_not_found(lane.pool) from None
+        except nats.js.errors.APIError as error:
+            if error.err_code != _FULL:
+                raise
+            raise SieError(
+                ErrorReason.ERROR_REASON_QUEUE_FULL,
+                f"the work queue of pool '{lane.pool}' is full",
+                retry_after_s=_FULL_RETRY_S,
+                pool=lane.pool,
+            ) from None
 
     async def _offer(self, lane: Lane, item: WorkItem) -> None:
         """Have the model loaded, should no worker host it."""
@@ -176,6 +193,18 @@ class DeadLetterService(DeadLetterServiceServicer):
         await self._client.publish(
             subjects.adoption(lane), offer.SerializeToString(), reply=self._client.new_inbox()
         )
+
+
+async def _broker(call: Awaitable[T]) -> T:
+    """Awaits a call to the broker; what it says of its content passes, as of one not found."""
+    try:
+        return await call
+    except _ANSWERS:
+        raise
+    except (nats.errors.Error, TimeoutError) as error:
+        raise SieError(
+            ErrorReason.ERROR_REASON_QUEUE_UNAVAILABLE, "the broker cannot be reached"
+        ) from error
 
 
 async def _outcome(replies: Any, item_count: int, seconds: float) -> ReplayOutcome:

@@ -3,7 +3,6 @@
 python -m gateway        settings come from SIE_* variables, see Settings
 """
 
-import asyncio
 import contextlib
 import logging
 import secrets
@@ -16,7 +15,7 @@ from gateway.edge import Edge
 from gateway.security import Security
 from gateway.settings import Settings
 from servicekit import logs
-from servicekit.lifecycle import end, until_signal
+from servicekit.lifecycle import run_until_signal
 from servicekit.settings import describe, from_environment
 from servicekit.tracing import Tracer, open_tracer
 
@@ -30,15 +29,10 @@ async def run(settings: Settings, gateway_id: str, tracer: Tracer) -> None:
         await backend.start()
         ports = await edge.start()
         log.info("listening", extra={"fields": ports})
-        background = [
-            asyncio.create_task(work)
-            for work in (edge.run_batches(), backend.peers.run(), edge.follow_health())
-        ]
         try:
-            await until_signal()
+            await run_until_signal(edge.run_batches(), backend.peers.run(), edge.follow_health())
         finally:
-            await end(*background)
-        await edge.close(settings.drain_s)
+            await edge.close(settings.drain_s)
 
 
 def main() -> None:

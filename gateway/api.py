@@ -202,6 +202,11 @@ class Api:
         """Who calls, for what is more than one call; raises SieError, UNAUTHENTICATED."""
         return self._guard.identify(metadata)
 
+    @property
+    def is_draining(self) -> bool:
+        """Whether new calls are refused."""
+        return self._idle is not None
+
     async def drain(self, timeout_s: float) -> int:
         """Refuses new calls, waits for those in flight, returns how many are left."""
         self._idle = asyncio.Event()
@@ -239,7 +244,7 @@ class Api:
     async def _run(
         self, endpoint: Endpoint, request: Message | Read, call: Call, timeout_s: float
     ) -> Reply:
-        if self._idle is not None:
+        if self.is_draining:
             raise SieError(ErrorReason.ERROR_REASON_SHUTTING_DOWN, "the server is shutting down")
         bound = asyncio.timeout(timeout_s)
         try:

@@ -9,7 +9,8 @@ from importlib.metadata import version
 import grpc
 from prometheus_client import REGISTRY
 
-from gateway.cluster import Cluster, fail_unloadable
+from gateway.adoption import Adoption
+from gateway.cluster import Cluster
 from gateway.connection_gauge import ConnectionGauge
 from gateway.demand import Demand, DemandGauge
 from gateway.dispatch import Dispatcher
@@ -40,6 +41,7 @@ class Backend:
         workers: those that live.
         peers: the other gateways.
         cluster: what follows from the registry and the workers.
+        adoption: finds hosts for models.
         dispatcher: the way to the queue and back.
         refusals: counts what is not served.
     """
@@ -50,6 +52,7 @@ class Backend:
     workers: WorkerDirectory
     peers: Peers
     cluster: Cluster
+    adoption: Adoption
     dispatcher: Dispatcher
     refusals: Refusals
 
@@ -97,9 +100,9 @@ async def open_backend(settings: Settings, gateway_id: str) -> AsyncIterator[Bac
         )
         demand, usage = Demand(settings.retry_after_s), Usage(settings.recent_use_s)
         refusals = Refusals(REGISTRY)
-        cluster = Cluster(view, workers, demand, usage, refusals, client, dispatcher.waiting_items)
-        workers.subscribe(partial(fail_unloadable, dispatcher))
-        workers.subscribe(partial(cluster.offer_waiting, dispatcher))
+        cluster = Cluster(view, workers, demand, usage, refusals, dispatcher.waiting_items)
+        adoption = Adoption(workers, client, lambda: view.revision)
+        workers.subscribe(partial(adoption.follow, dispatcher))
         peers = Peers(client, gateway_id, version("sie"), lambda: view.revision)
         stack.callback(view.subscribe(lambda _: peers.beat()))
         for gauge in (
@@ -112,4 +115,4 @@ async def open_backend(settings: Settings, gateway_id: str) -> AsyncIterator[Bac
             QueueGauge(gateway_id, workers.live, dispatcher, lambda: view.pools),
         ):
             REGISTRY.register(gauge)
-        yield Backend(client, config, view, workers, peers, cluster, dispatcher, refusals)
+        yield Backend(client, config, view, workers, peers, cluster, adoption, dispatcher, refusals)

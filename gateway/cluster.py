@@ -1,42 +1,28 @@
 """What the gateway knows: the registry, the live workers, and what follows from both."""
 
-import asyncio
-import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from nats.aio.client import Client
-from nats.errors import Error as NatsError
-
 from gateway import routing
 from gateway.demand import Demand
-from gateway.dispatch import Dispatcher
 from gateway.refusals import Refusals
-from gateway.spreading import Crowd, Spreading
 from gateway.usage import Usage
-from servicekit import subjects
-from servicekit.errors import SieError, from_proto
+from servicekit.errors import SieError
 from servicekit.machine_profiles import resolve_profile
 from servicekit.pools import assignments
 from servicekit.registry_reads import bundles_of
 from servicekit.registry_view import RegistryView
 from servicekit.subjects import Lane
-from servicekit.workers import WorkerDirectory, best_state, lane_of
+from servicekit.workers import WorkerDirectory
 from sie.errors.v1.error_reason_pb2 import ErrorReason
-from sie.inference.v1.model_service_pb2 import ModelState
 from sie.registry.v1.model_pb2 import Model
-from sie.worker.v1.adoption_pb2 import AdoptionAnswer, AdoptionOffer
 from sie.worker.v1.worker_status_pb2 import HostedModel, WorkerStatus
 
-log = logging.getLogger(__name__)
-
-_OFFER_TIMEOUT_S = 2.0
 _ESTIMATED_WAIT_S = 180
 _LONGEST_SHOWN = 200
 _LANES_KEPT_S = 0.25
 # Stands in metrics for a machine profile that was not named, or does not exist.
 _NO_PROFILE = "default"
-_HOSTED = (ModelState.MODEL_STATE_LOADED, ModelState.MODEL_STATE_LOADING)
 
 
 class Cluster:
@@ -48,7 +34,6 @@ class Cluster:
         demand: where requests leave their mark that find none.
         usage: where they leave it otherwise.
         refusals: counts those that are not served.
-        nats: connection to the broker.
         waiting: items that wait in a lane.
     """
 
@@ -59,7 +44,6 @@ class Cluster:
         demand: Demand,
         usage: Usage,
         refusals: Refusals,
-        nats: Client,
         waiting: Callable[[Lane], int],
     ) -> None:
         self._registry = registry
@@ -67,10 +51,7 @@ class Cluster:
         self._demand = demand
         self._usage = usage
         self._refusals = refusals
-        self._nats = nats
         self._waiting = waiting
-        self._offers: dict[tuple[str, str], asyncio.Task[None]] = {}
-        self._spreading = Spreading()
         # Found for each request, made at each change of the registry.
         self._assigned: dict[str, str] = {}
         self._lanes: Mapping[Lane, Sequence[WorkerStatus]] | None = None
@@ -169,86 +150,3 @@ class Cluster:
         """The configured machine profile that a header value names; metrics know no others."""
         profile = routing.wanted({routing.MACHINE_PROFILE_HEADER: header}).machine_profile
         return resolve_profile(profile, self._registry.machine_profiles) or _NO_PROFILE
-
-    def ensure_hosted(self, model_id: str, lane: Lane) -> None:
-        """Offers the model to the lane unless a worker of it hosts or loads it.
-
-        Raises:
-            SieError: what a worker reported, if the model cannot be loaded.
-        """
-        if self._hosts(model_id, lane):
-            return
-        for _, entry in self._workers.hosting(model_id, lane):
-            if entry.state == ModelState.MODEL_STATE_FAILED:
-                raise from_proto(entry.last_error)
-        self._offer_once(model_id, lane)
-
-    def offer_waiting(self, dispatcher: Dispatcher, worker: WorkerStatus) -> None:
-        """Offers a worker's lane the models that requests wait for and nobody hosts.
-
-        A model may be evicted, or its worker lost, while work for it is in the queue. One that is
-        hosted, and by too few, is offered to the worker itself.
-        """
-        lane = lane_of(worker)
-        waiting = dispatcher.waiting(lane)
-        hosts = {model_id: self._hosts(model_id, lane) for model_id in waiting}
-        for model_id in waiting:
-            if not hosts[model_id]:
-                self._offer_once(model_id, lane)
-        crowds = {
-            model_id: Crowd(items, hosts[model_id])
-            for model_id, items in waiting.items()
-            if hosts[model_id]
-        }
-        for model_id in self._spreading.wanted(worker, crowds, time.monotonic()):
-            self._offer_once(model_id, lane, worker.worker_id)
-
-    def _hosts(self, model_id: str, lane: Lane) -> int:
-        """Workers of the lane that host or load the model."""
-        entries = self._workers.hosting(model_id, lane)
-        return sum(entry.state in _HOSTED for _, entry in entries)
-
-    def _offer_once(self, model_id: str, lane: Lane, worker_id: str = "") -> None:
-        key = (subjects.adoption(lane, worker_id), model_id)
-        if key not in self._offers:
-            self._offers[key] = asyncio.create_task(self._offer(*key))
-            self._offers[key].add_done_callback(lambda _: self._offers.pop(key, None))
-
-    def check_loaded(self, model_id: str, lane: Lane) -> None:
-        """Says that a model was still loading, where that is why nothing came in time.
-
-        Raises:
-            SieError: MODEL_LOADING.
-        """
-        entries = [entry for _, entry in self._workers.hosting(model_id, lane)]
-        if best_state(entries) != ModelState.MODEL_STATE_LOADED:
-            raise SieError(
-                ErrorReason.ERROR_REASON_MODEL_LOADING,
-                f"model '{model_id}' is being loaded",
-                retry_after_s=5.0,
-                model=model_id,
-            )
-
-    async def _offer(self, subject: str, model_id: str) -> None:
-        offer = AdoptionOffer(model_id=model_id, registry_revision=self.revision)
-        try:
-            reply = await self._nats.request(
-                subject, offer.SerializeToString(), timeout=_OFFER_TIMEOUT_S
-            )
-        except NatsError as error:
-            log.warning(
-                "offer not answered", extra={"fields": {"subject": subject, "error": error}}
-            )
-            return
-        answer = AdoptionAnswer.FromString(reply.data)
-        fields = {"model": model_id, "worker": answer.worker_id, "reason": answer.reason}
-        log.info("offer %s", "taken" if answer.accepted else "declined", extra={"fields": fields})
-        # The next heartbeat tells that the model is loading; until then no second offer.
-        await asyncio.sleep(1.0)
-
-
-def fail_unloadable(dispatcher: Dispatcher, worker: WorkerStatus) -> None:
-    """Fails the requests that wait for a model which the worker could not load."""
-    for entry in worker.models:
-        if entry.state == ModelState.MODEL_STATE_FAILED:
-            dispatcher.fail_model(lane_of(worker), entry.model_id, from_proto(entry.last_error))

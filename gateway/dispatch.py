@@ -235,9 +235,13 @@ class Dispatcher:
 
     async def _await_pieces(self, pending: Pending, reply_id: str) -> None:
         """Have a result computed again of which pieces were lost."""
-        await asyncio.sleep(_PIECES_WITHIN_S)
-        if pending.token in self._pending and reply_id in pending.pieces:
+        seen = 0
+        while (count := pending.pieces.count(reply_id)) > seen:
+            seen = count
+            await asyncio.sleep(_PIECES_WITHIN_S)
+        if pending.token in self._pending and count:
             log.warning("pieces of a result were lost", extra={"fields": {"reply": reply_id}})
+            pending.pieces.give_up(reply_id)
             await self._publisher.publish_again(pending)
 
     def _on_full(self, pending: Pending) -> None:

@@ -135,7 +135,7 @@ class Edge:
         )
         tensors = RestFace(
             self._api,
-            ready=lambda: backend.is_ready,
+            ready=lambda: backend.is_ready and not self._api.is_draining,
             max_request_bytes=settings.max_request_bytes,
             max_elements=settings.max_items,
         )
@@ -158,7 +158,12 @@ def _services(settings: Settings, backend: Backend) -> _Services:
     cluster, config = backend.cluster, backend.config
     pools = PoolService(backend.view, backend.workers, PoolServiceStub(config))
     verbs = InferenceService(
-        cluster, pools, backend.dispatcher, backend.refusals, settings.max_items
+        cluster,
+        backend.adoption,
+        pools,
+        backend.dispatcher,
+        backend.refusals,
+        settings.max_items,
     )
     tensors = OpenInferenceService(
         cluster,
@@ -183,6 +188,7 @@ def _services(settings: Settings, backend: Backend) -> _Services:
 def _batches(settings: Settings, gateway_id: str, backend: Backend) -> Batches:
     limits = BatchLimits(
         file_bytes=settings.max_file_bytes,
+        tenant_bytes=settings.max_tenant_file_bytes,
         line_bytes=settings.max_request_bytes,
         requests=settings.batch_max_requests,
         jobs=settings.batch_jobs,

@@ -154,7 +154,7 @@ class HttpFace:
         openapi = json_response(_with_paths(document(routes, version, computes), faces))
         self._pages: dict[str, Page] = {
             "/healthz": lambda _: json_response({"status": "ok"}),
-            "/readyz": lambda _: _readiness(ready()),
+            "/readyz": lambda _: _readiness(ready(), is_draining=api.is_draining),
             "/metrics": lambda _: _metrics(registry),
             "/openapi.json": lambda _: openapi,
             **(pages or {}),
@@ -273,9 +273,10 @@ def _get(page: Page, request: Request, reader: Principal) -> Response:
     return page(reader)
 
 
-def _readiness(readiness: Readiness) -> Response:
-    if readiness.reasons:
-        state = {"status": "not_ready", "reasons": readiness.reasons}
+def _readiness(readiness: Readiness, *, is_draining: bool) -> Response:
+    reasons = [*readiness.reasons, *(["the process is shutting down"] if is_draining else [])]
+    if reasons:
+        state = {"status": "not_ready", "reasons": reasons}
         return json_response({**state, **readiness.details}, 503)
     return json_response({"status": "ready", **readiness.details})
 

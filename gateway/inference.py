@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from gateway import routing
+from gateway.adoption import Adoption
 from gateway.api import Call, Reply
 from gateway.cluster import Cluster
 from gateway.dispatch import Dispatcher
@@ -43,12 +44,14 @@ class InferenceService:
     def __init__(
         self,
         cluster: Cluster,
+        adoption: Adoption,
         pools: PoolService,
         dispatcher: Dispatcher,
         refusals: Refusals,
         max_items: int,
     ) -> None:
         self._cluster = cluster
+        self._adoption = adoption
         self._pools = pools
         self._dispatcher = dispatcher
         self._refusals = refusals
@@ -78,7 +81,7 @@ class InferenceService:
         call.record.items += len(request.items)
         lane = await self._route(model, asked)
         try:
-            self._cluster.ensure_hosted(model.model_id, lane)
+            self._adoption.ensure_hosted(model.model_id, lane)
             results = await self._dispatch(lane, model, verb, request, call)
             call.admission.tokens = sum(result.input_tokens for result in results)
             _raise_if_all_failed(results)
@@ -115,7 +118,7 @@ class InferenceService:
             return await self._dispatcher.run(work, list(split(verb, request)))
         except SieError as error:
             if error.reason == ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED:
-                self._cluster.check_loaded(model.model_id, lane)
+                self._adoption.check_loaded(model.model_id, lane)
             raise
 
 

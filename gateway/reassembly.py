@@ -27,10 +27,21 @@ class Reassembly:
         self._max_bytes = max_bytes
         self._bytes = 0
         self._replies: dict[str, _Reply] = {}
+        self._given_up: set[str] = set()
 
     def __contains__(self, reply_id: str) -> bool:
-        """Whether pieces of a reply are here, and not all of them."""
-        return reply_id in self._replies
+        """Whether pieces of a reply have come, and not all of them."""
+        return reply_id in self._replies or reply_id in self._given_up
+
+    def count(self, reply_id: str) -> int:
+        """How many pieces of a reply wait for the rest of it."""
+        reply = self._replies.get(reply_id)
+        return len(reply.pieces) if reply else 0
+
+    def give_up(self, reply_id: str) -> None:
+        """Forgets the pieces of a reply, and those that still come."""
+        self._given_up.add(reply_id)
+        self._bytes -= sum(map(len, self._replies.pop(reply_id).pieces.values()))
 
     def add(self, part: ResultPart) -> bytes | None:
         """Takes a piece in; returns the serialised WorkResult with the last of them.
@@ -38,6 +49,8 @@ class Reassembly:
         Raises:
             SieError: RESULT_TOO_LARGE.
         """
+        if part.reply_id in self._given_up:
+            return None
         reply = self._replies.setdefault(part.reply_id, _Reply(part.count))
         if part.number not in reply.pieces:
             reply.pieces[part.number] = part.data

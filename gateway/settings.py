@@ -39,6 +39,8 @@ class Settings(TracingSettings):
     # Where the files of batches are kept: as above.
     file_store: str = setting("SIE_FILE_STORE", JETSTREAM)
     max_file_bytes: int = setting("SIE_MAX_FILE_BYTES", 200 * 1024 * 1024)
+    # Of all files of a tenant, those of results included; uploads beyond are refused. 0: no bound.
+    max_tenant_file_bytes: int = setting("SIE_MAX_TENANT_FILE_BYTES", 512 * 1024 * 1024)
     # Where batches may read and write beside: URLs that end in /, with {tenant} for the caller's.
     batch_places: tuple[str, ...] = setting("SIE_BATCH_PLACES", ())
     batch_max_requests: int = setting("SIE_BATCH_MAX_REQUESTS", 50_000)

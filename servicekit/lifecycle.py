@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import signal
+from collections.abc import Coroutine
 from typing import Any
 
 log = logging.getLogger(__name__)
@@ -12,15 +13,14 @@ log = logging.getLogger(__name__)
 _CANCEL_EVERY_S = 2.0
 
 
-async def until_signal(*endless: asyncio.Task[None]) -> None:
+async def until_signal(*tasks: asyncio.Task[None]) -> None:
     """Returns at the first SIGTERM or SIGINT. A second one ends the process immediately.
 
     Args:
-        endless: what goes on until it is cancelled; a process without it is worth nothing.
+        tasks: what the process is worth nothing without.
 
     Raises:
-        Exception: what ended one of the tasks.
-        RuntimeError: one of them ended without an error.
+        Exception: what a task raised; nothing else would tell that it runs no more.
     """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -34,13 +34,23 @@ async def until_signal(*endless: asyncio.Task[None]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
     signalled = asyncio.create_task(stop.wait())
+    pending: set[asyncio.Task[Any]] = {signalled, *tasks}
     try:
-        done, _ = await asyncio.wait([signalled, *endless], return_when=asyncio.FIRST_COMPLETED)
+        while not signalled.done():
+            done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
     finally:
         signalled.cancel()
-    for task in done & set(endless):
-        task.result()
-        raise RuntimeError(f"{task.get_coro()} has ended")
+
+
+async def run_until_signal(*jobs: Coroutine[None, None, None]) -> None:
+    """Runs jobs until the first signal, and then ends them; raises as `until_signal` does."""
+    tasks = [asyncio.create_task(job) for job in jobs]
+    try:
+        await until_signal(*tasks)
+    finally:
+        await end(*tasks)
 
 
 async def end(*tasks: asyncio.Future[Any]) -> None:

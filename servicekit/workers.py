@@ -5,6 +5,7 @@ import re
 import time
 from collections.abc import Callable, Iterable
 
+from google.protobuf.message import DecodeError
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
@@ -45,9 +46,12 @@ class WorkerDirectory:
 
         async def on_message(message: Msg) -> None:
             try:
-                self.update(_checked(WorkerStatus.FromString(message.data), message.subject))
-            except Exception:  # noqa: BLE001 - anything may be sent to a subject
-                log.warning("heartbeat refused", extra={"fields": {"subject": message.subject}})
+                status = _checked(WorkerStatus.FromString(message.data), message.subject)
+            except (DecodeError, ValueError) as error:
+                fields = {"subject": message.subject, "error": error}
+                log.warning("heartbeat refused", extra={"fields": fields})
+            else:
+                self.update(status)
 
         await nats.subscribe(subjects.WORKER_STATUS_WILDCARD, cb=on_message)
         await self.ask(nats)
@@ -62,7 +66,11 @@ class WorkerDirectory:
         if status.HasField("sent_at"):
             self._lags[status.worker_id] = self._wall_clock() - status.sent_at.ToNanoseconds() / 1e9
         for callback in self._subscribers:
-            callback(status)
+            try:
+                callback(status)
+            except Exception:
+                # A defect of one must not keep the others from hearing.
+                log.exception("heartbeat not handled", extra={"fields": {"by": repr(callback)}})
 
     def subscribe(self, callback: Callable[[WorkerStatus], None]) -> None:
         """Calls back with every heartbeat that is taken in."""

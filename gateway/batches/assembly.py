@@ -29,6 +29,7 @@ class BatchLimits:
 
     Args:
         file_bytes: of a file that is uploaded or fetched.
+        tenant_bytes: of all files of a tenant; 0: no bound.
         line_bytes: of a request.
         requests: in a batch.
         jobs: batches that this gateway runs at a time.
@@ -36,6 +37,7 @@ class BatchLimits:
     """
 
     file_bytes: int
+    tenant_bytes: int
     line_bytes: int
     requests: int
     jobs: int
@@ -66,7 +68,7 @@ class Batches:
         self._limits = limits
         self._places = places
         self._records = Records(client)
-        self._files = Files(self._records, store, limits.file_bytes)
+        self._files = Files(self._records, store, limits.file_bytes, limits.tenant_bytes)
         self._runner = Runner(
             self._records,
             BatchMetrics(registry),

@@ -179,7 +179,7 @@ class BatchService:
             return ""
         if source == "input":
             record = self._files.new("input.jsonl", INPUT)
-            await self._files.add(record, request.input.encode())
+            await self._files.add(tenant, record, request.input.encode())
             await self._files.keep(tenant, record)
             return record.file.id
         raise invalid("input_file_id", "one of input_file_id, input_uri and input is needed")

@@ -44,9 +44,8 @@ class FileService:
     async def create_file(self, request: CreateFileRequest, call: Call) -> CreateFileResponse:
         check_purpose(request.purpose)
         record = self._files.new(request.filename, INPUT)
-        await self._files.add(record, request.content)
-        if not request.partial:
-            record.file.status = FileStatus.FILE_STATUS_PROCESSED
+        await self._files.add(call.principal.tenant, record, request.content)
+        self._files.seal(record, partial=request.partial)
         await self._files.create(call.principal.tenant, record)
         return CreateFileResponse(file=record.file)
 
@@ -60,9 +59,8 @@ class FileService:
             raise invalid("file_id", "the file is whole")
         if request.offset != record.file.bytes:
             raise invalid("offset", f"must be {record.file.bytes}, what the file has")
-        await self._files.add(record, request.content)
-        if not request.partial:
-            record.file.status = FileStatus.FILE_STATUS_PROCESSED
+        await self._files.add(tenant, record, request.content)
+        self._files.seal(record, partial=request.partial)
         try:
             await self._files.update(tenant, Stored(record, stored.revision))
         except Conflict:
@@ -88,7 +86,7 @@ class FileService:
         found: list[File] = []
         while ids and len(found) <= limit:
             page, ids = ids[: limit + 1], ids[limit + 1 :]
-            read = await asyncio.gather(*(self._known(tenant, each) for each in page))
+            read = await asyncio.gather(*(self._files.find(tenant, each) for each in page))
             wanted = (file for file in read if file and request.purpose in ("", file.purpose))
             found.extend(wanted)
         data = found[:limit]
@@ -114,14 +112,6 @@ class FileService:
                 )
         await self._files.delete(tenant, request.file_id)
         return DeleteFileResponse(id=request.file_id, object="file", deleted=True)
-
-    async def _known(self, tenant: str, file_id: str) -> File | None:
-        try:
-            return (await self._files.get(tenant, file_id)).record.file
-        except SieError as error:
-            if error.reason == ErrorReason.ERROR_REASON_FILE_NOT_FOUND:
-                return None  # It went after it was listed.
-            raise
 
 
 def check_purpose(purpose: str) -> None:

@@ -1,9 +1,11 @@
 """Files in pieces: written as they come, read piece by piece, never held whole."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from typing import NamedTuple
 
+from gateway.batches.quota import Quota
 from gateway.batches.records import Conflict, Key, Records, new_id
 from servicekit.errors import SieError, invalid
 from servicekit.payloads import FILES_TTL_S, PayloadStore
@@ -13,6 +15,9 @@ from sie.errors.v1.error_reason_pb2 import ErrorReason
 
 PIECE_BYTES = 2 * 1024 * 1024
 _LONGEST_NAME = 255
+_AT_ONCE = 100
+# An upload in parts that nobody goes on with is given up after so long.
+_UPLOAD_TTL_S = 86400
 
 
 class Stored(NamedTuple):
@@ -29,6 +34,7 @@ class Files:
         records: what is known of them.
         store: their pieces.
         most_bytes: of a file that is uploaded.
+        most_tenant_bytes: of all files of a tenant; uploads beyond are refused. 0: no bound.
         clock: seconds since 1970 UTC.
     """
 
@@ -37,11 +43,13 @@ class Files:
         records: Records,
         store: PayloadStore,
         most_bytes: int,
+        most_tenant_bytes: int = 0,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._records = records
         self._store = store
         self.most_bytes = most_bytes
+        self._quota = Quota(most_tenant_bytes, self._bytes_of)
         self._clock = clock
 
     def new(self, filename: str, purpose: str, file_id: str = "") -> FileRecord:
@@ -71,36 +79,51 @@ class Files:
         await self._store.put(_piece_key(file_id, len(pieces), epoch), data)
         return Piece(epoch=epoch, size_bytes=len(data))
 
-    async def add(self, record: FileRecord, data: bytes, epoch: int = 0) -> None:
+    async def add(self, tenant: str, record: FileRecord, data: bytes, epoch: int = 0) -> None:
         """Keeps what follows in a file.
 
         Raises:
-            SieError: PAYLOAD_TOO_LARGE, PAYLOAD_UNAVAILABLE.
+            SieError: PAYLOAD_TOO_LARGE, QUOTA_EXCEEDED, PAYLOAD_UNAVAILABLE.
         """
-        self.check_size(record.file.bytes + len(data))
-        if data:
-            record.pieces.append(await self.put_piece(record.file.id, record.pieces, epoch, data))
-            record.file.bytes += len(data)
+        await self._add(tenant, record, data, epoch)
+        self._quota.settle(tenant, len(data))
 
     async def gather(
-        self, record: FileRecord, blocks: AsyncIterator[bytes], epoch: int = 0
+        self, tenant: str, record: FileRecord, blocks: AsyncIterator[bytes], epoch: int = 0
     ) -> None:
         """Keeps the content of a file, which is not known yet.
 
         Raises:
-            SieError: PAYLOAD_TOO_LARGE, PAYLOAD_UNAVAILABLE, or what `blocks` raises.
+            SieError: PAYLOAD_TOO_LARGE, QUOTA_EXCEEDED, PAYLOAD_UNAVAILABLE, or what `blocks`
+                raises.
         """
         gathered = bytearray()
         try:
             async for block in blocks:
                 gathered += block
                 if len(gathered) >= PIECE_BYTES:
-                    await self.add(record, bytes(gathered), epoch)
+                    await self._add(tenant, record, bytes(gathered), epoch)
                     gathered.clear()
-            await self.add(record, bytes(gathered), epoch)
+            await self._add(tenant, record, bytes(gathered), epoch)
         except BaseException:
             await self._forget_pieces(record)
             raise
+        finally:
+            self._quota.settle(tenant, record.file.bytes)
+
+    async def _add(self, tenant: str, record: FileRecord, data: bytes, epoch: int) -> None:
+        """As `add`, with the room still taken."""
+        self.check_size(record.file.bytes + len(data))
+        if not data:
+            return
+        await self._quota.take(tenant, len(data))
+        try:
+            piece = await self.put_piece(record.file.id, record.pieces, epoch, data)
+        except BaseException:
+            self._quota.settle(tenant, len(data))
+            raise
+        record.pieces.append(piece)
+        record.file.bytes += len(data)
 
     async def keep(self, tenant: str, record: FileRecord) -> None:
         """Makes a whole file known. One that is known already stays as it is."""
@@ -109,6 +132,14 @@ class Files:
             await self.create(tenant, record)
         except Conflict:
             return
+
+    def seal(self, record: FileRecord, *, partial: bool) -> None:
+        """Sets how a file stands whose next part has come, and for how long that is kept."""
+        if partial:
+            record.file.expires_at = int(self._clock()) + _UPLOAD_TTL_S
+        else:
+            record.file.status = FileStatus.FILE_STATUS_PROCESSED
+            record.file.expires_at = record.file.created_at + int(FILES_TTL_S)
 
     async def create(self, tenant: str, record: FileRecord) -> None:
         """Makes a file known.
@@ -173,6 +204,24 @@ class Files:
             yield data
             offset += len(data)
 
+    async def _bytes_of(self, tenant: str) -> int:
+        """What a tenant's files have together."""
+        total, ids = 0, await self.ids(tenant)
+        for first in range(0, len(ids), _AT_ONCE):
+            page = ids[first : first + _AT_ONCE]
+            files = await asyncio.gather(*(self.find(tenant, each) for each in page))
+            total += sum(file.bytes for file in files if file)
+        return total
+
+    async def find(self, tenant: str, file_id: str) -> File | None:
+        """A file that was listed, unless it has gone since."""
+        try:
+            return (await self.get(tenant, file_id)).record.file
+        except SieError as error:
+            if error.reason == ErrorReason.ERROR_REASON_FILE_NOT_FOUND:
+                return None
+            raise
+
     def check_size(self, size: int) -> None:
         """Raises SieError, PAYLOAD_TOO_LARGE, for more than a file may have."""
         if size > self.most_bytes:
@@ -184,6 +233,7 @@ class Files:
 
     async def _remove(self, tenant: str, record: FileRecord) -> None:
         await self._records.remove(_key(tenant, record.file.id))
+        self._quota.settle(tenant, 0)
         await self._forget_pieces(record)
 
     async def _forget_pieces(self, record: FileRecord) -> None:

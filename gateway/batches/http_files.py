@@ -136,7 +136,7 @@ class FilesFace:
 
     async def _keep(self, form: "Form", tenant: str) -> File:
         record = self._files.new(await form.until_file(), INPUT)
-        await self._files.gather(record, form.content())
+        await self._files.gather(tenant, record, form.content())
         record.file.expires_at = record.file.created_at + form.ttl_s
         await self._files.keep(tenant, record)
         return record.file

@@ -20,7 +20,8 @@ from gateway.batches.files import PIECE_BYTES, Files
 from gateway.batches.hold import Hold
 from gateway.batches.input_check import InputCheck
 from gateway.batches.outcome import Outcome, fail, finish, output_name
-from gateway.batches.places import read_blocks, write_blocks
+from gateway.batches.output import write_blocks
+from gateway.batches.places import read_blocks
 from gateway.batches.request_line import RequestLine, read_line
 from gateway.batches.result_line import error_line, left_line, result_line
 from gateway.job_stream import Job, answers
@@ -162,8 +163,9 @@ class BatchJob:
     async def _fetch(self, uri: str) -> None:
         """Copies the input, so that it is the same for every runner."""
         file = self._files.new(uri.rpartition("/")[2] or "input.jsonl", "batch")
-        await self._files.gather(file, read_blocks(uri), self._hold.record.epoch)
-        await self._files.keep(self._hold.tenant, file)
+        tenant = self._hold.tenant
+        await self._files.gather(tenant, file, read_blocks(uri), self._hold.record.epoch)
+        await self._files.keep(tenant, file)
 
         def fetched(record: BatchRecord) -> None:
             record.batch.input_file_id = file.file.id

@@ -15,7 +15,6 @@ from urllib.parse import quote
 import fsspec
 
 from servicekit.errors import SieError, invalid
-from servicekit.file_systems import make_parent
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 
 _SCHEMES = ("file", "s3", "gs")
@@ -65,45 +64,24 @@ async def read_blocks(url: str) -> AsyncIterator[bytes]:
     Raises:
         SieError: INVALID_INPUT, it cannot be read.
     """
-    file = await _do("input_uri", url, _opened, url, "rb")
+    file = await _do(url, _opened, url)
     try:
-        while block := await _do("input_uri", url, file.read, _BLOCK_BYTES):
+        while block := await _do(url, file.read, _BLOCK_BYTES):
             yield block
     finally:
         await asyncio.to_thread(file.close)
 
 
-async def write_blocks(url: str, blocks: AsyncIterator[bytes]) -> None:
-    """Makes the content of a URL; nobody sees a part of it.
-
-    Raises:
-        SieError: INVALID_INPUT, it cannot be written.
-    """
-    is_local = url.startswith("file://")
-    # Buckets show an object when it is whole; a directory shows a name that is only then given.
-    target = f"{url}.partial" if is_local else url
-    file = await _do("output_uri", url, _opened, target, "wb")
-    try:
-        async for block in blocks:
-            await _do("output_uri", url, file.write, block)
-    finally:
-        await _do("output_uri", url, file.close)
-    if is_local:
-        await _do("output_uri", url, Path(_path(target)).rename, _path(url))
-
-
-def _opened(url: str, mode: str) -> Any:
+def _opened(url: str) -> Any:
     system, path = fsspec.core.url_to_fs(url)
-    if mode == "wb":
-        make_parent(system, path)
-    return system.open(path, mode)
+    return system.open(path, "rb")
 
 
-async def _do(field: str, url: str, call: Any, *arguments: Any) -> Any:
+async def _do(url: str, call: Any, *arguments: Any) -> Any:
     try:
         return await asyncio.to_thread(call, *arguments)
     except Exception as error:  # each file system has failures of its own
-        raise invalid(field, f"{url}: {type(error).__name__}") from error
+        raise invalid("input_uri", f"{url}: {type(error).__name__}") from error
 
 
 def _place_of(place: str, tenant: str) -> str:

@@ -105,10 +105,23 @@ class Runner:
             for key in self._in_turn(keys):
                 if len(self._jobs) >= self._most_jobs:
                     break
-                if (hold := await self._take(key)) is not None:
-                    self._begin(key, hold, job_of(hold))
+                await self._try(key, job_of)
         except SieError as error:
             log.debug("batches not looked at: %s", error)
+        except Exception:
+            # Whatever it is, it must not be the last look.
+            log.exception("batches not looked at")
+
+    async def _try(self, key: Key, job_of: Callable[[Hold], BatchJob]) -> None:
+        """Begins a batch if it is free; one that cannot be read keeps no other from its turn."""
+        try:
+            if (hold := await self._take(key)) is not None:
+                self._begin(key, hold, job_of(hold))
+        except SieError:
+            raise
+        except Exception:
+            log.exception("batch cannot be taken", extra={"fields": {"batch": key.id}})
+            self._postponed[key] = self._clock() + _POSTPONED_S
 
     def _forget_all_but(self, keys: list[Key]) -> None:
         known = set(keys)

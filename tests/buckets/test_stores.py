@@ -1,10 +1,13 @@
 """What the services keep in buckets, against servers that speak the protocols."""
 
+import asyncio
+import gc
 import time
 
 import pytest
 
-from gateway.batches.places import read_blocks, write_blocks
+from gateway.batches.output import write_blocks
+from gateway.batches.places import read_blocks
 from servicekit.errors import SieError, code_of
 from servicekit.payloads import TTL_S, FilePayloads, open_files, open_payloads
 from worker.sources import ClusterCache
@@ -67,6 +70,19 @@ async def test_input_and_output_of_batches(bucket):
         await anext(read_blocks(f"{bucket}/out/never.jsonl"))
     with pytest.raises(SieError, match="INVALID_INPUT"):
         await write_blocks(f"{bucket}-misspelt/out", blocks())
+
+
+@pytest.mark.parametrize("error", [ValueError, asyncio.CancelledError])
+@pytest.mark.parametrize("content", [b"small", LARGE])
+async def test_output_of_a_batch_that_breaks_off_never_appears(bucket, listing, content, error):
+    async def blocks():
+        yield content
+        raise error
+
+    with pytest.raises(error):
+        await write_blocks(f"{bucket}/out/results.jsonl", blocks())
+    gc.collect()
+    assert listing() == []
 
 
 def test_a_cluster_cache_and_a_model_source(bucket, tmp_path):

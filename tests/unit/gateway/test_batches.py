@@ -17,6 +17,7 @@ from gateway.auth.tokens import Tokens, digest
 from gateway.batches import runner
 from gateway.batches.assembly import Batches, BatchLimits
 from gateway.batches.places import Places
+from gateway.batches.records import Key, Records, new_id
 from gateway.http_face import HttpFace, Readiness
 from gateway.http_server import HttpServer
 from gateway.http_websocket import StatusSocket
@@ -56,7 +57,8 @@ class Gateway:
     """Everything of a gateway that batches need."""
 
     def __init__(self, client, name, places, inference, lease_s=0.6, store="jetstream", **limits):
-        bounds = {"file_bytes": 1_000_000, "line_bytes": 10_000, "requests": 1000, "jobs": 2}
+        bounds = {"file_bytes": 1_000_000, "tenant_bytes": 3_000_000, "line_bytes": 10_000}
+        bounds |= {"requests": 1000, "jobs": 2}
         self.inference = inference
         self.registry = CollectorRegistry()
         self.batches = Batches(
@@ -101,9 +103,9 @@ class Gateway:
         return await ask_raw(self.port, method, path, body or b"", [bearer, *headers])
 
     async def begin(self, lines, endpoint=ENCODE, **more):
-        text = "\n".join(map(json.dumps, lines))
+        given = "\n".join(map(json.dumps, lines))
         answer = await self.ask(
-            "POST", "/v1/batches", {"input": text, "endpoint": endpoint, **more}
+            "POST", "/v1/batches", {"input": given, "endpoint": endpoint, **more}
         )
         assert answer.status == 201, answer.body
         return answer.json["id"]
@@ -168,6 +170,10 @@ def form(content, purpose="batch", filename="in.jsonl", **fields):
     )
     head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="file"; filename="{filename}"'
     return lines + head.encode() + b"\r\n\r\n" + content + f"\r\n--{BOUNDARY}--\r\n".encode()
+
+
+def text(data):
+    return base64.b64encode(data).decode()
 
 
 async def test_every_request_has_its_result_in_their_order(gateway):
@@ -341,9 +347,6 @@ async def test_a_form_that_cannot_be_used_is_refused_and_leaves_nothing(gateway,
 
 
 async def test_a_file_may_come_in_parts_and_a_part_twice(gateway):
-    def text(data):
-        return base64.b64encode(data).decode()
-
     first = {"filename": "a", "content": text(b"abc"), "partial": True}
     file = (await gateway.ask("POST", "/v1/files", first)).json
     assert file["status"] == "uploading"
@@ -398,6 +401,55 @@ async def test_lists_have_pages_with_the_newest_first(gateway):
     assert (len(inputs["data"]), inputs["has_more"]) == (2, True)
     outputs = (await gateway.ask("GET", "/v1/files?purpose=batch_output")).json
     assert (len(outputs["data"]), outputs["has_more"]) == (3, False)
+
+
+async def test_a_batch_whose_record_cannot_be_read_keeps_no_other_from_its_turn(client, gateway):
+    records, bad = Records(client), Key("batch", "acme", new_id("batch_"))
+    await records.create(bad, b"\xff")
+    await records.create(bad._replace(kind="active"), b"")
+    batch = await gateway.begin([request(0)])
+    assert (await gateway.until(batch, *ENDED))["status"] == "completed"
+    assert not gateway.running.done()
+
+
+async def test_what_a_tenant_may_keep_is_bounded_and_deleting_makes_room(client, place):
+    async with Gateway(client, "gw", [place], EchoInference(), tenant_bytes=2500) as gateway:
+
+        async def upload(content, tenant="acme"):
+            body = form(content)
+            return await gateway.ask("POST", "/v1/files", body, tenant, headers=[MULTIPART])
+
+        first, second = [await upload(b"x" * 1000) for _ in range(2)]
+        begun = {"filename": "a", "content": text(b"x" * 1000), "partial": True}
+        inline = {"input": "x" * 1000, "endpoint": ENCODE}
+        refused = [
+            await upload(b"x" * 1000),
+            await gateway.ask("POST", "/v1/files", begun),
+            await gateway.ask("POST", "/v1/batches", inline),
+        ]
+        assert [(first.status, second.status), *(each.status for each in refused)] == [
+            (200, 200),
+            429,
+            429,
+            429,
+        ]
+        assert refused[1].json["error"]["metadata"] == {"tenant": "acme", "limit": "file_bytes"}
+        assert (await upload(b"x" * 1000, "other")).status == 200
+        await gateway.ask("DELETE", f"/v1/files/{first.json['id']}")
+        assert (await upload(b"x" * 1000)).status == 200
+
+
+async def test_a_file_that_nobody_completes_goes_sooner(gateway):
+    def life(answer):
+        file = answer.json
+        return file["expires_at"] - file["created_at"]
+
+    first = {"filename": "a", "content": text(b"abc"), "partial": True}
+    begun = await gateway.ask("POST", "/v1/files", first)
+    rest = {"offset": 3, "content": text(b"d")}
+    ended = await gateway.ask("POST", f"/v1/files/{begun.json['id']}:append", rest)
+    assert 86400 <= life(begun) < 2 * 86400
+    assert life(ended) == 30 * 86400
 
 
 async def test_input_and_output_may_be_elsewhere(gateway, tmp_path):

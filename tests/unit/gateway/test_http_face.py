@@ -233,6 +233,13 @@ async def test_probes_tell_the_state(http_port, readiness):
     assert (unready.status, unready.json["reasons"]) == (503, ["the broker is away"])
 
 
+async def test_a_process_that_takes_no_new_calls_is_not_ready(http_port, api):
+    await api.drain(0)
+    unready = await ask(http_port, "GET", "/readyz")
+    assert (unready.status, unready.json["reasons"]) == (503, ["the process is shutting down"])
+    assert (await ask(http_port, "GET", "/healthz")).status == 200
+
+
 async def test_metrics_count_calls_with_known_labels_only(http_port):
     for profile in ("l4", "made-up"):
         await ask(http_port, "POST", ENCODE, ONE, [("X-SIE-MACHINE-PROFILE", profile)])

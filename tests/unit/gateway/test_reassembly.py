@@ -46,3 +46,14 @@ def test_pieces_beyond_the_bound_are_a_typed_error():
     with pytest.raises(SieError) as caught:
         assembly.add(second)
     assert code_of(caught.value.reason) == "RESULT_TOO_LARGE"
+
+
+def test_a_reply_that_is_given_up_takes_no_room_and_never_begins_anew():
+    assembly = Reassembly(max_bytes=4)
+    first, second = pieces("lost", b"abcd", 2)
+    assembly.add(first)
+    assert assembly.count("lost") == 1
+    assembly.give_up("lost")
+    assert (assembly.add(second), assembly.count("lost"), "lost" in assembly) == (None, 0, True)
+    again = [assembly.add(part) for part in pieces("again", b"abcd", 2)]
+    assert again == [None, b"abcd"]

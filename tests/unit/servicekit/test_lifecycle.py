@@ -44,14 +44,6 @@ async def test_endless_work_that_fails_ends_the_wait_for_a_signal():
     await lifecycle.end(*tasks)
 
 
-async def test_endless_work_that_ends_does_not_go_unnoticed():
-    async def over():
-        pass
-
-    with pytest.raises(RuntimeError, match="over"):
-        await asyncio.wait_for(lifecycle.until_signal(asyncio.create_task(over())), 5)
-
-
 async def test_a_signal_ends_the_wait_and_nothing_else():
     async def forever():
         await asyncio.Event().wait()
@@ -65,3 +57,29 @@ async def test_a_signal_ends_the_wait_and_nothing_else():
 
 async def test_nothing_to_end_is_at_an_end():
     await lifecycle.end()
+
+
+async def test_jobs_run_until_a_signal():
+    ended = []
+
+    async def endless():
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append(1)
+
+    running = asyncio.create_task(lifecycle.run_until_signal(endless(), asyncio.sleep(0)))
+    await asyncio.sleep(0.05)
+    assert not running.done()
+    signal.raise_signal(signal.SIGTERM)
+    async with asyncio.timeout(5):
+        await running
+    assert ended == [1]
+
+
+async def test_a_job_that_fails_ends_the_others_and_is_told_of():
+    async def failing():
+        raise ValueError("a defect")
+
+    with pytest.raises(ValueError, match="a defect"):
+        await asyncio.wait_for(lifecycle.run_until_signal(asyncio.sleep(60), failing()), 5)

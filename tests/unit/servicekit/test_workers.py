@@ -68,6 +68,18 @@ def test_a_model_stands_as_well_as_on_its_best_worker():
     assert best_state([]) == ModelState.MODEL_STATE_AVAILABLE
 
 
+def test_a_subscriber_that_fails_keeps_no_other_from_hearing(directory, caplog):
+    def broken(_):
+        raise KeyError("a defect")
+
+    heard = []
+    directory.subscribe(broken)
+    directory.subscribe(heard.append)
+    directory.update(beat("a"))
+    assert [worker.worker_id for worker in heard] == ["a"]
+    assert "a defect" in caplog.text
+
+
 async def test_a_heartbeat_counts_only_from_the_worker_that_it_names_and_with_plain_names(tmp_path):
     forged = [
         (worker_status("mallory"), beat("a")),
