@@ -7,7 +7,7 @@ SHELL := bash
 
 BIN := .venv/bin
 GENERATED := gen sdk/src/sie_sdk/_grpc/descriptors.binpb sdk/src/sie_sdk/_grpc/reasons.py
-CODE := $(wildcard cli config_service gateway worker servicekit sdk scripts tests benchmarks)
+CODE := $(wildcard cli config_service gateway worker servicekit sdk scripts tests benchmarks charts/*/files)
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -1,10 +1,14 @@
 """Which loopback ports a local stack listens on."""
 
+import fcntl
+import functools
 import itertools
 import os
 import socket
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from cli.errors import CommandError
 
@@ -74,12 +78,28 @@ def is_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port that nobody listens on and that this process has not handed out before."""
+    """A port that nobody listens on, and that no process that runs has been handed before."""
     for candidate in _candidates:
         port = _FREE_RANGE_START + candidate % _FREE_RANGE_SIZE
-        if is_free(port):
+        if is_free(port) and _is_ours(port):
             return port
     raise AssertionError
+
+
+def _is_ours(port: int) -> bool:
+    """Locks the port's byte of a file, until this process ends."""
+    try:
+        fcntl.lockf(_handed_out(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
+    except OSError:
+        return False
+    return True
+
+
+@functools.cache
+def _handed_out() -> int:
+    # Never closed: that would give back every lock.
+    path = Path(tempfile.gettempdir()) / f"sie-ports-{os.getuid()}"
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
 
 def _exactly(variable: str, text: str) -> int:

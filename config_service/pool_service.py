@@ -14,7 +14,7 @@ from config_service.writer import RegistryWriter
 from servicekit.errors import SieError
 from servicekit.paging import page_of
 from sie.errors.v1.error_reason_pb2 import ErrorReason
-from sie.pool.v1.pool_pb2 import PoolSpec
+from sie.pool.v1.pool_pb2 import Pool, PoolSpec
 from sie.pool.v1.pool_service_pb2 import (
     CreatePoolRequest,
     CreatePoolResponse,
@@ -55,6 +55,8 @@ class PoolService(PoolServiceServicer):
             ttl_seconds=request.ttl_seconds,
             minimum_worker_count=request.minimum_worker_count,
         )
+        # What another config service has written counts: bundles, machine profiles, pools.
+        await self._writer.catch_up()
         spec = check_spec(spec, self._registry.state)
         held = self._registry.state.pools.get(spec.name)
         if held is None:
@@ -68,7 +70,7 @@ class PoolService(PoolServiceServicer):
         return CreatePoolResponse(pool=pool, revision=self._registry.revision)
 
     async def GetPool(self, request: GetPoolRequest, context: Any) -> GetPoolResponse:
-        return GetPoolResponse(pool=find(request.name, self._registry.state.pools))
+        return GetPoolResponse(pool=await self._find(request.name))
 
     async def ListPools(self, request: ListPoolsRequest, context: Any) -> ListPoolsResponse:
         pools = self._registry.state.pools
@@ -78,7 +80,7 @@ class PoolService(PoolServiceServicer):
         )
 
     async def RenewPool(self, request: RenewPoolRequest, context: Any) -> RenewPoolResponse:
-        pool = find(request.name, self._registry.state.pools)
+        pool = await self._find(request.name)
         if self._keeper.renewal_is_due(pool):
             await self._execute(RenewPool(request.name), "renewed")
         pool = find(request.name, self._registry.state.pools)
@@ -87,6 +89,12 @@ class PoolService(PoolServiceServicer):
     async def DeletePool(self, request: DeletePoolRequest, context: Any) -> DeletePoolResponse:
         await self._execute(DeletePool(request.name), "deleted")
         return DeletePoolResponse(revision=self._registry.revision)
+
+    async def _find(self, name: str) -> Pool:
+        """A pool, though another config service may have created it a moment ago."""
+        if name not in self._registry.state.pools:
+            await self._writer.catch_up()
+        return find(name, self._registry.state.pools)
 
     async def _execute(self, command: PoolCommand, event: str) -> None:
         if (await self._writer.execute(command)).changed:

@@ -31,8 +31,8 @@ Where a crash, or a broker that goes away, can strike a commit:
 
 import asyncio
 import datetime as dt
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 import nats.errors
@@ -55,6 +55,9 @@ STREAM = f"KV_{BUCKET}"
 REQUEST_TIMEOUT_S = 2.0
 # Ten thousand definitions take two seconds.
 LOAD_TIMEOUT_S = 60.0
+
+# Between two readings of a bucket, the first of which was incomplete.
+_AGAIN_S = 0.05
 
 _RECEIPT = "receipt."
 
@@ -103,19 +106,19 @@ class RegistryStore:
             bucket = await self._open()
             # Taken first: a commit that slips in behind it makes the next write a conflict.
             info = await self._js.stream_info(STREAM)
-            last = info.state.last_seq
-            kept = Kept([], [])
-            async with aclosing(_entries(bucket)) as entries:
-                async for entry in entries:
-                    value = entry.value or b""
-                    if entry.key.startswith(_RECEIPT):
-                        kept.receipts.append(Receipt.FromString(value))
-                    else:
-                        kept.events.append(Event.FromString(value))
-                    last = max(last, entry.revision or 0)
-            self._created, self._last_sequence = info.created, last
-        kept.events.sort(key=lambda event: event.revision)
-        return kept
+            entries = await _entries(bucket)
+            # The library takes a watch for complete of which nothing has come yet, though all of
+            # it is under way.
+            while len(entries) < info.state.messages:
+                await asyncio.sleep(_AGAIN_S)
+                info = await self._js.stream_info(STREAM)
+                entries = await _entries(bucket)
+            revisions = [entry.revision or 0 for entry in entries]
+            self._created, self._last_sequence = (
+                info.created,
+                max([info.state.last_seq, *revisions]),
+            )
+        return _kept(entries)
 
     async def append(self, event: Event) -> None:
         """Commits an event if nobody has written since this process last looked.
@@ -183,15 +186,29 @@ class RegistryStore:
             raise _unavailable(str(error) or type(error).__name__) from error
 
 
-async def _entries(bucket: KeyValue) -> AsyncGenerator[KeyValue.Entry]:
+async def _entries(bucket: KeyValue) -> list[KeyValue.Entry]:
     watcher = await bucket.watchall(include_history=True)
+    found: list[KeyValue.Entry] = []
     try:
         async for entry in watcher:
             if entry is None:
-                return
-            yield entry
+                break
+            found.append(entry)
     finally:
         await watcher.stop()  # type: ignore[no-untyped-call]
+    return found
+
+
+def _kept(entries: Iterable[KeyValue.Entry]) -> Kept:
+    kept = Kept([], [])
+    for entry in entries:
+        value = entry.value or b""
+        if entry.key.startswith(_RECEIPT):
+            kept.receipts.append(Receipt.FromString(value))
+        else:
+            kept.events.append(Event.FromString(value))
+    kept.events.sort(key=lambda event: event.revision)
+    return kept
 
 
 def _name(key: Key) -> str:

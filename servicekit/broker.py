@@ -2,6 +2,9 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from nats.errors import Error as NatsError
 
 from servicekit.prompt_client import PromptClient
 from servicekit.settings import without_credentials
@@ -58,3 +61,12 @@ async def connect(
         error_cb=failed,
     )
     return client
+
+
+async def disconnect(client: PromptClient) -> None:
+    """Ends a connection: after what was received and published, unless the broker is away."""
+    with suppress(NatsError):
+        if client.is_connected:
+            await client.drain()
+            return
+    await client.close()

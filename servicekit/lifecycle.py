@@ -13,8 +13,15 @@ log = logging.getLogger(__name__)
 _CANCEL_EVERY_S = 2.0
 
 
-async def until_signal() -> None:
-    """Returns at the first SIGTERM or SIGINT. A second one ends the process immediately."""
+async def until_signal(*tasks: asyncio.Task[None]) -> None:
+    """Returns at the first SIGTERM or SIGINT. A second one ends the process immediately.
+
+    Args:
+        tasks: what the process is worth nothing without.
+
+    Raises:
+        Exception: what a task raised; nothing else would tell that it runs no more.
+    """
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
 
@@ -26,25 +33,24 @@ async def until_signal() -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, on_signal, number)
-    await stop.wait()
-
-
-async def run_until_signal(*jobs: Coroutine[None, None, None]) -> None:
-    """Runs jobs until the first signal, and then ends them.
-
-    Raises:
-        Exception: what a job raised; nothing else would tell that it runs no more.
-    """
-    signalled = asyncio.create_task(until_signal())
-    tasks = [asyncio.create_task(job) for job in jobs]
-    pending: set[asyncio.Task[None]] = {signalled, *tasks}
+    signalled = asyncio.create_task(stop.wait())
+    pending: set[asyncio.Task[Any]] = {signalled, *tasks}
     try:
         while not signalled.done():
             done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
     finally:
-        await end(signalled, *tasks)
+        signalled.cancel()
+
+
+async def run_until_signal(*jobs: Coroutine[None, None, None]) -> None:
+    """Runs jobs until the first signal, and then ends them; raises as `until_signal` does."""
+    tasks = [asyncio.create_task(job) for job in jobs]
+    try:
+        await until_signal(*tasks)
+    finally:
+        await end(*tasks)
 
 
 async def end(*tasks: asyncio.Future[Any]) -> None:

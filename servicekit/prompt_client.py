@@ -59,6 +59,12 @@ class PromptClient(Client):
             # It would take the connection with it.
             log.exception("message handler failed")
 
+    async def _close(self, status: int, do_cbs: bool = True) -> None:
+        if not _takes_bytes(self._transport):
+            # The library would write what waits to the socket that was lost, and fail.
+            self._pending, self._pending_data_size = [], 0
+        await super()._close(status, do_cbs)
+
     async def _flush_pending(self, force_flush: bool = False) -> Any:
         if force_flush or not self.is_connected or _congested(self._transport):
             return await super()._flush_pending(force_flush)
@@ -66,6 +72,11 @@ class PromptClient(Client):
             self._gathering = True
             asyncio.get_running_loop().call_soon(self._write)
         return None
+
+    async def _send_ping(self, future: asyncio.Future[Any] | None = None) -> None:
+        # The library writes it past what is pending, of which its answer is to be the proof.
+        self._write()
+        await super()._send_ping(future)
 
     def _write(self) -> None:
         self._gathering = False
@@ -75,6 +86,11 @@ class PromptClient(Client):
             transport.writelines(self._pending)
             self._pending = []
             self._pending_data_size = 0
+
+
+def _takes_bytes(transport: Any) -> bool:
+    stream = transport and transport._io_writer  # noqa: SLF001 - the library has no name for it
+    return stream is not None and not stream.is_closing()
 
 
 def _congested(transport: Any) -> bool:

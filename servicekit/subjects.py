@@ -14,6 +14,7 @@ Pool, profile and bundle ids are subject tokens as they are. Model ids hold `/` 
 `model_token` encodes them reversibly. Readers take ids from messages, never from subjects.
 """
 
+import re
 from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
@@ -33,6 +34,7 @@ WORKER_PING = "sie.worker.ping"
 # The queue group that makes an adoption offer reach exactly one worker.
 ADOPTION_QUEUE_GROUP = "workers"
 
+_REPLY = re.compile(r"sie\.reply\.[A-Za-z0-9_.-]+")
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")
 
 
@@ -93,6 +95,11 @@ def work_consumer(lane: Lane, model_id: str, queue: Queue = Queue.INTERACTIVE) -
 
 def reply_prefix(gateway_id: str) -> str:
     return f"sie.reply.{gateway_id}"
+
+
+def is_reply(subject: str) -> bool:
+    """Whether a subject is one for results, and not some other that a work item may name."""
+    return _REPLY.fullmatch(subject) is not None
 
 
 def gateway_status(gateway_id: str) -> str:

@@ -31,6 +31,7 @@ from worker.heads import (
     heads_of,
     read_modules,
 )
+from worker.token_types import type_count
 from worker.weights import Weights, weight_files
 
 __all__ = ["Checkpoint", "CheckpointError", "Config", "Pooling"]
@@ -118,8 +119,7 @@ class Checkpoint:
     @property
     def reads_type_ids(self) -> bool:
         """Whether the model is told which text of a pair a token belongs to."""
-        types = self.config.values.get("type_vocab_size") or 0
-        return types > 1 and not _PAIR_OUTPUTS.isdisjoint(self.outputs)
+        return type_count(self.config) > 1 and not _PAIR_OUTPUTS.isdisjoint(self.outputs)
 
     def recipe(self) -> dict[str, Any]:
         """Everything beside the weights that decides the compiled graph, as JSON values."""

@@ -95,6 +95,7 @@ class PullConsumer:
         self._inbox = ""
         self._subscription: Subscription | None = None
         self._declaring: asyncio.Task[None] | None = None
+        self._draining = False
 
     async def start(self) -> None:
         """Declare the consumer and begin to pull; waits for the stream as long as it takes."""
@@ -103,21 +104,35 @@ class PullConsumer:
         await self._declare()
 
     async def drain(self) -> None:
-        """Stop pulling. What the broker has already sent is still handed to on_message."""
+        """Stop pulling for good. What the broker has sent is still handed to on_message.
+
+        While the broker is away there is nothing to wait for: what it has sent and nobody has
+        seen, it delivers again to whoever pulls next.
+        """
+        self._draining = True
         if self._declaring is not None:
             self._declaring.cancel()
-        if self._subscription is not None:
-            await self._subscription.drain()  # type: ignore[no-untyped-call]
-            self._subscription = None
+        subscription, self._subscription = self._subscription, None
+        if subscription is None:
+            return
+        try:
+            if self._nats.is_connected:
+                await subscription.drain()  # type: ignore[no-untyped-call]
+            else:
+                await subscription.unsubscribe()
+        except nats.errors.Error as error:
+            log.info("pulling ended without the broker: %s", error or type(error).__name__)
 
     def redeclare(self) -> None:
         """Declare the consumer again: the broker may have lost it."""
+        if self._draining:
+            return
         if self._declaring is None or self._declaring.done():
             self._declaring = asyncio.create_task(self._declare())
 
     async def top_up(self) -> None:
         """Ask for more if there is room for more."""
-        if self._subscription is None:
+        if self._subscription is None or self._draining:
             return
         now = time.monotonic()
         if self._credit and now - self._heard_at > _MISSED_BEATS * self._heartbeat_s:
@@ -143,7 +158,8 @@ class PullConsumer:
         await self._nats.publish(self._subject, orjson.dumps(request), reply=self._inbox)
 
     async def _declare(self) -> None:
-        while True:
+        # Up to Python 3.11 the library may forget that this task was cancelled.
+        while not self._draining:
             try:
                 await self._nats.jetstream().add_consumer(self._stream, self._config)
                 break

@@ -11,13 +11,14 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from google.protobuf.message import DecodeError
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from servicekit.defaults import DEFAULT_TENANT
 from servicekit.errors import SieError, code_of, proto_of
 from servicekit.packed import packed_twin
-from servicekit.subjects import Queue
+from servicekit.subjects import Queue, is_reply
 from servicekit.tracing import NO_SPAN, Span, Tracer
 from sie.inference.v1.result_pb2 import Timing
 from sie.work.v1.work_item_pb2 import WorkClass, WorkItem
@@ -35,6 +36,22 @@ _TRACE_HEADERS = ("traceparent", "tracestate")
 
 _PROGRESS = b"+WPI"
 _TERM = b"+TERM"
+
+
+def read_item(data: bytes) -> WorkItem:
+    """Read a work item.
+
+    Raises:
+        ValueError: it is none, or would have this worker publish something that is no reply.
+
+    """
+    try:
+        item = WorkItem.FromString(data)
+    except DecodeError as error:
+        raise ValueError(str(error)) from error
+    if not is_reply(item.reply_subject):
+        raise ValueError(f"no subject for a reply: {item.reply_subject!r}")
+    return item
 
 
 class Delivery:

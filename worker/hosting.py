@@ -93,9 +93,12 @@ class ModelHost:
         self._room = Room(residence.limits, self._residents, self.release)
         self._loop = asyncio.get_running_loop()
         self._tasks = Tasks()
+        self._closing = False
 
     def adopt(self, model: Model) -> str:
         """Begin to load a model; return why not, or nothing if it is being loaded now."""
+        if self._closing:
+            return "the worker is shutting down"
         hosted = self._hosted.get(model.model_id)
         if hosted is not None and (reason := hosted.why_not(model)):
             return reason
@@ -133,7 +136,8 @@ class ModelHost:
         await asyncio.gather(*(served.move(lane) for served in self._served()))
 
     async def close(self) -> None:
-        """Answer what is in hand and let every model go."""
+        """Answer what is in hand and let every model go; take no other."""
+        self._closing = True
         await asyncio.gather(*(self.release(key, "shutdown") for key in list(self._hosted)))
         self._loader.close()
 
@@ -168,8 +172,11 @@ class ModelHost:
         ]
 
     def stuck(self) -> bool:
-        """Whether a run will never end; only a new process can help."""
-        return any(served.runners.longest_run_s() > _STUCK_AFTER_S for served in self._served())
+        """Whether a run will never end, or none succeeds; only a new process can help."""
+        return any(
+            served.broken or served.runners.longest_run_s() > _STUCK_AFTER_S
+            for served in self._served()
+        )
 
     def describe(self) -> list[HostedModel]:
         """Entries of the heartbeat, ordered by id."""
@@ -246,7 +253,11 @@ class ModelHost:
         hosted.state = _UNLOADING
         self._on_change()
         if hosted.served is not None:
-            await hosted.served.close()
+            try:
+                await hosted.served.close()
+            except Exception:
+                # It must go all the same, or it could never come back.
+                log.exception("model ended badly", extra={"fields": {"model": hosted.model_id}})
             hosted.served = None
             metrics.model_memory_bytes.remove(hosted.model_id)
             metrics.model_evictions.labels(hosted.model_id, reason).inc()

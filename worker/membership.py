@@ -89,6 +89,13 @@ class Membership:
                 self._changed.set()
                 await asyncio.sleep(_RETRY_S)
 
+    async def leave(self) -> None:
+        """Hear no offers any more."""
+        while self._offers:
+            # A subscription of a connection that was lost is gone already.
+            with suppress(NatsError):
+                await self._offers.pop().unsubscribe()
+
     def _assigned(self) -> Lane:
         if self._dedicated:
             return self._lane
@@ -97,10 +104,7 @@ class Membership:
 
     async def _enter(self, lane: Lane) -> None:
         fields = {"lane": str(lane), "left": str(self._lane)}
-        while self._offers:
-            # A subscription of a connection that was lost is gone already.
-            with suppress(NatsError):
-                await self._offers.pop().unsubscribe()
+        await self.leave()
         for subject, group in (
             (subjects.adoption(lane), subjects.ADOPTION_QUEUE_GROUP),
             (subjects.adoption(lane, self._worker_id), ""),

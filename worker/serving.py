@@ -13,8 +13,8 @@ import logging
 import time
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from contextlib import suppress
+from functools import partial
 
-from google.protobuf.message import DecodeError
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
@@ -25,11 +25,11 @@ from servicekit.subjects import Lane, Queue
 from servicekit.tasks import Tasks
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.registry.v1.model_pb2 import Model
-from sie.work.v1.work_item_pb2 import WorkItem
 from worker.appetite import Appetite
-from worker.delivery import Delivery, terminate
+from worker.delivery import Delivery, read_item, terminate
 from worker.device import Share
 from worker.engine import OutOfMemoryError
+from worker.engine_health import EngineHealth
 from worker.intake import Intake
 from worker.isolation import isolate, with_request
 from worker.job import Job
@@ -45,6 +45,8 @@ log = logging.getLogger(__name__)
 
 # Below this an item is prepared faster than a thread is woken.
 _INLINE_SIZE = 4096
+# Larger work items are prepared so many at a time, beside the small ones.
+_PREPARED_AT_ONCE = 2
 
 _MEMORY_RETRY_S = 5.0
 _ISOLATION_RETRY_S = 1.0
@@ -95,6 +97,9 @@ class ServedModel:
             model, loaded, share, self._on_batch, self._on_expired, self._relieve_run
         )
         self._appetite = Appetite(loaded, self.runners)
+        self._health = EngineHealth()
+        self._preparing = 0
+        self._preparation = asyncio.Semaphore(_PREPARED_AT_ONCE)
         self._pulls = self._pulls_in(lane)
         self._starting: asyncio.Task[None] | None = None
         self._closing = False
@@ -107,6 +112,11 @@ class ServedModel:
     def tokens_per_second(self) -> float:
         """Speed lately, over all streams."""
         return self._appetite.tokens_per_second
+
+    @property
+    def broken(self) -> bool:
+        """Whether its engine fails whatever it is given."""
+        return self._health.broken
 
     @property
     def in_use(self) -> bool:
@@ -147,15 +157,17 @@ class ServedModel:
 
     async def tick(self) -> None:
         """Keep what is in hand from being delivered again; called every second or so."""
-        for delivery in list(self._deliveries.values()):
-            if not delivery.closed:
-                await delivery.progress()
+        # While the broker is away nothing can be told.
+        with suppress(NatsError):
+            for delivery in list(self._deliveries.values()):
+                if not delivery.closed:
+                    await delivery.progress()
         self._metrics.waiting(
             self.runners.waiting_inputs,
             self.runners.waiting_tokens,
             self.runners.oldest_wait_s(),
         )
-        await self._pulls.top_up()
+        await self._top_up()
 
     def on_reconnect(self) -> None:
         """The broker came back, perhaps without its memory."""
@@ -172,12 +184,23 @@ class ServedModel:
 
     def _pulls_in(self, lane: Lane) -> Pulls:
         want = {
-            Queue.INTERACTIVE: self._appetite.interactive,
-            Queue.SURPLUS: self._appetite.surplus,
-            Queue.BULK: self._appetite.bulk,
-            Queue.SUSPECT: self._appetite.suspect,
+            Queue.INTERACTIVE: partial(self._wanted, self._appetite.interactive),
+            Queue.SURPLUS: partial(self._wanted, self._appetite.surplus),
+            Queue.BULK: partial(self._wanted, self._appetite.bulk),
+            Queue.SUSPECT: partial(self._wanted, self._appetite.suspect),
         }
         return Pulls(self._nats, lane, self._model.model_id, self._on_message, want)
+
+    def _wanted(self, appetite: Callable[[], int]) -> int:
+        """Return what to ask for: nothing while nobody knows how much there is in hand."""
+        if self._health.broken or self._preparing >= _PREPARED_AT_ONCE:
+            return 0
+        return appetite()
+
+    async def _top_up(self) -> None:
+        # A broker that is back is asked again at the next tick.
+        with suppress(NatsError):
+            await self._pulls.top_up()
 
     def _relieve_run(self) -> None:
         """Get memory back for a run that is then tried again."""
@@ -192,9 +215,10 @@ class ServedModel:
             self._deliveries[place].message = message
             return
         try:
-            item = WorkItem.FromString(message.data)
-        except DecodeError:
-            log.warning("unreadable work item", extra={"fields": {"subject": message.subject}})
+            item = read_item(message.data)
+        except ValueError as error:
+            fields = {"subject": message.subject, "detail": str(error)}
+            log.warning("unreadable work item", extra={"fields": fields})
             self._count("unreadable")
             await terminate(self._nats, message)
             return
@@ -225,6 +249,23 @@ class ServedModel:
         self._metrics.queue_seconds.observe(delivery.timing.queue_ms / 1e3)
         self._deliveries[_place(delivery.message)] = delivery
         delivery.begin(self._intake.tracer)
+        if len(delivery.message.data) > _INLINE_SIZE or item.HasField("payload"):
+            # Those behind it in the subscription would wait, and seem to have killed a worker.
+            self._tasks.spawn(self._take_up_large(delivery))
+        else:
+            await self._take_up(delivery)
+
+    async def _take_up_large(self, delivery: Delivery) -> None:
+        self._preparing += 1
+        try:
+            async with self._preparation:
+                if not delivery.closed:
+                    await self._take_up(delivery)
+        finally:
+            self._preparing -= 1
+        await self._top_up()
+
+    async def _take_up(self, delivery: Delivery) -> None:
         try:
             await self._begin(delivery)
         except SieError as error:
@@ -290,8 +331,7 @@ class ServedModel:
 
     def _on_batch(self, computed: Computed) -> None:
         """Hand a batch's rows to their jobs, and answer those that are complete."""
-        if computed.error is not None:
-            log.error("engine failed: %s", computed.error)
+        self._watch_health(computed)
         trace_run(computed, self.engine_name)
         for row, waited in enumerate(computed.inputs):
             job: Job | None = waited.owner
@@ -310,6 +350,21 @@ class ServedModel:
                 self._count("answered")
                 self._tasks.spawn(self._end(job.delivery, job.finish()))
         self._measure(computed)
+
+    def _watch_health(self, computed: Computed) -> None:
+        if computed.error is None:
+            self._health.succeeded()
+            return
+        log.error("engine failed: %s", computed.error)
+        if isinstance(computed.error, OutOfMemoryError):
+            return
+        if self._health.failed(canary=all(each.owner is None for each in computed.inputs)):
+            self.runners.submit_canary()
+        if self._health.broken:
+            log.critical(
+                "the engine fails whatever it is given",
+                extra={"fields": {"model": self._model.model_id}},
+            )
 
     def _measure(self, computed: Computed) -> None:
         if computed.error is not None:
@@ -340,15 +395,23 @@ class ServedModel:
                 self._tasks.spawn(self._end(job.delivery, job.delivery.ack()))
 
     async def _end(self, delivery: Delivery, last_words: Coroutine[None, None, None]) -> None:
-        with delivery.span, delivery.span.child("reply"):
-            await last_words
+        try:
+            with delivery.span, delivery.span.child("reply"):
+                await last_words
+        except NatsError as error:
+            # Without its ack it is delivered again, to whoever can answer it.
+            log.warning("work item not answered: %s", error or type(error).__name__)
+        finally:
+            self._forget(delivery)
+        await self._top_up()
+
+    def _forget(self, delivery: Delivery) -> None:
         self._metrics.item_seconds.observe(time.time() - delivery.item.published_unix_us / 1e6)
         self.used_at = time.monotonic()
         if self._deliveries.pop(_place(delivery.message), None) is not None:
             self._appetite.in_hand[delivery.queue] -= 1
         if not self._deliveries:
             self._empty.set()
-        await self._pulls.top_up()
 
     def _count(self, outcome: str) -> None:
         self._metrics.work_items(outcome).inc()

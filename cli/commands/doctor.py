@@ -38,6 +38,16 @@ def _default_url() -> str:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Who has signed the gateway's certificate.",
 )
+@click.option(
+    "--certificate",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Shown to a gateway that asks callers for one; with its key, or see --private-key.",
+)
+@click.option(
+    "--private-key",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Of the certificate.",
+)
 @click.option("--min-disk-gib", default=2.0, show_default=True, help="Least room on the disk.")
 @click.option("--strict", is_flag=True, help="Exit with 1 for warnings too.")
 @click.option("--json", "json_output", is_flag=True, help="Print the findings as JSON.")
@@ -46,6 +56,8 @@ def command(
     broker_url: str | None,
     data_dir: Path,
     ca_file: Path | None,
+    certificate: Path | None,
+    private_key: Path | None,
     min_disk_gib: float,
     strict: bool,
     json_output: bool,
@@ -56,7 +68,8 @@ def command(
     where it is this one. Where callers need a token, SIE_API_KEY is sent. Exits with 1 when
     something does not work.
     """
-    facts = gateway_facts.gather(url, os.environ.get("SIE_API_KEY", ""), ca_file)
+    tls = gateway_facts.Tls(ca_file, certificate, private_key)
+    facts = gateway_facts.gather(url, os.environ.get("SIE_API_KEY", ""), tls)
     findings = [*gateway(facts), *cluster(facts)]
     is_local = urlsplit(url).hostname in _LOOPBACK
     found = read_processes(data_dir) if is_local else {}

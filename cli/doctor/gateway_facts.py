@@ -57,25 +57,53 @@ class _Answer:
         return found if isinstance(found, dict) else {}
 
 
-def gather(
-    url: str, token: str, ca_file: Path | None, clock: Callable[[], float] = time.time
-) -> GatewayFacts:
+@dataclass(frozen=True)
+class Tls:
+    """How HTTPS is spoken.
+
+    Args:
+        ca_file: who has signed the gateway's certificate; None: whom this machine trusts.
+        certificate: our own, for a gateway that asks; None: none is shown.
+        private_key: of that; None: it is in the same file.
+    """
+
+    ca_file: Path | None = None
+    certificate: Path | None = None
+    private_key: Path | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """What a connection needs.
+
+        Raises:
+            CommandError: a file holds nothing of the kind.
+        """
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file)
+            if self.certificate:
+                # A key with a password is refused, not asked for.
+                context.load_cert_chain(self.certificate, self.private_key, password="")
+        except (ssl.SSLError, OSError) as error:
+            raise CommandError(f"the certificate files cannot be used: {error}") from None
+        return context
+
+
+def gather(url: str, token: str, tls: Tls, clock: Callable[[], float] = time.time) -> GatewayFacts:
     """Asks a gateway.
 
     Args:
         url: `http://host:port` or `https://host`.
         token: sent as a bearer token; empty: none.
-        ca_file: who has signed the gateway's certificate; None: whom this machine trusts.
+        tls: how HTTPS is spoken.
         clock: seconds since 1970 UTC.
 
     Raises:
-        CommandError: it is no such address.
+        CommandError: it is no such address, or a file of `tls` cannot be used.
     """
     begin = clock()
     try:
-        ready = _get(url, "/readyz", token, ca_file)
+        ready = _get(url, "/readyz", token, tls)
         took_s = clock() - begin
-        health = _get(url, "/health", token, ca_file)
+        health = _get(url, "/health", token, tls)
     except (OSError, http.client.HTTPException) as error:
         return GatewayFacts(url, problem=str(error) or type(error).__name__)
     details = ready.json()
@@ -100,7 +128,7 @@ def _offset_s(date: str, now: float) -> float:
     return min(now - stated, 0.0) + max(now - stated - 1.0, 0.0)
 
 
-def _get(url: str, path: str, token: str, ca_file: Path | None) -> _Answer:
+def _get(url: str, path: str, token: str, tls: Tls) -> _Answer:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise CommandError(f"{url!r} is no address: http://HOST:PORT or https://HOST is expected")
@@ -109,7 +137,7 @@ def _get(url: str, path: str, token: str, ca_file: Path | None) -> _Answer:
             parts.hostname,
             parts.port,
             timeout=_TIMEOUT_S,
-            context=ssl.create_default_context(cafile=ca_file),
+            context=tls.context(),
         )
         if parts.scheme == "https"
         else http.client.HTTPConnection(parts.hostname, parts.port, timeout=_TIMEOUT_S)

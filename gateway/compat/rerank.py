@@ -71,7 +71,11 @@ class RerankService:
     def _check_length(self, request: RerankRequest) -> None:
         _, model_id = split_model(request.model)
         longest = self._cluster.model(model_id).max_sequence_length
-        if 0 < request.max_tokens_per_doc < longest:
+        asked = request.max_tokens_per_doc
+        if asked and not longest:
+            problem = "documents are cut to what the model reads, which its definition does not say"
+            raise invalid("max_tokens_per_doc", problem)
+        if asked and asked < longest:
             problem = f"documents are cut to the {longest} tokens that the model reads, not to less"
             raise invalid("max_tokens_per_doc", problem)
 

@@ -38,7 +38,12 @@ class ChaosStack(LocalStack):
         brokers: int = 1,
         disk_mib: int = 0,
     ) -> None:
-        kept = {"SIE_STREAM_STORAGE": "file", "SIE_STREAM_REPLICAS": str(brokers)}
+        kept = {
+            "SIE_STREAM_STORAGE": "file",
+            "SIE_STREAM_REPLICAS": str(brokers),
+            # A slow machine is no fault: what waits is not refused for it.
+            "SIE_MAX_WAIT_S": "60",
+        }
         super().__init__(directory, cache_dir=cache_dir, env=kept | dict(env or {}))
         self._disk_mib = disk_mib
         self._clients = [self.ports.broker, *(free_port() for _ in range(brokers - 1))]

@@ -117,12 +117,23 @@ def test_every_alert_says_what_and_what_to_do(objects: list[Object]) -> None:
         assert len(rule["annotations"]["description"]) > 40, rule["alert"]
 
 
-def test_alerts_link_to_their_runbooks_where_there_are_any() -> None:
-    objects = render("gke", "alertRules.runbookUrl=https://docs.example.com/runbooks#")
-    alerts = [rule for rule in _rules(objects) if "alert" in rule]
+@pytest.mark.parametrize(
+    ("sets", "prefix"),
+    [
+        ((), "https://github.com/superlinked/sie/blob/main/docs/runbooks.md#"),
+        (("alertRules.runbookUrl=https://docs.example.com/#",), "https://docs.example.com/#"),
+    ],
+)
+def test_alerts_link_to_their_runbooks(sets: tuple[str, ...], prefix: str) -> None:
+    alerts = [rule for rule in _rules(render("gke", *sets)) if "alert" in rule]
+    assert alerts
     for rule in alerts:
-        link = f"https://docs.example.com/runbooks#{rule['alert'].lower()}"
-        assert rule["annotations"]["runbook_url"] == link
+        assert rule["annotations"]["runbook_url"] == prefix + rule["alert"].lower()
+
+
+def test_links_to_runbooks_can_be_left_out() -> None:
+    rules = _rules(render("gke", "alertRules.runbookUrl="))
+    assert not [rule for rule in rules if "runbook_url" in rule.get("annotations", {})]
 
 
 def test_the_bound_of_latency_is_a_bucket(objects: list[Object], chart_stack: ChartStack) -> None:

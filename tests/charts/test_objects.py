@@ -263,12 +263,96 @@ def test_sign_in_protects_the_ingress_and_not_itself() -> None:
     assert "annotations" not in ingresses["sie-sie-cluster-oauth2"]["metadata"]
 
 
-def test_the_ingress_lets_through_what_the_gateway_takes() -> None:
-    objects = render("gke", "gateway.maxRequestBytes=33554432")
+@pytest.mark.parametrize(
+    ("value", "variable"),
+    [
+        ("gateway.maxRequestBytes", "SIE_MAX_REQUEST_BYTES"),
+        ("gateway.batches.maxFileBytes", "SIE_MAX_FILE_BYTES"),
+    ],
+)
+def test_the_ingress_lets_through_what_the_gateway_takes(value: str, variable: str) -> None:
+    objects = render("gke", f"{value}=333554432")
     annotations = of_kind(objects, "Ingress")["sie-sie-cluster"]["metadata"]["annotations"]
-    assert annotations["nginx.ingress.kubernetes.io/proxy-body-size"] == "33554432"
+    assert annotations["nginx.ingress.kubernetes.io/proxy-body-size"] == "333554432"
     variables = environment(pod_specs(objects)["sie-sie-cluster-gateway"]["containers"][0])
-    assert variables["SIE_MAX_REQUEST_BYTES"] == "33554432"
+    assert variables[variable] == "333554432"
+
+
+def test_services_reach_the_buckets_that_they_use_and_no_others() -> None:
+    def reaches(*sets: str) -> set[str]:
+        policies = of_kind(render("gke", *sets), "NetworkPolicy")
+        return {
+            name.removeprefix("sie-sie-cluster-")
+            for name, each in policies.items()
+            for rule in each["spec"]["egress"]
+            if any("ipBlock" in to for to in rule.get("to", []))
+        }
+
+    assert reaches() == {"worker"}
+    payloads = ("payloadStore.enabled=true", "payloadStore.url=gs://bucket/payloads")
+    assert reaches(*payloads) == {"worker", "gateway", "config"}
+    assert reaches("gateway.batches.places[0]=gs://bucket/in/") == {"worker", "gateway"}
+
+
+@pytest.mark.parametrize(
+    ("address", "port"),
+    [
+        ("http://collector.monitoring:4318", 4318),
+        ("https://otlp.example.com", 443),
+        ("http://collector/v1", 80),
+    ],
+)
+def test_traces_reach_their_collector(address: str, port: int) -> None:
+    policies = of_kind(render("gke", f"tracing.endpoint={address}"), "NetworkPolicy")
+    for name in ("gateway", "worker"):
+        egress = policies[f"sie-sie-cluster-{name}"]["spec"]["egress"]
+        assert {"ports": [{"port": port}]} in egress, name
+
+
+_MUTUAL_TLS = (
+    "gateway.tls.secretName=own",
+    "gateway.tls.clientCaSecretName=callers",
+    "gateway.tls.clientCertSecretName=prometheus",
+)
+
+
+def test_prometheus_shows_a_certificate_where_callers_must() -> None:
+    monitors = of_kind(render("gke", *_MUTUAL_TLS), "ServiceMonitor")
+    (endpoint,) = monitors["sie-sie-cluster-gateway"]["spec"]["endpoints"]
+    assert endpoint["tlsConfig"] == {
+        "insecureSkipVerify": True,
+        "cert": {"secret": {"name": "prometheus", "key": "tls.crt"}},
+        "keySecret": {"name": "prometheus", "key": "tls.key"},
+    }
+    objects = render("gke", *_MUTUAL_TLS, "gateway.tls.serverName=sie.example.com")
+    (endpoint,) = of_kind(objects, "ServiceMonitor")["sie-sie-cluster-gateway"]["spec"]["endpoints"]
+    tls = endpoint["tlsConfig"]
+    assert "insecureSkipVerify" not in tls
+    assert tls["serverName"] == "sie.example.com"
+    assert tls["ca"] == {"secret": {"name": "own", "key": "ca.crt"}}
+
+
+def test_the_helm_test_shows_a_certificate_where_callers_must() -> None:
+    spec = pod_specs(render("gke", *_MUTUAL_TLS))["sie-sie-cluster-test-encode"]
+    (container,) = spec["containers"]
+    mounts = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
+    assert environment(container)["CERTIFICATE"] == f"{mounts['certificate']}/tls.crt"
+    volume = next(each for each in spec["volumes"] if each["name"] == "certificate")
+    assert volume["secret"] == {"secretName": "prometheus"}
+
+
+def test_several_config_services_are_kept_apart_and_not_taken_all_at_once() -> None:
+    name = "sie-sie-cluster-config"
+    one, two = render("gke"), render("gke", "config.replicas=2")
+    assert of_kind(one, "Deployment")[name]["spec"]["replicas"] == 1
+    assert name not in of_kind(one, "PodDisruptionBudget"), "a single one could never be drained"
+    assert of_kind(two, "Deployment")[name]["spec"]["replicas"] == 2
+    budget = of_kind(two, "PodDisruptionBudget")[name]["spec"]
+    assert budget["maxUnavailable"] == 1
+    labels = of_kind(two, "Deployment")[name]["spec"]["template"]["metadata"]["labels"]
+    assert budget["selector"]["matchLabels"].items() <= labels.items()
+    (_, zones) = pod_specs(two)[name]["topologySpreadConstraints"]
+    assert zones["topologyKey"] == "topology.kubernetes.io/zone"
 
 
 def test_documents_follow_the_values() -> None:

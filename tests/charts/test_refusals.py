@@ -15,6 +15,33 @@ _CASES = {
         ["gateway.tls.clientCaSecretName=callers"],
         "gateway.tls.secretName must name",
     ),
+    "a certificate that nobody asks for": (
+        ["gateway.tls.clientCertSecretName=prometheus"],
+        "gateway.tls.clientCaSecretName makes them",
+    ),
+    "scrapes that gateways would refuse": (
+        [
+            "gateway.tls.secretName=own",
+            "gateway.tls.clientCaSecretName=callers",
+            "serviceMonitor.enabled=true",
+        ],
+        "Prometheus, which serviceMonitor has scrape them, needs one",
+    ),
+    "a name without a certificate": (
+        ["gateway.tls.serverName=sie.example.com"],
+        "gateway.tls.secretName names none",
+    ),
+    "payloads on a pod's disk": (
+        ["payloadStore.enabled=true", "payloadStore.url=file:///tmp"],
+        "payloadStore.enabled is true, so its url must be gs://",
+    ),
+    "files nowhere": (["fileStore.enabled=true"], "fileStore.enabled is true, so its url"),
+    "a place without its slash": (
+        ["gateway.batches.places={gs://bucket/in}"],
+        "with a slash at the end",
+    ),
+    "an odd collector": (["tracing.endpoint=collector:4317"], "address of a collector"),
+    "more than all traces": (["tracing.samplingRatio=2"], "a share from 0 to 1"),
     "sign-in without issuer": (
         ["auth.enabled=true", "ingress.enabled=true", "ingress.host=a.b"],
         "oidcIssuerUrl must name the issuer",

@@ -21,7 +21,21 @@ workers:
 gateway:
   autoscaling: {mode: cpu}
   auth: {mode: static, tokenFileSecretName: tenants, metricsTokenSecretName: scrapers}
-  tls: {secretName: certificate}
+  tls:
+    secretName: certificate
+    clientCaSecretName: callers
+    clientCertSecretName: prometheus
+    serverName: sie.example.com
+  batches: {places: ["gs://bucket/{tenant}/"]}
+  serviceAccountAnnotations: {iam.gke.io/gcp-service-account: a@b}
+config: {replicas: 2, serviceAccountAnnotations: {iam.gke.io/gcp-service-account: a@b}}
+payloadStore: {enabled: true, url: "gs://bucket/payloads"}
+fileStore: {enabled: true, url: "gs://bucket/files"}
+tracing: {endpoint: "http://collector.monitoring:4318", headersSecretName: collector}
+networkPolicy:
+  tracingTo: [{namespaceSelector: {}}]
+  gatewayExtraEgress: [{ports: [{port: 9000}]}]
+  configExtraEgress: [{ports: [{port: 9000}]}]
 ingress: {enabled: true, host: a.example.com, tls: {enabled: true}}
 auth: {enabled: true, oauth2Proxy: {oidcIssuerUrl: "https://issuer.example.com"}}
 hfToken: {create: true, value: secret}

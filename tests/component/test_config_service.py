@@ -15,6 +15,7 @@ import pytest
 from nats.js import api
 
 from cli.ports import free_port
+from config_service import store
 from config_service.commands import Apply, Delete, Import, Rollback
 from config_service.dead_letters import DeadLetters
 from config_service.metrics import Metrics
@@ -353,6 +354,22 @@ async def test_a_memory_broker_that_restarted_is_given_history_and_receipts(
     assert await after.writer.execute(command, identity("k")) == nothing
     await after.writer.execute(Rollback(1))
     assert after.registry.state.bundles["a"].priority == 1
+
+
+async def test_a_reading_that_ends_too_soon_is_not_taken_for_an_empty_registry(
+    new_writer, monkeypatch
+):
+    first = await new_writer()
+    await first.apply("a")
+    read, cut = store._entries, [[], []]
+
+    async def entries(bucket):
+        return cut.pop() if cut else await read(bucket)
+
+    monkeypatch.setattr(store, "_entries", entries)
+    second = await new_writer()
+    assert second.contents == first.contents
+    assert not cut
 
 
 async def test_old_receipts_leave_the_store(new_writer):

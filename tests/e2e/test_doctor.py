@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import http.server
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +18,7 @@ from click.testing import CliRunner
 from nats.js.errors import APIError
 
 from cli.__main__ import main
-from cli.local_stack import LocalStack
+from cli.local_stack import DEFAULT_MODEL, LocalStack
 from servicekit.subjects import Lane, work_subject
 from tests import broker
 from tests.e2e.conftest import ask
@@ -161,6 +163,46 @@ def test_a_gateway_that_wants_a_token(stack: LocalStack, monkeypatch) -> None:
     finally:
         gateway.terminate()
         gateway.wait(60)
+
+
+def test_a_gateway_that_wants_a_certificate(stack: LocalStack, certificates: Path) -> None:
+    tls = {"SIE_TLS_CERT": "server.pem", "SIE_TLS_KEY": "server.key", "SIE_TLS_CLIENT_CA": "ca.pem"}
+    files = {variable: str(certificates / name) for variable, name in tls.items()}
+    gateway = stack.start_gateway("sealed", **files)
+    url = f"https://localhost:{gateway.env['SIE_HTTP_PORT']}"
+    ours = ("--certificate", str(certificates / "client.pem"))
+    ours += ("--private-key", str(certificates / "client.key"))
+    trust = ("--ca-file", str(certificates / "ca.pem"))
+    try:
+        until(lambda: "gateway" not in bad(doctor(stack, *trust, *ours, url=url)[1]))
+        findings = doctor(stack, *trust, *ours, url=url)[1]
+        assert {"gateway", "config", "workers"} <= {each["check"] for each in findings}
+        # Whom it does not trust, and who does not trust it.
+        assert "certificate verify failed" in bad(doctor(stack, *ours, url=url)[1])["gateway"]
+        assert "nobody answers" in bad(doctor(stack, *trust, url=url)[1])["gateway"]
+        swapped = ("--certificate", str(certificates / "client.key"))
+        refused = CliRunner().invoke(main, ["doctor", url, *trust, *swapped])
+        assert "certificate files cannot be used" in refused.output
+        _helm_test_comes_in(url, certificates)
+    finally:
+        gateway.terminate()
+        gateway.wait(20)
+
+
+def _helm_test_comes_in(url: str, certificates: Path) -> None:
+    script = Path(__file__).parents[2] / "charts" / "sie-cluster" / "files" / "encode.py"
+    env = {"URL": url, "MODEL": DEFAULT_MODEL, "TIMEOUT_SECONDS": "0"}
+    command = [sys.executable, str(script)]
+    refused = subprocess.run(command, env=env, check=False, capture_output=True, text=True)
+    assert refused.returncode == 1
+    env |= {
+        "CERTIFICATE": str(certificates / "client.pem"),
+        "PRIVATE_KEY": str(certificates / "client.key"),
+        "TIMEOUT_SECONDS": "60",
+    }
+    done = subprocess.run(command, env=env, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "dense" in done.stdout
 
 
 def test_nobody_and_somebody_else(stack: LocalStack) -> None:

@@ -150,6 +150,29 @@ def test_a_model_comes_from_the_hub_or_its_failure_tells(
         until(lambda: encode(small_stack, "remote", "text").status == 200)
 
 
+def test_a_worker_ends_well_while_it_preloads_and_while_the_broker_is_away(
+    small_stack: LocalStack, models: Path, tmp_path: Path
+):
+    source = {"repo": hub_server.REPO, "revision": hub_server.COMMIT}
+    define(models, "remote", Path(), sources=[{"hugging_face": source}])
+    with hub_server.running(hub_server.files_of(GOLDEN / "bert_mean")) as hub:
+        hub.delay_s["model.safetensors"] = 1.0
+        small_stack.start_broker()
+        small_stack.start_config()
+        small_stack._env |= {"HF_ENDPOINT": hub.url, "SIE_PRELOAD_MODELS": "remote"}
+        preloading = small_stack.start_worker("worker-1", SIE_CACHE_DIR=str(tmp_path / "cache"))
+        until(lambda: hub.asked("model.safetensors"))
+        preloading.terminate()
+        assert preloading.wait(60) == 0
+    small_stack._env |= {"SIE_PRELOAD_MODELS": "bert"}
+    ready = small_stack.start_worker("worker-2")
+    ready.wait_ready(60)
+    small_stack.stop_broker()
+    ready.terminate()
+    assert ready.wait(60) == 0
+    assert "Traceback" not in preloading.log_path.read_text() + ready.log_path.read_text()
+
+
 def test_a_definition_that_changes_or_goes_is_followed(
     small_stack: LocalStack, models: Path, tmp_path: Path
 ):

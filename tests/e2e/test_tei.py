@@ -147,3 +147,10 @@ def test_the_description_lists_the_routes(stack):
     for path in ("/embed", "/embed_all", "/embed_sparse", "/similarity", "/predict", "/decode"):
         schema = described[path]["post"]["requestBody"]["content"]["application/json"]["schema"]
         assert schema["required"]
+
+
+def test_a_length_that_nothing_is_known_of_is_refused_and_not_ignored(golden_stack):
+    body = {"model": "golden/bert_cross_encoder", "query": "q", "documents": ["a"]}
+    refused = post(golden_stack, "/v2/rerank", {**body, "max_tokens_per_doc": 16}, 400)
+    assert refused["error"]["metadata"]["field"] == "max_tokens_per_doc"
+    assert post(golden_stack, "/v2/rerank", body)["results"][0]["index"] == 0

@@ -16,6 +16,7 @@ from worker.compiler.parameters import Parameters
 from worker.compiler.positions import padding_id, places_after_padding
 from worker.compiler.postnorm import LayerNames, Sizes, layers
 from worker.config import CheckpointError, Config
+from worker.token_types import type_count
 
 _NAMES = LayerNames(
     qkv=("attention.self.query", "attention.self.key", "attention.self.value"),
@@ -51,7 +52,7 @@ def _embeddings(
     places, size = config.integer("max_position_embeddings"), sizes.hidden
     tokens.require_positions(places - first_place, config)
     positions = own.read("position_embeddings.weight", places, size)
-    types = own.read("token_type_embeddings.weight", config.integer("type_vocab_size"), size)
+    types = own.read("token_type_embeddings.weight", type_count(config), size)
     if tokens.types is None:
         positions, types = positions + types[0], np.empty(0, dtype=np.float32)
     tables = Embeddings(

@@ -63,6 +63,7 @@ class Classifier:
         activation_entry: the entry of config.json that overrides `activation`.
         norm: a layer normalisation after the activation; empty where there is none.
         below_prefix: whether `dense` lies with the encoder, as a pooler does.
+        epsilon: of the norm, where config.json is silent.
         pooling: which state stands for a sequence where `classifier_pooling` is silent.
 
     """
@@ -74,6 +75,7 @@ class Classifier:
     activation_entry: str = ""
     norm: str = ""
     below_prefix: bool = False
+    epsilon: float = 1e-12
     pooling: Pooling = Pooling.CLS
 
 
@@ -92,6 +94,7 @@ class Family:
         causal_lm: the weight of the head of ...ForCausalLM, if supported; where it is absent it
             is the token vectors.
         packs: whether the body heeds `Tokens.packing`.
+        other_prefix: what `transformers` has for `prefix` where the first release differs.
 
     """
 
@@ -103,3 +106,4 @@ class Family:
     masked_lm: Classifier | None = None
     causal_lm: str = ""
     packs: bool = False
+    other_prefix: str = ""

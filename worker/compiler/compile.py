@@ -105,9 +105,9 @@ def _encoded(
     tokens: Tokens,
     precision: Precision,
 ) -> Encoded:
-    below = parameters.below(family.prefix)
     # Checkpoints that were saved without a head have the encoder at the top.
-    encoder = below if family.words in below else parameters
+    places = (parameters.below(each) for each in (family.prefix, family.other_prefix))
+    encoder = next((place for place in places if family.words in place), parameters)
     with parameters.graph.computing(precision):
         hidden = family.body(encoder, checkpoint.config, tokens)
     if precision in {Precision.FLOAT16, Precision.BFLOAT16}:

@@ -32,6 +32,9 @@ from worker.config import CheckpointError, Config
 from worker.heads import Pooling
 
 _WORDS = "embed_tokens.weight"
+# What `transformers` assumes where config.json says nothing.
+_WINDOW = 4096
+_FIRST_WINDOW = {"qwen2": 28, "qwen3": 28}
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,11 +179,14 @@ def _scale(own: Parameters, norm: str, shape: Shape) -> str:
 
 def _windows(config: Config, tokens: Tokens) -> list[int | None]:
     """Read which layers see only near tokens: `layer_types`, or the rule they replaced."""
-    layers, width = _layers(config), config.positive("sliding_window")
+    layers, entry = _layers(config), "sliding_window"
+    # Null means that there is none; an entry left out, the default.
+    width = config.positive(entry) if entry in config.values else _WINDOW
     # A window as long as the longest input hides nothing.
     if width is None or width >= tokens.max_length:
         return [None] * layers
-    first = int(config.number("max_window_layers", default=0))
+    model = config.text("model_type", default="")
+    first = int(config.number("max_window_layers", default=_FIRST_WINDOW.get(model, 0)))
     kinds = config.values.get("layer_types") or [
         "sliding_attention" if number >= first else "full_attention" for number in range(layers)
     ]

@@ -16,6 +16,7 @@ from worker.compiler.gated import added, gated, swapped, word_vectors
 from worker.compiler.parameters import Parameters
 from worker.compiler.rotary import Rotary, frequencies, rotary, rotary_attention
 from worker.config import CheckpointError, Config
+from worker.token_types import type_count
 
 
 def gte(parameters: Parameters, config: Config, tokens: Tokens) -> Hidden:
@@ -23,7 +24,7 @@ def gte(parameters: Parameters, config: Config, tokens: Tokens) -> Hidden:
     _reject_variants(config)
     size = config.integer("hidden_size")
     own = parameters.below("embeddings")
-    types = ("token_type_embeddings.weight", int(config.number("type_vocab_size", default=0)))
+    types = ("token_type_embeddings.weight", type_count(config))
     norm = own.layer_norm("LayerNorm", size, _epsilon(config))
     hidden = word_vectors(own, tokens, (config.integer("vocab_size"), size), types, norm)
     turns = _frequencies(config, size // config.integer("num_attention_heads"))
@@ -50,7 +51,9 @@ def _layer(own: Parameters, config: Config, hidden: str, lengths: str, rotation:
 
 
 def _frequencies(config: Config, head_size: int) -> NDArray[np.float64]:
-    theta = config.number("rope_theta", default=10_000.0)
+    # The code published with the first checkpoints and `transformers` assume different ones.
+    silent = 160_000.0 if config.text("model_type", default="") == "gte" else 10_000.0
+    theta = config.number("rope_theta", default=silent)
     given = config.below("rope_parameters")
     theta = given.number("rope_theta", default=theta)
     scaling = config.below("rope_scaling")
@@ -82,6 +85,7 @@ def _reject_variants(config: Config) -> None:
 GTE = Family(
     gte,
     prefix="new",
+    other_prefix="gte",
     words="embeddings.word_embeddings.weight",
     sequence=Classifier("classifier", dense="pooler.dense", below_prefix=True),
     token=Classifier("classifier"),

@@ -195,7 +195,7 @@ def _transformed(encoded: Encoded, states: str, names: Classifier) -> str:
     states = activated(encoded.graph, states, own.linear(names.dense, size, size), activation)
     if not names.norm:
         return states
-    epsilon = encoded.config.number("layer_norm_eps", "norm_eps", default=1e-12)
+    epsilon = encoded.config.number("layer_norm_eps", "norm_eps", default=names.epsilon)
     return normalized(encoded.graph, states, own.layer_norm(names.norm, size, epsilon))
 
 

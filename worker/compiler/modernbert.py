@@ -128,6 +128,7 @@ _HEAD = Classifier(
     activation="gelu",
     activation_entry="classifier_activation",
     norm="head.norm",
+    epsilon=1e-5,
 )
 
 MODERNBERT = Family(

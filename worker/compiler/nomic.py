@@ -13,6 +13,7 @@ from worker.compiler.gated import added, gated, word_vectors
 from worker.compiler.parameters import Parameters
 from worker.compiler.rotary import Rotary, frequencies, rotary, rotary_attention
 from worker.config import CheckpointError, Config
+from worker.token_types import type_count
 
 
 def nomic(parameters: Parameters, config: Config, tokens: Tokens) -> Hidden:
@@ -20,11 +21,13 @@ def nomic(parameters: Parameters, config: Config, tokens: Tokens) -> Hidden:
     _reject_variants(config, tokens)
     size, heads = config.integer("hidden_size", "n_embd"), _heads(config)
     norm = parameters.layer_norm("emb_ln", size, _epsilon(config))
-    types = ("token_type_embeddings.weight", int(config.number("type_vocab_size", default=0)))
+    types = ("token_type_embeddings.weight", type_count(config))
     shape = (config.integer("vocab_size"), size)
     hidden = word_vectors(parameters.below("embeddings"), tokens, shape, types, norm)
+    # The published code and `transformers` assume different ones where nothing is said.
+    silent = 10_000.0 if "n_embd" in config.values else 1_000.0
     theta = config.below("rope_parameters").number(
-        "rope_theta", default=config.number("rotary_emb_base", default=10_000.0)
+        "rope_theta", default=config.number("rotary_emb_base", default=silent)
     )
     turns = frequencies(size // heads, theta)
     rotation = rotary(parameters.graph, "all", turns, tokens.max_length)
@@ -62,6 +65,8 @@ def _reject_variants(config: Config, tokens: Tokens) -> None:
         "prenorm": config.flag("prenorm", default=False),
         "use_rms_norm": config.flag("use_rms_norm", default=False),
         "rotary_emb_interleaved": config.flag("rotary_emb_interleaved", default=False),
+        "rope_type": config.below("rope_parameters").text("rope_type", default="default")
+        != "default",
         "rotary_emb_fraction": config.number("rotary_emb_fraction", default=1.0) != 1.0,
         "moe_every_n_layers": config.number("moe_every_n_layers", default=0) > 0,
         "activation_function": config.text("hidden_act", "activation_function", default="silu")
@@ -81,6 +86,7 @@ def _reject_variants(config: Config, tokens: Tokens) -> None:
 NOMIC = Family(
     nomic,
     prefix="bert",
+    other_prefix="nomic_bert",
     words="embeddings.word_embeddings.weight",
     sequence=Classifier("classifier", dense="pooler.dense", below_prefix=True),
 )

@@ -186,6 +186,37 @@ readinessProbe:
   value: {{ .Values.logging.json | quote }}
 {{- end -}}
 
+{{/* Where what is too large for the broker's messages is kept, and files of batches. */}}
+{{- define "sie.payloadStoreEnv" -}}
+- name: SIE_PAYLOAD_STORE
+  value: {{ ternary .Values.payloadStore.url "jetstream" .Values.payloadStore.enabled }}
+{{- end -}}
+
+{{- define "sie.fileStoreEnv" -}}
+- name: SIE_FILE_STORE
+  value: {{ ternary .Values.fileStore.url "jetstream" .Values.fileStore.enabled }}
+{{- end -}}
+
+{{/* Where traces of requests go; the sampler and the headers are read by OpenTelemetry itself. */}}
+{{- define "sie.tracingEnv" -}}
+{{- $tracing := .Values.tracing -}}
+{{- if $tracing.endpoint -}}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ $tracing.endpoint }}
+- name: OTEL_TRACES_SAMPLER
+  value: parentbased_traceidratio
+- name: OTEL_TRACES_SAMPLER_ARG
+  value: {{ $tracing.samplingRatio | quote }}
+{{- with $tracing.headersSecretName }}
+- name: OTEL_EXPORTER_OTLP_HEADERS
+  valueFrom:
+    secretKeyRef:
+      name: {{ . }}
+      key: {{ $tracing.headersSecretKey }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
 {{- define "sie.configAddress" -}}
 {{- printf "%s-config:%v" (include "sie.fullname" .) .Values.config.service.grpcPort -}}
 {{- end -}}
@@ -238,6 +269,8 @@ affinity:
   value: /etc/sie/auth/{{ $auth.tokenFileSecretKey }}
 {{- end }}
 {{- end }}
+- name: SIE_AUTH_EXEMPT_OPERATIONAL
+  value: {{ $auth.exemptOperational | quote }}
 {{- with $auth.metricsTokenSecretName }}
 - name: SIE_METRICS_TOKEN
   valueFrom:

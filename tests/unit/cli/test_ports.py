@@ -1,4 +1,6 @@
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -28,6 +30,17 @@ def test_a_taken_port_is_named_with_its_variable(variable: str, taken_port: int)
 def test_what_is_no_port_is_refused(text: str) -> None:
     with pytest.raises(CommandError, match=r"SIE_GRPC_PORT=.*is no port"):
         Ports.from_environment(free_environment() | {"SIE_GRPC_PORT": text})
+
+
+def test_no_other_process_is_handed_a_port_that_was_handed_out() -> None:
+    port = free_port()
+    program = (
+        "import itertools; from cli import ports;"
+        f"ports._candidates = itertools.count({port} - ports._FREE_RANGE_START);"
+        "print(ports.free_port())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+    assert int(done.stdout) > port
 
 
 def test_inner_ports_give_way_to_another_stack() -> None:

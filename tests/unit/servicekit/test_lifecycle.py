@@ -1,7 +1,6 @@
 """Tasks that are to end do, also those that miss that they were told."""
 
 import asyncio
-import os
 import signal
 
 import pytest
@@ -32,6 +31,30 @@ async def test_a_task_that_forgets_a_cancellation_is_told_again(monkeypatch):
     assert len(told) == 3
 
 
+async def test_endless_work_that_fails_ends_the_wait_for_a_signal():
+    async def forever():
+        await asyncio.Event().wait()
+
+    async def failing():
+        raise ValueError("of interest")
+
+    tasks = [asyncio.create_task(forever()), asyncio.create_task(failing())]
+    with pytest.raises(ValueError, match="of interest"):
+        await asyncio.wait_for(lifecycle.until_signal(*tasks), 5)
+    await lifecycle.end(*tasks)
+
+
+async def test_a_signal_ends_the_wait_and_nothing_else():
+    async def forever():
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(forever())
+    asyncio.get_running_loop().call_later(0.05, signal.raise_signal, signal.SIGTERM)
+    await asyncio.wait_for(lifecycle.until_signal(task), 5)
+    assert not task.done()
+    await lifecycle.end(task)
+
+
 async def test_nothing_to_end_is_at_an_end():
     await lifecycle.end()
 
@@ -48,7 +71,7 @@ async def test_jobs_run_until_a_signal():
     running = asyncio.create_task(lifecycle.run_until_signal(endless(), asyncio.sleep(0)))
     await asyncio.sleep(0.05)
     assert not running.done()
-    os.kill(os.getpid(), signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
     async with asyncio.timeout(5):
         await running
     assert ended == [1]

@@ -5,7 +5,8 @@ import asyncio
 import nats
 import pytest
 
-from servicekit.broker import connect
+from servicekit.broker import connect, disconnect
+from servicekit.prompt_client import PromptClient
 from tests import broker
 
 
@@ -44,6 +45,16 @@ async def test_a_listener_gets_what_others_publish_in_order(prompt, plain):
         await plain.publish(subject, data, headers={"a": "b"} if data == b"7" else None)
     await until(lambda: len(heard) == len(sent))
     assert heard == sent
+
+
+async def test_what_was_published_before_a_flush_is_there_after_it(prompt, plain):
+    got = []
+    for number in range(50):
+        subscription = await prompt.subscribe(f"once.{number}")
+        await prompt.flush()
+        await plain.publish(f"once.{number}", b"x")
+        got.append((await subscription.next_msg(timeout=30)).data)
+    assert got == [b"x"] * 50
 
 
 async def test_a_listener_that_fails_is_told_of_and_hears_the_next(prompt, plain, caplog):
@@ -87,3 +98,22 @@ async def test_everything_published_in_one_turn_arrives_however_much_it_is(promp
     await plain.flush()
     await asyncio.gather(*(prompt.publish("bulk", bytes(500_000)) for _ in range(40)))
     await until(lambda: got == 40 * 500_000)
+
+
+@pytest.mark.parametrize("end", [PromptClient.close, disconnect])
+async def test_a_connection_ends_well_while_the_broker_is_away(tmp_path, end):
+    with broker.running(tmp_path) as url:
+        client = await connect(url, "left")
+    await until(lambda: not client.is_connected)
+    await client.publish("news", b"for nobody")
+    await asyncio.wait_for(end(client), 10)
+    assert client.is_closed
+
+
+async def test_a_connection_ends_after_what_was_published(nats_url, prompt):
+    leaving, heard = await connect(nats_url, "leaving"), []
+    await prompt.listen("news", lambda _, data: heard.append(data))
+    await prompt.flush()
+    await leaving.publish("news", b"last words")
+    await disconnect(leaving)
+    await until(lambda: heard == [b"last words"])

@@ -3,11 +3,12 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
 from gateway.reassembly import Reassembly
 from gateway.work import PackedWorkResult
 from sie.work.v1.work_item_pb2 import WorkItem
-from worker.delivery import Delivery
+from worker.delivery import Delivery, read_item
 
 SUBJECT, ACK = "sie.reply.g.result.1", "$JS.ACK.x"
 
@@ -62,3 +63,27 @@ async def test_small_results_share_a_message():
     results, messages = await replies_to(fragments)
     assert (messages, results[0].item_count) == (1, 3)
     assert bytes(results[0].encode) == b"".join(fragments)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "",
+        "sie.reply.",
+        "$JS.API.STREAM.DELETE.SIE_WORK_default",
+        "sie.work.default.a",
+        "sie.reply.a b",
+        "sie.reply.a\r\nPUB x 0",
+        "sie.reply.>",
+    ],
+)
+def test_a_work_item_has_the_worker_publish_nothing_but_replies(reply):
+    with pytest.raises(ValueError, match="no subject for a reply"):
+        read_item(WorkItem(reply_subject=reply).SerializeToString())
+
+
+def test_what_is_no_work_item_is_not_read():
+    with pytest.raises(ValueError, match="pars"):
+        read_item(b"\xff\xffgarbage")
+    item = WorkItem(reply_subject="sie.reply.gateway-7f3a.result.1f")
+    assert read_item(item.SerializeToString()) == item

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from nats.errors import FlushTimeoutError
 
 from servicekit.subjects import Lane
 from sie.inference.v1.model_service_pb2 import ModelState
@@ -50,6 +51,7 @@ class FakeServed:
     """A model that has work in hand if told so."""
 
     engine_name = "fake"
+    broken = False
     tokens_per_second = 1.0
     runners = FakeRunners()
 
@@ -227,6 +229,31 @@ async def test_only_failures_that_may_pass_are_forgotten_after_their_time(loader
         await bring(host, "net")
         (entry,) = [each for each in host.describe() if each.model_id == "net"]
         assert entry.last_error.metadata["attempts"] == "2"
+
+
+async def test_a_model_that_ends_badly_makes_room_and_may_come_back(loader, monkeypatch):
+    async def fail(self):
+        raise FlushTimeoutError
+
+    monkeypatch.setattr(FakeServed, "close", fail)
+    async with host_of(loader, budget=100) as host:
+        await bring(host, "a")
+        host.adopt(model("b"))
+        await asyncio.wait_for(host.wait_for("b"), 5)
+        assert states(host) == {"b": LOADED}
+        assert host.adopt(model("a")) == ""
+
+
+async def test_a_host_that_closes_takes_no_model(loader):
+    loader.slow["slow"] = asyncio.Event()
+    async with host_of(loader) as host:
+        await bring(host, "a")
+        host.adopt(model("slow"))
+        closing = asyncio.create_task(host.close())
+        await asyncio.sleep(0)
+        assert host.adopt(model("b")) == "the worker is shutting down"
+        await asyncio.wait_for(closing, 5)
+        assert states(host) == {}
 
 
 async def test_an_idle_model_goes_unless_it_is_pinned(loader):

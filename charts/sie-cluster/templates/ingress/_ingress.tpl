@@ -6,7 +6,7 @@
 {{- $timeout := toString $root.Values.gateway.maxRequestTimeoutSeconds -}}
 {{- $own := dict
   "nginx.ingress.kubernetes.io/backend-protocol" (print (index . 1) (ternary "S" "" (not (empty $root.Values.gateway.tls.secretName))))
-  "nginx.ingress.kubernetes.io/proxy-body-size" (toString (int64 $root.Values.gateway.maxRequestBytes))
+  "nginx.ingress.kubernetes.io/proxy-body-size" (toString (max (int64 $root.Values.gateway.maxRequestBytes) (int64 $root.Values.gateway.batches.maxFileBytes)))
   "nginx.ingress.kubernetes.io/proxy-read-timeout" $timeout
   "nginx.ingress.kubernetes.io/proxy-send-timeout" $timeout -}}
 {{- $annotations = merge $annotations $own -}}

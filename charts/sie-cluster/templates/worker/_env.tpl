@@ -23,6 +23,12 @@
   value: {{ $common.memoryBytes | int64 | quote }}
 - name: SIE_IDLE_EVICT_S
   value: {{ $common.idleEvictSeconds | quote }}
+- name: SIE_MIN_RESIDENCE_S
+  value: {{ $common.minResidenceSeconds | quote }}
+- name: SIE_LAYOUT
+  value: {{ $common.layout }}
+- name: SIE_BUSY_OVER_S
+  value: {{ $common.busyOverSeconds | quote }}
 - name: SIE_CACHE_DIR
   value: /var/cache/sie
 - name: SIE_STATE_DIR
@@ -43,6 +49,10 @@
 {{- if $common.clusterCache.enabled }}
 - name: SIE_CLUSTER_CACHE
   value: {{ $common.clusterCache.url }}
+{{- end }}
+{{ include "sie.payloadStoreEnv" .root }}
+{{- with include "sie.tracingEnv" .root }}
+{{ . }}
 {{- end }}
 {{- with .pool.extraEnv }}
 {{ toYaml . }}
