@@ -101,6 +101,9 @@ class Runner:
         return ChaosStack(directory, self._cache_dir, **fault.stack)
 
 
+_TURNED_AWAY = "503 QUEUE_FULL"
+
+
 def unwanted(fault: Fault, load: Load) -> list[str]:
     """Endings that the fault does not excuse."""
     never = {Verdict.WRONG, Verdict.HUNG}
@@ -110,9 +113,10 @@ def unwanted(fault: Fault, load: Load) -> list[str]:
         never.add(Verdict.REFUSED)
     if fault.all_right:
         never.add(Verdict.RETRYABLE)
-    found = [
-        f"{load.counts[each]} {each}" for each in Verdict if each in never and load.counts[each]
-    ]
+    counts = dict(load.counts)
+    # What is turned away because too much waits was never taken: the machine decides how much.
+    counts[Verdict.RETRYABLE] = counts.get(Verdict.RETRYABLE, 0) - load.notes[_TURNED_AWAY]
+    found = [f"{counts[each]} {each}" for each in Verdict if each in never and counts.get(each)]
     return [f"{', '.join(found)}: {dict(load.notes)}"] if found else []
 
 

@@ -14,7 +14,7 @@ from cli.local_stack import LocalStack
 from sie.registry.v1.model_pb2 import Model
 from sie.registry.v1.registry_admin_service_pb2 import ApplyModelRequest, DeleteModelRequest
 from sie.registry.v1.registry_admin_service_pb2_grpc import RegistryAdminServiceStub
-from tests import hub_server
+from tests import broker, hub_server
 from tests.e2e.conftest import ask
 from tests.e2e.test_faults import until
 
@@ -167,7 +167,7 @@ def test_a_worker_ends_well_while_it_preloads_and_while_the_broker_is_away(
     small_stack._env |= {"SIE_PRELOAD_MODELS": "bert"}
     ready = small_stack.start_worker("worker-2")
     ready.wait_ready(60)
-    small_stack.stop_broker()
+    broker.stop(small_stack)
     ready.terminate()
     assert ready.wait(60) == 0
     assert "Traceback" not in preloading.log_path.read_text() + ready.log_path.read_text()
