@@ -73,6 +73,8 @@ class ColbertSettings:
 
     @classmethod
     def _from_pylate(cls, config: Config) -> ColbertSettings:
+        # Punctuation where nothing is said; an empty list skips nothing.
+        words = config.values.get("skiplist_words")
         return cls(
             query_marker=config.text("query_prefix", default="[Q] "),
             document_marker=config.text("document_prefix", default="[D] "),
@@ -80,7 +82,7 @@ class ColbertSettings:
             document_length=config.integer("document_length"),
             expand=config.flag("do_query_expansion", default=True),
             attend=config.flag("attend_to_expansion_tokens", default=False),
-            skipped=tuple(config.values.get("skiplist_words") or ()),
+            skipped=tuple(string.punctuation if words is None else words),
         )
 
 
