@@ -118,7 +118,11 @@ class Checkpoint:
     def labels(self) -> tuple[str, ...]:
         """What the logits stand for, in their order; empty where config.json does not say."""
         names = self.config.below("id2label").values
-        return tuple(str(names[number]) for number in sorted(names, key=int))
+        try:
+            return tuple(str(names[number]) for number in sorted(names, key=int))
+        except ValueError:
+            problem = "id2label does not number its labels"
+            raise CheckpointError(self.config.path, problem) from None
 
     @property
     def reads_type_ids(self) -> bool:

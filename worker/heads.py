@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from worker.config import CheckpointError, Config, read_json
-from worker.weights import weight_files
+from worker.weights import lies_below, weight_files
 
 SPAN_CONFIG = "gliner_config.json"
 """What GLiNER checkpoints have for a config.json; their encoder's is an entry of it."""
@@ -194,6 +194,9 @@ def read_modules(directory: Path) -> tuple[Module, ...]:
         )
     except (TypeError, KeyError, AttributeError):
         raise CheckpointError(path, "is not a list of modules with type and path") from None
+    for module in modules:
+        if not lies_below(module.path):
+            raise CheckpointError(path, f"has the path {module.path}, which leads out of it")
     kinds = [module.kind for module in modules]
     unsupported = set(kinds) - _KNOWN
     if unsupported:
