@@ -116,6 +116,17 @@ def test_a_decoder_of_its_own_replaces_the_word_vectors(checkpoint_copy, compile
     np.testing.assert_allclose(sparse[:, ::-1], expected, atol=2e-4, rtol=0)
 
 
+def test_the_bias_of_a_decoder_of_its_own_replaces_the_tied_one(checkpoint_copy, compiled):
+    directory = checkpoint_copy("splade_bert")
+    batch = TokenBatch.pack([np.arange(9, dtype=np.int32)])
+    expected = compiled(directory).run(batch)["sparse"]
+    tensors = load_file(directory / "model.safetensors")
+    tied = tensors["cls.predictions.bias"]
+    tensors |= {"cls.predictions.decoder.bias": tied, "cls.predictions.bias": tied + 7}
+    save_file(tensors, directory / "model.safetensors")
+    np.testing.assert_array_equal(compiled(directory).run(batch)["sparse"], expected)
+
+
 def test_a_pylate_checkpoint_is_a_colbert(checkpoint_copy, compiled, tmp_path):
     """PyLate keeps the projection in a module, and the settings in another file."""
     directory = checkpoint_copy("colbert")
