@@ -93,3 +93,22 @@ def test_models_without_int8_products_refuse_it(tmp_path):
     kind = ENGINES[INT8]
     with pytest.raises(CheckpointError, match="is not supported in int8"):
         verify(GOLDEN / "gliner", GOLDEN / "gliner/reference.npz", [kind], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"no array", "is no .npz file of arrays"),
+        (b"", "is no .npz file of arrays"),
+        (None, "shape"),
+    ],
+)
+def test_a_reference_that_is_of_something_else_is_a_clear_error(tmp_path, content, problem):
+    reference = GOLDEN / "bert_cls/reference.npz"
+    if content is not None:
+        reference = tmp_path / "reference.npz"
+        reference.write_bytes(content)
+    directory = str(GOLDEN / "bert_mean")
+    result = CliRunner().invoke(command, [directory, "--reference", str(reference)])
+    assert (result.exit_code, result.exception.__class__) == (1, SystemExit), result.exception
+    assert problem in result.output
