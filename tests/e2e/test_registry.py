@@ -119,8 +119,9 @@ def test_an_idempotency_key_answers_once(http):
     for other in ({"bundle_id": "b", "priority": 1}, {"bundle_id": "c"}):
         refused = http("POST", "/bundles", other, key)
         assert (refused.status, refused.json()["error"]["code"]) == (409, "IDEMPOTENCY_CONFLICT")
-    long = http("POST", "/bundles", {"bundle_id": "b"}, {"idempotency-key": "x" * 129})
-    assert long.json()["error"]["metadata"] == {"field": "idempotency-key"}
+    for none in ("x" * 129, "é", "a b", ""):
+        refused = http("POST", "/bundles", {"bundle_id": "b"}, {"idempotency-key": none})
+        assert refused.json()["error"]["metadata"] == {"field": "idempotency-key"}
 
 
 def test_what_is_used_cannot_be_deleted(http):
