@@ -1,6 +1,7 @@
 """The live workers as their heartbeats tell, and nothing else."""
 
 import logging
+import math
 import re
 import time
 from collections.abc import Callable, Iterable
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 STALE_AFTER_S = 5.0
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_STATES = frozenset(WorkerState.values())
 
 
 class WorkerDirectory:
@@ -106,7 +108,9 @@ class WorkerDirectory:
 
 
 def _checked(status: WorkerStatus, subject: str) -> WorkerStatus:
-    """The status, if it is of the worker whose subject it came on, and its names can be subjects.
+    """The status, if it is of the worker whose subject it came on, and says what one can be.
+
+    Its names become subjects, and its numbers go into routing and into what autoscalers read.
 
     Raises:
         ValueError: it is not.
@@ -115,6 +119,13 @@ def _checked(status: WorkerStatus, subject: str) -> WorkerStatus:
         raise ValueError("a worker speaks for itself alone")
     if not all(map(_NAME.fullmatch, lane_of(status))):
         raise ValueError("pool, machine profile and bundle must be names")
+    if status.state not in _STATES:
+        raise ValueError(f"there is no state {status.state}")
+    # NaN lies in no range, so it is refused too.
+    if not 0 <= status.busy <= 1:
+        raise ValueError("busy must lie in [0, 1]")
+    if not all(0 <= model.tokens_per_second < math.inf for model in status.models):
+        raise ValueError("speeds must be finite, and not negative")
     return status
 
 
