@@ -69,7 +69,7 @@ class Peers:
         self._due.set()
 
     def update(self, subject: str, body: bytes) -> None:
-        """Takes in a heartbeat; what is none, or not of the gateway whose subject it is on, is left."""
+        """Takes in a heartbeat, unless it is none or another gateway's than its subject says."""
         try:
             status = GatewayStatus.FromString(body)
         except DecodeError:

@@ -84,6 +84,33 @@ def test_a_subscriber_that_fails_keeps_no_other_from_hearing(directory, caplog):
     assert "a defect" in caplog.text
 
 
+def test_who_stands_as_before_changes_nothing_for_those_who_remember(directory, clock):
+    def moves(act):
+        before = directory.generation
+        act()
+        return directory.generation != before
+
+    first = beat("a", model_state=ModelState.MODEL_STATE_LOADING)
+    assert moves(lambda: directory.update(first))
+    faster = beat("a", model_state=ModelState.MODEL_STATE_LOADING, busy=1.0, speed=9.0)
+    assert not moves(lambda: directory.update(faster))
+    failed = beat("a", model_state=ModelState.MODEL_STATE_FAILED)
+    failed.models[0].last_error.message = "no room"
+    for other in (
+        beat("a"),
+        failed,
+        beat("a", model_state=ModelState.MODEL_STATE_FAILED),
+        beat("a", model_state=ModelState.MODEL_STATE_FAILED, pool="tenant"),
+        beat("a", WorkerState.WORKER_STATE_DRAINING),
+        beat("b"),
+    ):
+        assert moves(lambda other=other: directory.update(other)), other
+    clock[0] += STALE_AFTER_S
+    assert not moves(lambda: directory.update(beat("b")))
+    assert moves(lambda: clock.__setitem__(0, clock[0] + 0.01))
+    assert [each.worker_id for each in directory.standings()] == ["b"]
+
+
 async def test_a_heartbeat_counts_only_from_the_worker_that_it_names_and_says_what_one_can_be(
     tmp_path,
 ):
