@@ -39,6 +39,10 @@ def _users(key: Key, state: RegistryState) -> Iterator[Key]:
             if key.id == (pool.spec.bundle or DEFAULT_BUNDLE):
                 yield Key("pool", pool.spec.name)
     elif key.kind == "machine_profile":
+        for kind in ("bundle", "model"):
+            for name, definition in state.of_kind(kind).items():
+                if key.id == definition.machine_profile:
+                    yield Key(kind, name)
         for pool in state.pools.values():
             if key.id in pool.spec.gpus:
                 yield Key("pool", pool.spec.name)
