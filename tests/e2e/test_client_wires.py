@@ -99,6 +99,8 @@ def test_the_cluster_is_watched_over_a_websocket(stack):
         frames = [json.loads(socket.recv(timeout=10)) for _ in range(2)]
     assert frames[0]["timestamp"] < frames[1]["timestamp"]
     assert frames[1]["cluster"]["worker_count"] == 2
+    assert [lane["worker_count"] for lane in frames[1]["lanes"]] == [2]
+    assert [pool["spec"]["name"] for pool in frames[1]["pools"]] == ["default"]
     with pytest.raises(InvalidStatus, match=r"404|403|rejected"):
         connect(f"ws://{stack.http_address}/ws/other").recv(timeout=10)
 

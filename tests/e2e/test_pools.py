@@ -106,6 +106,11 @@ def test_a_pool_from_creation_to_its_end(pool_stack: LocalStack):
     lease = 'sie_gateway_active_lease_gpus{bundle="default",machine_profile="l4"}'
     demand = 'sie_gateway_pending_demand{bundle="default",machine_profile="l4"}'
     assert (metric(first, lease), metric(second, lease), metric(second, demand)) == (1, 1, 1)
+    status = ask(second, "GET", "/health").json()
+    wanted = [(lane["pool"], lane["gpu"]) for lane in status["lanes"] if lane["in_demand"]]
+    assert wanted == [("tenant-abc", "l4")]
+    states = {each["spec"]["name"]: each["status"]["state"] for each in status["pools"]}
+    assert states == {"default": "active", "tenant-abc": "pending"}
 
     # It brings no model: the pool's own lane has it loaded.
     start_l4(pool_stack, "worker-2", SIE_PRELOAD_MODELS="")
