@@ -4,7 +4,7 @@ Handlers take raw bytes: what does not parse then gets the same typed error as a
 input, instead of the library's own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 import grpc
@@ -55,10 +55,7 @@ def _behaviour(api: Api, endpoint: Endpoint, max_request_bytes: int) -> Any:
             reply = await api.call(endpoint, read, metadata, context.time_remaining(), record)
             record.bytes_out = len(reply.body)
         except SieError as error:
-            context.set_trailing_metadata(
-                ((REQUEST_ID_HEADER, request_id), ("x-sie-error-code", code_of(error.reason)))
-            )
-            await abort(context, error, request_id)
+            await abort(context, error, request_id, error_trailers(error, request_id))
             raise  # abort does not return
         finally:
             api.access_log.write(record)
@@ -67,6 +64,11 @@ def _behaviour(api: Api, endpoint: Endpoint, max_request_bytes: int) -> Any:
         return reply.body
 
     return behaviour
+
+
+def error_trailers(error: SieError, request_id: str) -> Sequence[tuple[str, str]]:
+    """What HTTP says in headers of an error, for clients that do not read its details."""
+    return (REQUEST_ID_HEADER, request_id), ("x-sie-error-code", code_of(error.reason))
 
 
 def metadata_of(context: Any) -> dict[str, str]:

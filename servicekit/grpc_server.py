@@ -124,9 +124,17 @@ class GrpcServer:
         await self.server.stop(grace_s)
 
 
-async def abort(context: Any, error: SieError, request_id: str = "") -> None:
-    """Ends a call with the error's status and details. Does not return."""
-    await context.abort_with_status(rpc_status.to_status(status_of(error, request_id)))
+async def abort(
+    context: Any,
+    error: SieError,
+    request_id: str = "",
+    trailing: Sequence[tuple[str, str]] = (),
+) -> None:
+    """Ends a call with the error's status, its details and further metadata. Does not return."""
+    status = rpc_status.to_status(status_of(error, request_id))
+    # What was set as trailing metadata before is replaced by that of the status.
+    metadata = (*status.trailing_metadata, *trailing)
+    await context.abort(status.code, status.details, metadata)
 
 
 class _TypedErrors(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]

@@ -157,6 +157,7 @@ def test_openai_lists_the_models(client):
     ("arguments", "error", "param"),
     [
         ({"model": "none", "input": "x"}, openai.NotFoundError, None),
+        ({"model": "", "input": "x"}, openai.BadRequestError, "model"),
         ({"model": DEFAULT_MODEL, "input": []}, openai.BadRequestError, "input"),
         ({"model": DEFAULT_MODEL, "input": ["x", ""]}, openai.BadRequestError, "input[1]"),
         ({"model": DEFAULT_MODEL, "input": ["x"] * 2049}, openai.BadRequestError, "input"),
@@ -213,6 +214,8 @@ def test_rerank_has_the_shape_that_its_clients_read(stack, path):
         ({"top_n": -1}, "top_n"),
         ({"max_tokens_per_doc": 16}, "max_tokens_per_doc"),
         ({"rank_fields": ["a"]}, "rank_fields"),
+        ({"query": ""}, "query"),
+        ({"model": ""}, "model"),
     ],
 )
 def test_rerank_refuses_what_it_would_not_do(stack, changes, field):

@@ -20,12 +20,15 @@ EncodeRequest = inference_service_pb2.EncodeRequest
 
 
 async def failure(call):
-    """The typed error, its status code and its request id."""
+    """The typed error, its status code and its request id, which trailers tell as well."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call
     status = rpc_status.from_call(caught.value)
+    trailers = dict(caught.value.trailing_metadata())
+    assert trailers["x-sie-error-code"] == code_of(from_status(status).reason)
     info = error_details_pb2.RequestInfo()
     assert any(detail.Unpack(info) for detail in status.details)
+    assert trailers["x-sie-request-id"] == info.request_id
     return from_status(status), caught.value.code(), info.request_id
 
 
