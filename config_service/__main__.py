@@ -19,6 +19,7 @@ from config_service.pool_keeper import PoolKeeper
 from config_service.pool_service import PoolService
 from config_service.pool_streams import PoolStreams
 from config_service.registry import Registry
+from config_service.rpc_metrics import RpcMetrics
 from config_service.seeds import apply_seeds, read_seeds
 from config_service.service import (
     REGISTRY_SERVICE,
@@ -107,7 +108,9 @@ async def run(settings: Settings) -> None:
     registry = Registry()
     watchers = WatchHub(registry)
     address = f"{settings.host}:{settings.grpc_port}"
-    server = GrpcServer(address, _SERVICES, max_message_bytes=_MAX_MESSAGE_BYTES)
+    server = GrpcServer(
+        address, _SERVICES, max_message_bytes=_MAX_MESSAGE_BYTES, interceptors=[RpcMetrics(metrics)]
+    )
     upkeep = Upkeep(on_change=server.set_serving)
     starting = ["the gRPC server is not up yet"]
 
@@ -123,6 +126,7 @@ async def run(settings: Settings) -> None:
         )
         client = await broker.connect(settings.nats_url, "config-service", upkeep.lost, upkeep.wake)
         stack.push_async_callback(client.close)
+        metrics.broker_connected.set_function(lambda: client.is_connected)
 
         store = RegistryStore(client, limits.storage, limits.replicas)
         writer = RegistryWriter(registry, store, watchers, metrics, _now)
