@@ -95,8 +95,8 @@ class Edge:
         )
         self._grpc.server.add_generic_rpc_handlers(
             [
-                *grpc_face.handlers(self._api, settings.max_request_bytes),
-                grpc_stream.handler(self._api, settings.max_request_bytes),
+                *grpc_face.handlers(self._api, settings.max_request_bytes, version("sie")),
+                grpc_stream.handler(self._api, settings.max_request_bytes, version("sie")),
             ]
         )
 

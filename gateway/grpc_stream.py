@@ -12,11 +12,12 @@ from gateway.access_log import Record
 from gateway.api import Api
 from gateway.grpc_face import error_trailers, metadata_of, parse
 from gateway.job_stream import Job, answers
-from gateway.request_id import request_id_of
+from gateway.request_id import REQUEST_ID_HEADER, request_id_of
 from gateway.validation import check_enum
 from servicekit.errors import SieError, proto_of
 from servicekit.grpc_server import abort
 from servicekit.packed import packed_twin
+from servicekit.registry_view import SERVER_VERSION
 from sie.inference.v1 import inference_service_pb2
 from sie.inference.v1.inference_service_pb2 import (
     EncodeStreamRequest,
@@ -32,7 +33,7 @@ _PATH = f"/{_SERVICE.full_name}/EncodeStream"
 _PackedResponse = packed_twin(EncodeStreamResponse, opaque=["response"])
 
 
-def handler(api: Api, max_request_bytes: int) -> "grpc.GenericRpcHandler[Any, Any]":
+def handler(api: Api, max_request_bytes: int, version: str) -> "grpc.GenericRpcHandler[Any, Any]":
     """The handler of EncodeStream, for `grpc.aio.Server.add_generic_rpc_handlers`."""
 
     async def behaviour(bodies: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
@@ -45,8 +46,11 @@ def handler(api: Api, max_request_bytes: int) -> "grpc.GenericRpcHandler[Any, An
             ) as replies:
                 async for reply in replies:
                     yield reply
+            context.set_trailing_metadata(
+                ((REQUEST_ID_HEADER, stream.id), (SERVER_VERSION, version))
+            )
         except SieError as error:
-            await abort(context, error, stream.id, error_trailers(error, stream.id))
+            await abort(context, error, stream.id, error_trailers(error, stream.id, version))
 
     method = grpc.stream_stream_rpc_method_handler(behaviour)
     return grpc.method_handlers_generic_handler(_SERVICE.full_name, {"EncodeStream": method})

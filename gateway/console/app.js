@@ -5,6 +5,8 @@ import { cosine, plane, segments, shade } from "/console/math.js";
 const $ = (selector, root = document) => root.querySelector(selector);
 const WINDOW = 120;
 const waiting = [];
+const SILENT_MS = 5000;
+let heardAt = performance.now();
 
 // Every text from the server goes through here: as text, never as markup.
 function element(name, attributes = {}, ...children) {
@@ -35,6 +37,7 @@ async function call(method, path, body) {
 const megabytes = (bytes) => `${Math.round(bytes / 1e6)} MB`;
 
 function showCluster({ cluster, workers, models, lanes, pools }) {
+  heardAt = performance.now();
   $("#summary").textContent =
     `${cluster.worker_count} of ${workers.length} workers ready, models in memory: ${cluster.models_loaded}`;
   $("#workers").replaceChildren(...workers.map((worker) => row(
@@ -80,6 +83,12 @@ async function poll() {
   catch (error) { $("#summary").textContent = error.message; }
   setTimeout(poll, 1000);
 }
+
+// A gateway that hangs keeps its connections, and says nothing.
+setInterval(() => {
+  const silent = performance.now() - heardAt;
+  if (silent > SILENT_MS) $("#summary").textContent = `nothing heard for ${Math.round(silent / 1000)} s`;
+}, 1000);
 
 async function listModels() {
   let models = [];

@@ -26,6 +26,7 @@ async def failure(call):
     status = rpc_status.from_call(caught.value)
     trailers = dict(caught.value.trailing_metadata())
     assert trailers["x-sie-error-code"] == code_of(from_status(status).reason)
+    assert trailers["x-sie-server-version"] == "1.2.3"
     info = error_details_pb2.RequestInfo()
     assert any(detail.Unpack(info) for detail in status.details)
     assert trailers["x-sie-request-id"] == info.request_id
@@ -41,6 +42,7 @@ async def test_an_encode_call_is_answered(grpc_channel):
     assert list(response.items[0].dense.values) == [5, pytest.approx(0.1)]
     trailing = dict(await call.trailing_metadata())
     assert (trailing["x-sie-request-id"], trailing["x-sie-worker"]) == ("abc", "worker-1")
+    assert trailing["x-sie-server-version"] == "1.2.3"
 
 
 MISTAKES = [
