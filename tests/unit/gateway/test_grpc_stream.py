@@ -102,6 +102,13 @@ async def test_a_message_that_cannot_be_read_ends_the_call_after_the_others(grpc
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await stream.read()
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert dict(caught.value.trailing_metadata())["x-sie-error-code"] == "INVALID_INPUT"
+
+
+async def test_an_order_that_does_not_exist_ends_the_call(grpc_channel):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await answers(grpc_channel, [request("a", order=9)])
+    assert "order: unknown value 9" in caught.value.details()
 
 
 class TestAuth:
