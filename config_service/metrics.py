@@ -11,7 +11,6 @@ from prometheus_client import (
 )
 
 from servicekit.build_info import show_build
-
 from servicekit.defaults import DEFAULT_POOL
 
 

@@ -106,6 +106,14 @@ class Cluster:
             self._lanes_at = now
         return self._lanes
 
+    def heartbeats(self) -> Mapping[Lane, Sequence[WorkerStatus]]:
+        """The latest of the workers of those lanes."""
+        latest = {worker.worker_id: worker for worker in self._workers.live()}
+        return {
+            lane: [latest[each.worker_id] for each in workers if each.worker_id in latest]
+            for lane, workers in self.lanes().items()
+        }
+
     def route(self, model: Model, asked: routing.Wanted) -> Lane:
         """The lane that serves the request.
 
