@@ -166,19 +166,12 @@ async def test_a_client_that_does_not_read_is_not_read_from(http_port, inference
             raw_request("POST", ENCODE, b"", [TYPE, ("Content-Length", str(2000 * len(line)))])
         )
         writing = asyncio.create_task(_write(writer, [line] * 2000))
-        await asyncio.wait_for(_at_rest(inference.calls), 60)
+        await asyncio.wait_for(inference.at_rest(), 60)
         assert len(inference.calls) < 1000
         async with asyncio.timeout(20):
             assert (await read_head(reader))[0] == 200
             assert len(await read_lines(reader)) == 2000
         await writing
-
-
-async def _at_rest(calls):
-    seen = -1
-    while len(calls) > seen:
-        seen = len(calls)
-        await asyncio.sleep(0.5)
 
 
 async def _write(writer, lines):
