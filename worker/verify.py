@@ -189,7 +189,7 @@ def _run(
         finally:
             engine.close()
         for output, array in case.arrays.items():
-            if output in answers or output in checkpoint.outputs:
+            if array in arrays and (output in answers or output in checkpoint.outputs):
                 theirs = _read(arrays, array)
                 try:
                     ours, theirs = _aligned(output, answers[output], theirs, case)
@@ -261,7 +261,7 @@ def _cases(
     tokenizer = open_tokenizer(checkpoint)
     if isinstance(tokenizer, GlinerTokenizer):
         return _span_cases(tokenizer, inputs, arrays)
-    pairs = [(query, document) for query, document in inputs.get("pairs", ())]
+    pairs = _pairs(checkpoint, inputs)
     kinds: list[tuple[str, Callable[[], list[TokenizedText]], dict[str, str]]] = [
         ("texts", lambda: tokenizer.encode(inputs["texts"]), _arrays(checkpoint, arrays)),
         ("pairs", lambda: tokenizer.encode_pairs(pairs), _arrays(checkpoint, arrays)),
@@ -286,6 +286,14 @@ def _cases(
     if "pixel_values" in arrays:
         cases.append(_images_case(checkpoint, arrays))
     return cases, comparisons
+
+
+def _pairs(checkpoint: Checkpoint, inputs: Mapping[str, Any]) -> list[tuple[str, str]]:
+    try:
+        return [(query, document) for query, document in inputs.get("pairs", ())]
+    except (TypeError, ValueError):
+        path = checkpoint.root / "inputs.json"
+        raise CheckpointError(path, "pairs is not a list of two texts each") from None
 
 
 def _span_cases(

@@ -1,5 +1,6 @@
 """`sie verify` holds every engine at hand to the golden checkpoints."""
 
+import json
 import shutil
 
 import numpy as np
@@ -112,3 +113,20 @@ def test_a_reference_that_is_of_something_else_is_a_clear_error(tmp_path, conten
     result = CliRunner().invoke(command, [directory, "--reference", str(reference)])
     assert (result.exit_code, result.exception.__class__) == (1, SystemExit), result.exception
     assert problem in result.output
+
+
+def test_what_the_reference_lacks_is_not_compared_and_nothing_compared_is_no_agreement(tmp_path):
+    np.savez(tmp_path / "reference.npz", something=np.zeros(3))
+    reference = str(tmp_path / "reference.npz")
+    result = CliRunner().invoke(command, [str(GOLDEN / "colbert"), "--reference", reference])
+    assert (result.exit_code, result.exception.__class__) == (1, SystemExit), result.exception
+    assert "not compared: something" in result.output
+
+
+@pytest.mark.parametrize("pairs", [["one"], [["a"]], 7])
+def test_pairs_that_are_none_are_a_clear_error(tmp_path, pairs):
+    directory = shutil.copytree(GOLDEN / "bert_nli", tmp_path / "checkpoint")
+    (directory / "inputs.json").write_text(json.dumps({"pairs": pairs}))
+    result = CliRunner().invoke(command, [str(directory)])
+    assert (result.exit_code, result.exception.__class__) == (1, SystemExit), result.exception
+    assert "pairs is not a list of two texts each" in result.output
