@@ -23,7 +23,7 @@ from sie.worker.v1.worker_status_pb2 import WorkerState, WorkerStatus
 _READY = WorkerState.WORKER_STATE_READY
 _LOADED, _FAILED = ModelState.MODEL_STATE_LOADED, ModelState.MODEL_STATE_FAILED
 
-# Viewers that see the same models share a frame for so long: one of 300 workers takes tens of milliseconds.
+# Viewers that see the same models share a frame for so long: of 300 workers it takes tens of ms.
 _FRAME_KEPT_S = 0.5
 
 
