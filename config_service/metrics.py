@@ -11,6 +11,7 @@ from prometheus_client import (
 )
 
 from servicekit.build_info import show_build
+from servicekit.defaults import DEFAULT_POOL
 
 
 class Metrics:
@@ -51,12 +52,16 @@ class Metrics:
             ["result"],
             registry=self.registry,
         )
+        # There from the start: what begins with its first event shows no increase by it.
+        for result in ("committed", "fenced", "registry_unavailable"):
+            self.store_writes.labels(result)
         self.dead_letters = Counter(
             "sie_config_dead_letters",
             "Work items moved to the dead letters.",
             ["pool"],
             registry=self.registry,
         )
+        self.dead_letters.labels(DEFAULT_POOL)
         self.pool_events = Counter(
             "sie_config_pool_events",
             "What happened to pools: created, renewed, deleted or expired.",

@@ -22,6 +22,7 @@ from prometheus_client import CollectorRegistry
 from gateway.large_requests import LargeRequests
 from gateway.pending import Pending
 from gateway.publisher import ACK_WITHIN_S, Publisher, queue_unavailable
+from gateway.replies import fault
 from gateway.waits import Waits
 from gateway.work import Chunk, PackedWorkResult, Work
 from gateway.work_metrics import WorkMetrics
@@ -213,6 +214,9 @@ class Dispatcher:
             self._on_result(pending, PackedWorkResult.FromString(data))
 
     def _on_result(self, pending: Pending, result: Any) -> None:
+        if problem := fault(result, pending.work):
+            log.warning("result refused: %s", problem, extra={"fields": _shown(result)})
+            return
         if not result.HasField("part"):
             self._add(pending, result)
             return
@@ -223,7 +227,7 @@ class Dispatcher:
             pending.fail(error)
             return
         if whole is not None:
-            self._add(pending, PackedWorkResult.FromString(whole))
+            self._on_result(pending, PackedWorkResult.FromString(whole))
         elif is_first:
             self._tasks.spawn(self._await_pieces(pending, result.part.reply_id))
 
@@ -250,6 +254,10 @@ class Dispatcher:
         )
         self._metrics.refused_by_broker()
         pending.fail(self._waits.refused(pool, waiting))
+
+
+def _shown(result: Any) -> Mapping[str, object]:
+    return {"request_id": result.request_id[:128], "worker_id": result.worker_id[:128]}
 
 
 def _outcome_of(result: Any) -> str:

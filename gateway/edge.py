@@ -135,7 +135,7 @@ class Edge:
             backend.view,
             backend.workers,
             backend.peers,
-            LaneStatus(backend.cluster.lanes, backend.demand, backend.dispatcher),
+            LaneStatus(backend.cluster.heartbeats, backend.demand, backend.dispatcher),
             lambda: backend.client.is_connected,
         )
         tensors = RestFace(
