@@ -13,9 +13,7 @@ from tests.docs.blocks import NOT_RUN, Block, blocks_of
 from tests.docs.running import Place, need
 
 _DOCS = ROOT / "docs"
-# Written with what they describe, whose own tests run it.
-_ELSEWHERE = {"autoscaling", "bulk", "faults", "metrics", "open_inference"}
-PAGES = sorted(page.stem for page in _DOCS.glob("*.md") if page.stem not in _ELSEWHERE)
+PAGES = sorted(page.stem for page in _DOCS.glob("*.md"))
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 
 
