@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import nats
 from nats.aio.msg import Msg
 
-_STREAM, _SUBJECT, _REPLY = "SIE_BENCH", "sie.bench.work", "sie.bench.reply"
+_STREAM, _SUBJECT = "SIE_BENCH", "sie.bench.work"
 _PULL = b'{"batch":1000000,"expires":600000000000}'
 _WARM_UP = 20
 
@@ -36,21 +36,36 @@ async def round_trip_ms(url: str, texts: Sequence[str], encode: Callable[[str], 
     return statistics.median(took[_WARM_UP:])
 
 
-async def echo_call(publisher: nats.NATS) -> Callable[[str], Awaitable[None]]:
-    """A call that sends a text through a work queue and returns when it is back."""
+async def echo_call(
+    publisher: nats.NATS, *, acknowledged: bool = False
+) -> Callable[[str], Awaitable[None]]:
+    """A call that sends a text through a work queue and returns when it is back.
+
+    Args:
+        publisher: connection to the broker.
+        acknowledged: whether the broker is to say that it has stored the message, as whoever
+            must not lose it wants to know; under a message id, by which it knows a copy.
+    """
     waiting: dict[bytes, asyncio.Future[None]] = {}
     numbers = itertools.count()
 
-    async def on_reply(message: Msg) -> None:
-        waiting.pop(message.data.split(b" ", 1)[0]).set_result(None)
+    reply_subject = publisher.new_inbox()
 
-    await publisher.subscribe(_REPLY, cb=on_reply)
+    async def on_reply(message: Msg) -> None:
+        waiting.pop(message.data.split(b" ", 2)[1]).set_result(None)
+
+    await publisher.subscribe(reply_subject, cb=on_reply)
+    stream = publisher.jetstream()
 
     async def call(text: str) -> None:
         number = b"%d" % next(numbers)
         waiting[number] = replied = asyncio.get_running_loop().create_future()
-        data = number + b" " + text.encode()
-        await publisher.publish(_SUBJECT, data, reply="sie.bench.ack")
+        data = b"%b %b %b" % (reply_subject.encode(), number, text.encode())
+        if acknowledged:
+            message_id = {"Nats-Msg-Id": f"{reply_subject}.{number.decode()}"}
+            await stream.publish(_SUBJECT, data, headers=message_id)
+        else:
+            await publisher.publish(_SUBJECT, data, reply="sie.bench.ack")
         await asyncio.wait_for(replied, 10)
 
     return call
@@ -66,7 +81,7 @@ async def echo(worker: nats.NATS) -> None:
 
     async def on_message(message: Msg) -> None:
         if message.data:
-            await worker.publish(_REPLY, message.data)
+            await worker.publish(message.data.split(b" ", 1)[0].decode(), message.data)
             await worker.publish(message.reply, b"")
 
     inbox = worker.new_inbox()

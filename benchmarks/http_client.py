@@ -34,10 +34,10 @@ def blocking(address: str, path: str) -> Callable[[str], None]:
         connection.sendall(b"%b%d\r\n\r\n%b" % (prefix, len(body), body))
         received = b""
         while b"\r\n\r\n" not in received:
-            received += connection.recv(65536)
+            received += _more(connection)
         status, length, start = _parse(received)
         while len(received) < start + length:
-            received += connection.recv(65536)
+            received += _more(connection)
         assert status == b"200", received[:300]
 
     return encode
@@ -59,6 +59,12 @@ async def connect(
         assert status == b"200", reply[:300]
 
     return send
+
+
+def _more(connection: socket.socket) -> bytes:
+    received = connection.recv(65536)
+    assert received, "the gateway closed the connection"
+    return received
 
 
 def _parse(received: bytes) -> tuple[bytes, int, int]:

@@ -1,11 +1,14 @@
-"""What the queue costs: messages and bytes of a request, and its round trip beside a bare one.
+"""What the queue costs: messages and bytes of a request, and its round trip beside bare ones.
 
-    gateway's Dispatcher ─► JetStream ─► Pulls, Delivery ─► reply ─► ack        `sie`
-    publish              ─► JetStream ─► pull consumer   ─► reply ─► ack        `bare`
+    gateway's Dispatcher  ─► JetStream ─► Pulls, Delivery ─► reply ─► ack        `sie`
+    the library's publish ─► JetStream ─► pull consumer   ─► reply ─► ack        `bare`
+    publish, unconfirmed  ─► JetStream ─► pull consumer   ─► reply ─► ack        `unconfirmed`
 
-Both carry the same texts through the same broker to a process of its own, which answers a few
-bytes, with no engine behind: only the queue is measured. Rounds of the two alternate, so that a
-machine whose speed drifts slows both; a ratio is the median over neighbouring rounds.
+All carry the same texts through the same broker to a process of its own, which answers a few
+bytes, with no engine behind: only the queue is measured. The bare one is told, as the gateway is,
+that the broker has stored the message; the unconfirmed one may lose it and never know, and goes
+over the gateway's own connection. Rounds of the three alternate, so that a machine whose speed
+drifts slows all; a ratio is the median over neighbouring rounds.
 """
 
 import argparse
@@ -14,7 +17,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,6 +44,8 @@ _CONCURRENCY = (1, 32, 128)
 _TIMEOUT_S = 30.0
 
 Call = Callable[[str], Awaitable[None]]
+# The median and the 99th percentile, in ms.
+Quantiles = tuple[float, float]
 
 
 class Traffic(NamedTuple):
@@ -73,12 +78,17 @@ async def _bench(url: str, requests: int, rounds: int) -> None:
     corpus = texts.mixed(256)
     publisher, watcher = await broker.connect(url, "gateway"), await nats.connect(url)
     await Streams(publisher, StreamLimits()).ensure()
-    calls = {"sie": await _queue_call(publisher), "bare": await floor.echo_call(publisher)}
+    library = await nats.connect(url)
+    calls = {
+        "sie": await _queue_call(publisher),
+        "bare": await floor.echo_call(library, acknowledged=True),
+        "unconfirmed": await floor.echo_call(publisher),
+    }
     worker = await broker.connect(url, "worker")
     await _serve(worker)
     for call in calls.values():
         await _round(call, corpus, 200, 8)
-    await _show_traffic(watcher, publisher, worker, calls, corpus)
+    await _show_traffic(watcher, (publisher, library, worker), calls, corpus)
     await worker.close()
     command = [sys.executable, __file__, "--answer", url]
     process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
@@ -87,21 +97,18 @@ async def _bench(url: str, requests: int, rounds: int) -> None:
         await process.stdout.readline()
         for call in calls.values():
             await _round(call, corpus, 500, 8)
-        print(f"\n{'clients':>8}{'':>7}{'p50 ms':>9}{'p99 ms':>9}{'p50 x':>8}{'p99 x':>8}")
+        print(f"\n{'clients':>8}{'':>12}{'p50 ms':>9}{'p99 ms':>9}   sie in it: p50, p99")
         for clients in _CONCURRENCY:
-            took = [
-                (
-                    await _round(calls["sie"], corpus, requests, clients),
-                    await _round(calls["bare"], corpus, requests, clients),
-                )
-                for _ in range(rounds)
-            ]
+            took: dict[str, list[Quantiles]] = {name: [] for name in calls}
+            for _ in range(rounds):
+                for name, call in calls.items():
+                    took[name].append(_p50_p99(await _round(call, corpus, requests, clients)))
             _print(clients, took)
     finally:
         process.terminate()
         await process.wait()
-    await publisher.close()
-    await watcher.close()
+    for connection in (publisher, library, watcher):
+        await connection.close()
 
 
 async def _answer(url: str) -> None:
@@ -157,8 +164,7 @@ async def _round(call: Call, corpus: list[str], requests: int, clients: int) -> 
 
 async def _show_traffic(
     watcher: nats.NATS,
-    publisher: nats.NATS,
-    worker: nats.NATS,
+    counted: Sequence[nats.NATS],
     calls: dict[str, Call],
     corpus: list[str],
 ) -> None:
@@ -173,10 +179,10 @@ async def _show_traffic(
 
         subscription = await watcher.subscribe("$JS.ACK.>", cb=on_ack)
         await watcher.flush()
-        before = _traffic(publisher, worker)
+        before = _traffic(*counted)
         await _round(call, corpus, requests, 8)
         await watcher.flush()
-        after = _traffic(publisher, worker)
+        after = _traffic(*counted)
         await subscription.unsubscribe()
         spent = Traffic(*(b - a for a, b in zip(before, after, strict=True)))
         messages = (spent.in_messages + spent.out_messages) / requests
@@ -189,22 +195,19 @@ def _traffic(*clients: nats.NATS) -> Traffic:
     return Traffic(*(sum(client.stats[name] for client in clients) for name in names))
 
 
-def _print(clients: int, took: list[tuple[list[float], list[float]]]) -> None:
-    shown = []
-    for side in (0, 1):
-        rounds = [_p50_p99(pair[side]) for pair in took]
-        shown.append([statistics.median(each[n] for each in rounds) for n in (0, 1)])
-    ratios = [
-        statistics.median(_p50_p99(ours)[n] / _p50_p99(bare)[n] for ours, bare in took)
-        for n in (0, 1)
-    ]
-    print(
-        f"{clients:>8}{'sie':>7}{shown[0][0]:9.2f}{shown[0][1]:9.2f}{ratios[0]:8.2f}{ratios[1]:8.2f}"
-    )
-    print(f"{'':>8}{'bare':>7}{shown[1][0]:9.2f}{shown[1][1]:9.2f}")
+def _print(clients: int, took: dict[str, list[Quantiles]]) -> None:
+    for name, rounds in took.items():
+        p50, p99 = (statistics.median(each[n] for each in rounds) for n in (0, 1))
+        ratios = [
+            statistics.median(
+                ours[n] / theirs[n] for ours, theirs in zip(took["sie"], rounds, strict=True)
+            )
+            for n in (0, 1)
+        ]
+        print(f"{clients:>8}{name:>12}{p50:9.2f}{p99:9.2f}{ratios[0]:14.2f}{ratios[1]:6.2f}")
 
 
-def _p50_p99(took: list[float]) -> tuple[float, float]:
+def _p50_p99(took: list[float]) -> Quantiles:
     cuts = statistics.quantiles(took, n=100)
     return cuts[49], cuts[98]
 

@@ -38,6 +38,11 @@ class History:
         events.append(event)
         self.revision = event.revision
 
+    def displaced_by(self, event: Event) -> Event | None:
+        """What will no longer be kept once this event is taken in, as in the store."""
+        events = self._events.get(key_of_event(event))
+        return events[0] if events and len(events) == events.maxlen else None
+
     def forget(self, keys: Iterable[Key]) -> None:
         """Drops every trace of keys; for what was deleted long ago."""
         for key in keys:

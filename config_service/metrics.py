@@ -1,7 +1,16 @@
 """What the config service measures of itself."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import (
+    GC_COLLECTOR,
+    PLATFORM_COLLECTOR,
+    PROCESS_COLLECTOR,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+)
 
+from servicekit.build_info import show_build
 from servicekit.defaults import DEFAULT_POOL
 
 
@@ -10,6 +19,26 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        for collector in (GC_COLLECTOR, PLATFORM_COLLECTOR, PROCESS_COLLECTOR):
+            self.registry.register(collector)
+        show_build(self.registry)
+        self.requests = Counter(
+            "sie_config_requests",
+            "Calls by rpc and status; watches count when they end.",
+            ["endpoint", "status"],
+            registry=self.registry,
+        )
+        self.request_seconds = Histogram(
+            "sie_config_request_seconds",
+            "Time of calls with one answer.",
+            ["endpoint"],
+            registry=self.registry,
+        )
+        self.broker_connected = Gauge(
+            "sie_config_broker_connected",
+            "1 while the broker can be reached.",
+            registry=self.registry,
+        )
         self.revision = Gauge(
             "sie_config_revision", "Newest revision of the registry.", registry=self.registry
         )

@@ -2,16 +2,17 @@
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from google.protobuf.message import Message
 
-from servicekit.errors import SieError, invalid
+from servicekit.errors import SieError
+from servicekit.idempotency import check_key
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.registry.v1.registry_service_pb2 import Receipt
 
 MAX_RECEIPTS = 10_000
-_LONGEST_KEY = 128
 
 
 class Identity(NamedTuple):
@@ -21,16 +22,13 @@ class Identity(NamedTuple):
     request_sha256: bytes
 
 
-def identity_of(key: str, request: Message) -> Identity | None:
-    """The identity of a request; None: it has no key.
+def identity_of(key: str, request: Message) -> Identity:
+    """The identity of a request.
 
     Raises:
-        SieError: INVALID_INPUT, the key is too long or not visible ASCII.
+        SieError: INVALID_INPUT, the key is none.
     """
-    if not key:
-        return None
-    if len(key) > _LONGEST_KEY or not (key.isascii() and key.isprintable() and " " not in key):
-        raise invalid("idempotency-key", f"must be 1 to {_LONGEST_KEY} visible ASCII characters")
+    check_key(key)
     digest = hashlib.sha256(request.DESCRIPTOR.full_name.encode() + b"\0")
     digest.update(request.SerializeToString(deterministic=True))
     return Identity(hashlib.sha256(key.encode()).digest(), digest.digest())
@@ -68,6 +66,21 @@ class Receipts:
         self._by_key[receipt.key_sha256] = receipt
         while len(self._by_key) > self._most:
             self._forgotten.append(self._by_key.popitem(last=False)[1])
+
+    def restore(self, recorded: Iterable[Receipt]) -> None:
+        """Joins receipts that have messages of their own with those of events, by age.
+
+        Args:
+            recorded: every one that the store holds beside the events.
+        """
+        recorded = list(recorded)
+        found = self._by_key | {receipt.key_sha256: receipt for receipt in recorded}
+        oldest_first = sorted(found.items(), key=lambda item: item[1].revision)
+        self._by_key = OrderedDict(oldest_first[-self._most :])
+        self._forgotten = [each for each in recorded if each.key_sha256 not in self._by_key]
+
+    def __contains__(self, receipt: Receipt) -> bool:
+        return receipt.key_sha256 in self._by_key
 
     def take_forgotten(self) -> list[Receipt]:
         """What was forgotten since the last call."""

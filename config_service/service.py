@@ -13,6 +13,7 @@ from config_service.watch import WatchHub
 from config_service.writer import Outcome, RegistryWriter
 from servicekit.errors import invalid
 from servicekit.grpc_server import GrpcServer
+from servicekit.idempotency import IDEMPOTENCY_KEY
 from servicekit.paging import MAX_PAGE_SIZE
 from servicekit.registry_reads import RegistryReads
 from servicekit.registry_state import Definition, Key, key_of_event
@@ -27,7 +28,6 @@ from sie.registry.v1.registry_service_pb2 import Event, WatchRegistryRequest
 from sie.registry.v1.registry_service_pb2_grpc import add_RegistryServiceServicer_to_server
 
 REGISTRY_SERVICE = registry_service_pb2.DESCRIPTOR.services_by_name["RegistryService"].full_name
-IDEMPOTENCY_KEY = "idempotency-key"
 _DEFAULT_PAGE_SIZE = 100
 
 
@@ -237,8 +237,8 @@ def _answering(read: Callable[[Any], Any]) -> Any:
 
 def _identity(request: Any, context: Any) -> Identity | None:
     found = [value for key, value in context.invocation_metadata() if key == IDEMPOTENCY_KEY]
-    if len(found) > 1 or found == [""]:
-        raise invalid(IDEMPOTENCY_KEY, "must be given once, and not empty")
+    if len(found) > 1:
+        raise invalid(IDEMPOTENCY_KEY, "must be given once")
     return identity_of(found[0], request) if found else None
 
 

@@ -5,7 +5,8 @@
     bundle.<id>               … this bundle
     machine_profile.<id>      … this machine profile
     pool.<name>               … this pool
-    receipt.<sha256>          the Receipt of a command that changed nothing
+    receipt.<sha256>          the Receipt of a command that changed nothing, or whose event is
+                              no longer among those kept
 
 The bucket keeps the newest 64 events of each key, so it is its own compacted log: the
 newest event of each key, in order of revision, is the state; older ones are the history
@@ -69,7 +70,7 @@ class Kept(NamedTuple):
 
     Args:
         events: in order of revision.
-        receipts: of commands that changed nothing, oldest first.
+        receipts: those with messages of their own, oldest first.
     """
 
     events: list[Event]
@@ -129,7 +130,7 @@ class RegistryStore:
         await self._put(_name(key_of_event(event)), event)
 
     async def record(self, receipt: Receipt) -> None:
-        """Keeps the receipt of a command that changed nothing; raises as `append` does."""
+        """Keeps a receipt that is part of no event; raises as `append` does."""
         await self._put(_RECEIPT + receipt.key_sha256.hex(), receipt)
 
     async def _put(self, name: str, value: Message) -> None:

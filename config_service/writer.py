@@ -100,6 +100,7 @@ class RegistryWriter:
             if receipt and events:
                 events[-1].receipt.CopyFrom(receipt)
             for event in events:
+                await self._save_receipt_displaced_by(event)
                 await self._commit(event)
             if receipt and not events:
                 await self._record(receipt)
@@ -148,6 +149,12 @@ class RegistryWriter:
         self._registry.receipts.add(receipt)
         self._in_step = True
 
+    async def _save_receipt_displaced_by(self, event: Event) -> None:
+        """A key lives longer than the commit that it came with: it gets a message of its own."""
+        displaced = self._registry.history.displaced_by(event)
+        if displaced and displaced.receipt in self._registry.receipts:
+            await self._record(displaced.receipt)
+
     def _outcome(self, events: list[Event]) -> Outcome:
         if not events:
             return Outcome(0, self._registry.revision)
@@ -169,8 +176,7 @@ class RegistryWriter:
             log.warning("registry taken from the store", extra={"fields": fields})
             self._registry.replace(log_kept)
             self._watchers.reset()
-        for receipt in kept.receipts:
-            self._registry.receipts.add(receipt)
+        self._registry.receipts.restore(kept.receipts)
         self._in_step = True
         self._tell()
 

@@ -9,7 +9,7 @@ its hosts are too few       ──► offer to a worker that stands idle
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from nats.aio.client import Client
@@ -20,7 +20,7 @@ from gateway.spreading import Crowd, Spreading
 from servicekit import subjects
 from servicekit.errors import SieError, from_proto
 from servicekit.subjects import Lane
-from servicekit.workers import WorkerDirectory, best_state, lane_of
+from servicekit.workers import Standing, WorkerDirectory, best_state, lane_of
 from sie.errors.v1.error_pb2 import Error
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.inference.v1.model_service_pb2 import ModelState
@@ -30,13 +30,16 @@ from sie.worker.v1.worker_status_pb2 import WorkerState, WorkerStatus
 log = logging.getLogger(__name__)
 
 _OFFER_TIMEOUT_S = 2.0
-_HOSTED = (ModelState.MODEL_STATE_LOADED, ModelState.MODEL_STATE_LOADING)
+# Looked up once: members of an enum are found by a search through it.
+_READY, _DRAINING = WorkerState.WORKER_STATE_READY, WorkerState.WORKER_STATE_DRAINING
+_LOADED, _FAILED = ModelState.MODEL_STATE_LOADED, ModelState.MODEL_STATE_FAILED
+_HOSTED = frozenset({_LOADED, ModelState.MODEL_STATE_LOADING})
 # One worker's failure may be its own, its disk's or its network's; that of so many is the model's.
 _CONVINCING_FAILURES = 3
 
 
-class _Standing(NamedTuple):
-    """How a model stands in a lane.
+class _Hosting(NamedTuple):
+    """Who hosts a model in a lane.
 
     Args:
         hosts: workers that host or load it.
@@ -70,6 +73,8 @@ class Adoption:
         self._revision = revision
         self._offers: dict[tuple[str, str], asyncio.Task[None]] = {}
         self._spreading = Spreading()
+        self._found: dict[tuple[str, Lane], _Hosting] = {}
+        self._generation = -1
 
     def ensure_hosted(self, model_id: str, lane: Lane) -> None:
         """Offers the model to the lane unless a worker of it hosts or loads it.
@@ -77,10 +82,10 @@ class Adoption:
         Raises:
             SieError: what a worker reported, if the model cannot be loaded.
         """
-        standing = self._standing(model_id, lane)
-        standing.check()
-        if not standing.hosts:
-            self._offer_to_next(model_id, lane, standing)
+        hosting = self._hosting(model_id, lane)
+        hosting.check()
+        if not hosting.hosts:
+            self._offer_to_next(model_id, lane, hosting)
 
     def check_loaded(self, model_id: str, lane: Lane) -> None:
         """Says that a model was still loading, where that is why nothing came in time.
@@ -89,7 +94,7 @@ class Adoption:
             SieError: MODEL_LOADING.
         """
         entries = [entry for _, entry in self._workers.hosting(model_id, lane)]
-        if best_state(entries) != ModelState.MODEL_STATE_LOADED:
+        if best_state(entries) != _LOADED:
             raise SieError(
                 ErrorReason.ERROR_REASON_MODEL_LOADING,
                 f"model '{model_id}' is being loaded",
@@ -107,37 +112,33 @@ class Adoption:
         lane = lane_of(worker)
         crowds: dict[str, Crowd] = {}
         for model_id, items in dispatcher.waiting(lane).items():
-            standing = self._standing(model_id, lane)
-            if standing.hosts:
-                crowds[model_id] = Crowd(items, standing.hosts)
+            hosting = self._hosting(model_id, lane)
+            if hosting.hosts:
+                crowds[model_id] = Crowd(items, hosting.hosts)
                 continue
             try:
-                standing.check()
+                hosting.check()
             except SieError as error:
                 dispatcher.fail_model(lane, model_id, error)
             else:
-                self._offer_to_next(model_id, lane, standing)
+                self._offer_to_next(model_id, lane, hosting)
         for model_id in self._spreading.wanted(worker, crowds, time.monotonic()):
             self._offer_once(model_id, lane, worker.worker_id)
 
-    def _standing(self, model_id: str, lane: Lane) -> _Standing:
-        hosts, failures, others = 0, [], []
-        for worker in self._workers.live():
-            if worker.state == WorkerState.WORKER_STATE_DRAINING or lane_of(worker) != lane:
-                continue
-            entry = next((each for each in worker.models if each.model_id == model_id), None)
-            if entry is not None and entry.state in _HOSTED:
-                hosts += 1
-            elif entry is not None and entry.state == ModelState.MODEL_STATE_FAILED:
-                failures.append(entry.last_error)
-            elif worker.state == WorkerState.WORKER_STATE_READY:
-                # One that lets the model go now takes no offer of it before it has.
-                others.append((entry is not None, len(worker.models), worker.worker_id))
-        return _Standing(hosts, failures, min(others)[-1] if others else "")
+    def _hosting(self, model_id: str, lane: Lane) -> _Hosting:
+        # Asked at each heartbeat, for each model that is waited for, and at each request.
+        if self._generation != (generation := self._workers.generation):
+            self._generation = generation
+            self._found.clear()
+        found = self._found.get((model_id, lane))
+        if found is None:
+            in_lane = (worker for worker in self._workers.standings() if worker.lane == lane)
+            found = self._found[model_id, lane] = _hosting_of(model_id, in_lane)
+        return found
 
-    def _offer_to_next(self, model_id: str, lane: Lane, standing: _Standing) -> None:
+    def _offer_to_next(self, model_id: str, lane: Lane, hosting: _Hosting) -> None:
         # Of the whole lane the offer might be heard by one that has failed, time and again.
-        self._offer_once(model_id, lane, standing.next_worker if standing.failures else "")
+        self._offer_once(model_id, lane, hosting.next_worker if hosting.failures else "")
 
     def _offer_once(self, model_id: str, lane: Lane, worker_id: str = "") -> None:
         key = (subjects.adoption(lane, worker_id), model_id)
@@ -161,3 +162,19 @@ class Adoption:
         log.info("offer %s", "taken" if answer.accepted else "declined", extra={"fields": fields})
         # The next heartbeat tells that the model is loading; until then no second offer.
         await asyncio.sleep(1.0)
+
+
+def _hosting_of(model_id: str, workers: Iterable[Standing]) -> _Hosting:
+    hosts, failures, others = 0, [], []
+    for worker in workers:
+        if worker.state == _DRAINING:
+            continue
+        state = worker.models.get(model_id)
+        if state in _HOSTED:
+            hosts += 1
+        elif state == _FAILED:
+            failures.append(worker.failures[model_id])
+        elif worker.state == _READY:
+            # One that lets the model go now takes no offer of it before it has.
+            others.append((state is not None, len(worker.models), worker.worker_id))
+    return _Hosting(hosts, failures, min(others)[-1] if others else "")

@@ -7,13 +7,13 @@ from gateway import routing
 from gateway.demand import Demand
 from gateway.refusals import Refusals
 from gateway.usage import Usage
-from servicekit.errors import SieError
+from servicekit.errors import SieError, invalid
 from servicekit.machine_profiles import resolve_profile
 from servicekit.pools import assignments
 from servicekit.registry_reads import bundles_of
 from servicekit.registry_view import RegistryView
 from servicekit.subjects import Lane
-from servicekit.workers import WorkerDirectory
+from servicekit.workers import Standing, WorkerDirectory
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.registry.v1.model_pb2 import Model
 from sie.worker.v1.worker_status_pb2 import HostedModel, WorkerStatus
@@ -54,7 +54,7 @@ class Cluster:
         self._waiting = waiting
         # Found for each request, made at each change of the registry.
         self._assigned: dict[str, str] = {}
-        self._lanes: Mapping[Lane, Sequence[WorkerStatus]] | None = None
+        self._lanes: Mapping[Lane, Sequence[Standing]] | None = None
         self._lanes_at = 0.0
         workers.subscribe(self._forget_lanes)
         registry.subscribe(lambda _: self._index())
@@ -72,11 +72,14 @@ class Cluster:
         """One model.
 
         Raises:
-            SieError: MODEL_NOT_FOUND, or REGISTRY_UNAVAILABLE before the registry was read.
+            SieError: MODEL_NOT_FOUND, INVALID_INPUT where none is named, or REGISTRY_UNAVAILABLE
+                before the registry was read.
         """
         model = self._registry.models.get(model_id)
         if model is not None:
             return model
+        if not model_id:
+            raise invalid("model", "a model is needed")
         if not self._registry.revision:
             raise SieError(
                 ErrorReason.ERROR_REASON_REGISTRY_UNAVAILABLE, "the registry was not read yet"
@@ -94,14 +97,22 @@ class Cluster:
         """Worker id and entry of the model for each live worker that knows it."""
         return self._workers.hosting(model_id, lane)
 
-    def lanes(self) -> Mapping[Lane, Sequence[WorkerStatus]]:
+    def lanes(self) -> Mapping[Lane, Sequence[Standing]]:
         """Lanes with the workers that take their work now."""
         now = time.monotonic()
         # Found for each request, so kept until a heartbeat, or the silence of one, may change it.
         if self._lanes is None or now - self._lanes_at > _LANES_KEPT_S:
-            self._lanes = routing.lanes_of(self._workers.live(), self._assigned)
+            self._lanes = routing.lanes_of(self._workers.standings(), self._assigned)
             self._lanes_at = now
         return self._lanes
+
+    def heartbeats(self) -> Mapping[Lane, Sequence[WorkerStatus]]:
+        """The latest of the workers of those lanes."""
+        latest = {worker.worker_id: worker for worker in self._workers.live()}
+        return {
+            lane: [latest[each.worker_id] for each in workers if each.worker_id in latest]
+            for lane, workers in self.lanes().items()
+        }
 
     def route(self, model: Model, asked: routing.Wanted) -> Lane:
         """The lane that serves the request.
@@ -115,7 +126,7 @@ class Cluster:
             self._registry.machine_profiles,
             self._registry.pools,
             self._assigned,
-            self._workers.live(),
+            self._workers.standings(),
             self.lanes(),
             self._waiting,
         )

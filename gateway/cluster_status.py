@@ -11,12 +11,20 @@ import orjson
 
 from gateway.auth.principal import Principal
 from gateway.http_response import Response, json_response
+from gateway.lane_status import LaneStatus
 from gateway.peers import Peers
+from gateway.pools import pools_of
+from gateway.transcoder.json_out import renderer
+from gateway.transcoder.names import descriptor_of
+from gateway.worker_gauges import queued_on
 from servicekit.registry_view import RegistryView
 from servicekit.workers import WorkerDirectory
 from sie.gateway.v1.gateway_status_pb2 import GatewayStatus
 from sie.inference.v1.model_service_pb2 import ModelState
+from sie.pool.v1.pool_pb2 import Pool
 from sie.worker.v1.worker_status_pb2 import WorkerState, WorkerStatus
+
+_render_pool = renderer(descriptor_of(Pool))
 
 
 class ClusterStatus:
@@ -26,6 +34,7 @@ class ClusterStatus:
         view: the registry.
         workers: those alive.
         peers: the gateways.
+        lanes: the lanes.
         broker_connected: whether this gateway has the broker.
         clock: seconds since 1970 UTC.
     """
@@ -35,12 +44,14 @@ class ClusterStatus:
         view: RegistryView,
         workers: WorkerDirectory,
         peers: Peers,
+        lanes: LaneStatus,
         broker_connected: Callable[[], bool],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._view = view
         self._workers = workers
         self._peers = peers
+        self._lanes = lanes
         self._broker_connected = broker_connected
         self._clock = clock
 
@@ -48,7 +59,7 @@ class ClusterStatus:
         """`/health`: healthy with at least one worker that takes work, else degraded; 200 both.
 
         Args:
-            reader: sees the models that he may use.
+            reader: sees the models and pools that he may use.
         """
         workers = _sorted(self._workers.live())
         healthy = any(map(_is_healthy, workers))
@@ -75,6 +86,7 @@ class ClusterStatus:
 
     def _describe(self, workers: Sequence[WorkerStatus], reader: Principal) -> dict[str, Any]:
         models = _models(workers, reader)
+        pools = pools_of(self._view, self._workers, reader)
         return {
             "cluster": {
                 "worker_count": sum(map(_is_healthy, workers)),
@@ -83,6 +95,8 @@ class ClusterStatus:
             },
             "workers": [self._worker(worker, reader) for worker in workers],
             "models": models,
+            "lanes": self._lanes.describe(reader),
+            "pools": [_render_pool(pools[name]) for name in sorted(pools)],
         }
 
     def _gateway(self, gateway: GatewayStatus) -> dict[str, Any]:
@@ -104,7 +118,7 @@ class ClusterStatus:
             "healthy": _is_healthy(worker),
             "state": WorkerState.Name(worker.state).removeprefix("WORKER_STATE_").lower(),
             "loaded_models": sorted(filter(reader.sees, _loaded(worker))),
-            "queue_depth": sum(model.queued_items for model in worker.models),
+            "queue_depth": queued_on(worker),
             "memory_used_bytes": sum(device.memory_used_bytes for device in worker.devices),
             "memory_total_bytes": sum(device.memory_total_bytes for device in worker.devices),
             "engines": sorted({model.engine for model in worker.models if model.engine}),

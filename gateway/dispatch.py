@@ -13,8 +13,7 @@ import itertools
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nats.errors import Error as NatsError
@@ -23,6 +22,7 @@ from prometheus_client import CollectorRegistry
 from gateway.large_requests import LargeRequests
 from gateway.pending import Pending
 from gateway.publisher import ACK_WITHIN_S, Publisher, queue_unavailable
+from gateway.replies import fault
 from gateway.waits import Waits
 from gateway.work import Chunk, PackedWorkResult, Work
 from gateway.work_metrics import WorkMetrics
@@ -100,22 +100,26 @@ class Dispatcher:
         """
         if not self._nats.is_connected:
             raise queue_unavailable("the broker is not connected")
-        left_s = work.deadline - time.time()
-        self._waits.check(work, left_s)
+        left_s, path = work.deadline - time.time(), work.path
+        self._waits.check(path, work.tenant, left_s)
         token = next(self._tokens)
-        pending = Pending(token, work, chunks, self._result_prefix + token)
+        pending = Pending(token, work, path, chunks, self._result_prefix + token)
         expiry = asyncio.get_running_loop().call_later(
             left_s - _REPLY_MARGIN_S, pending.expire, round(left_s * 1000)
         )
-        keys: list[str] = []
+        self._enter(pending)
+        outcome = "cancelled"
         try:
-            with self._accounted(pending):
-                await self._publish(pending, keys)
-                await self._results(pending)
+            await self._publish(pending)
+            await self._results(pending)
+            outcome = "answered"
+        except SieError as error:
+            late = error.reason == ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED
+            outcome = "expired" if late else "refused"
+            raise
         finally:
             expiry.cancel()
-            if keys and not _is_dead(pending):
-                self._tasks.spawn(self._large.remove(keys))
+            self._leave(pending, outcome)
         return pending.results.chosen
 
     def fail_model(self, lane: Lane, model_id: str, error: SieError) -> None:
@@ -146,14 +150,15 @@ class Dispatcher:
             if pending.attempt:  # Else its first publication is still to come.
                 await self._publisher.publish(pending)
 
-    async def _publish(self, pending: Pending, keys: list[str]) -> None:
+    async def _publish(self, pending: Pending) -> None:
         started = time.perf_counter()
         with pending.work.span.child("publish", "producer") as span:
             pending.trace = span.headers()
+            keys = pending.payload_keys
             await self._large.keep(pending.items.values(), self._nats.max_payload, keys)
+            if keys:
+                self._metrics.offloaded(len(keys))
             await self._publisher.publish(pending)
-        for _ in keys:
-            self._metrics.offloaded()
         self._metrics.published(
             pending.work.verb, pending.item_count, time.perf_counter() - started
         )
@@ -164,26 +169,21 @@ class Dispatcher:
             await pending.done
         self._metrics.waited(pending.work.verb, time.perf_counter() - started)
 
-    @contextmanager
-    def _accounted(self, pending: Pending) -> Iterator[None]:
-        """Have a request wait for its results, and its items counted by how they end."""
+    def _enter(self, pending: Pending) -> None:
+        """Have a request wait for its results."""
         self._pending[pending.token] = pending
         self._waits.enter(pending)
         self._metrics.accepted(pending.lane.pool, pending.item_count)
-        outcome = "cancelled"
-        try:
-            yield
-            outcome = "answered"
-        except SieError as error:
-            late = error.reason == ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED
-            outcome = "expired" if late else "refused"
-            raise
-        finally:
-            del self._pending[pending.token]
-            self._waits.leave(pending)
-            self._count(pending, outcome)
-            if outcome in ("cancelled", "refused"):
-                self._tasks.spawn(self._cancel(pending))
+
+    def _leave(self, pending: Pending, outcome: str) -> None:
+        """Forget a request that has ended, and count its items by how they did."""
+        del self._pending[pending.token]
+        self._waits.leave(pending)
+        self._count(pending, outcome)
+        if outcome in ("cancelled", "refused"):
+            self._tasks.spawn(self._cancel(pending))
+        if pending.payload_keys and not _is_dead(pending):
+            self._tasks.spawn(self._large.remove(pending.payload_keys))
 
     def _count(self, pending: Pending, outcome: str) -> None:
         pool, left, tokens = pending.lane.pool, pending.item_count, 0
@@ -214,6 +214,9 @@ class Dispatcher:
             self._on_result(pending, PackedWorkResult.FromString(data))
 
     def _on_result(self, pending: Pending, result: Any) -> None:
+        if problem := fault(result, pending.work):
+            log.warning("result refused: %s", problem, extra={"fields": _shown(result)})
+            return
         if not result.HasField("part"):
             self._add(pending, result)
             return
@@ -224,7 +227,7 @@ class Dispatcher:
             pending.fail(error)
             return
         if whole is not None:
-            self._add(pending, PackedWorkResult.FromString(whole))
+            self._on_result(pending, PackedWorkResult.FromString(whole))
         elif is_first:
             self._tasks.spawn(self._await_pieces(pending, result.part.reply_id))
 
@@ -251,6 +254,10 @@ class Dispatcher:
         )
         self._metrics.refused_by_broker()
         pending.fail(self._waits.refused(pool, waiting))
+
+
+def _shown(result: Any) -> Mapping[str, object]:
+    return {"request_id": result.request_id[:128], "worker_id": result.worker_id[:128]}
 
 
 def _outcome_of(result: Any) -> str:

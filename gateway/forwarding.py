@@ -20,8 +20,7 @@ from google.protobuf.message import Message
 from gateway.api import Call, Reply, snake_case
 from gateway.request_id import REQUEST_ID_HEADER
 from servicekit.grpc_client import failure_of
-
-_IDEMPOTENCY_KEY = "idempotency-key"
+from servicekit.idempotency import IDEMPOTENCY_KEY, check_key
 
 
 class Forwarder:
@@ -47,8 +46,9 @@ class Forwarder:
     async def _forward(self, method: MethodDescriptor, request: Message, call: Call) -> Reply:
         path = f"/{method.containing_service.full_name}/{method.name}"
         metadata = [(REQUEST_ID_HEADER, call.request_id)]
-        if (key := call.metadata.get(_IDEMPOTENCY_KEY)) is not None:
-            metadata.append((_IDEMPOTENCY_KEY, key))
+        if (key := call.metadata.get(IDEMPOTENCY_KEY)) is not None:
+            check_key(key)
+            metadata.append((IDEMPOTENCY_KEY, key))
         rpc: Any = self._channel.unary_unary(path, None, None)
         try:
             body = await rpc(

@@ -68,14 +68,15 @@ class Peers:
         """Asks for a beat soon: the registry has changed."""
         self._due.set()
 
-    def update(self, body: bytes) -> None:
-        """Takes in a heartbeat; what is none is left."""
+    def update(self, subject: str, body: bytes) -> None:
+        """Takes in a heartbeat, unless it is none or another gateway's than its subject says."""
         try:
             status = GatewayStatus.FromString(body)
         except DecodeError:
-            log.warning("gateway heartbeat refused")
-            return
-        if status.gateway_id not in ("", self._own.gateway_id):
+            status = GatewayStatus()
+        if subject != subjects.gateway_status(status.gateway_id):
+            log.warning("gateway heartbeat refused", extra={"fields": {"subject": subject}})
+        elif status.gateway_id != self._own.gateway_id:
             self._others[status.gateway_id] = (self._clock(), status)
             if status.HasField("sent_at"):
                 self._lags[status.gateway_id] = (
@@ -86,7 +87,7 @@ class Peers:
         """Beats until cancelled."""
 
         async def on_message(message: Msg) -> None:
-            self.update(message.data)
+            self.update(message.subject, message.data)
 
         await self._client.subscribe(subjects.GATEWAY_STATUS_WILDCARD, cb=on_message)
         while True:

@@ -18,6 +18,7 @@ class Pending:
     Args:
         token: its name among the requests of this gateway.
         work: what holds for all of it.
+        path: where it waits.
         chunks: its items.
         reply_subject: where its results go.
 
@@ -32,6 +33,7 @@ class Pending:
             surplus.
         unroutable_since: since when no stream takes its items, seconds, monotonic; or 0.
         pieces: of results too large for a message.
+        payload_keys: of what the payload store keeps of it, complete up to where that failed.
         trace: headers that go on with its trace.
     """
 
@@ -42,6 +44,7 @@ class Pending:
         "item_count",
         "items",
         "path",
+        "payload_keys",
         "pieces",
         "published_at",
         "reply_subject",
@@ -54,10 +57,12 @@ class Pending:
         "work",
     )
 
-    def __init__(self, token: str, work: Work, chunks: Sequence[Chunk], reply_subject: str) -> None:
+    def __init__(
+        self, token: str, work: Work, path: Path, chunks: Sequence[Chunk], reply_subject: str
+    ) -> None:
         self.token = token
         self.work = work
-        self.path: Path = work.path
+        self.path = path
         self.reply_subject = reply_subject
         self.items = work_items(work, chunks, reply_subject)
         self.item_count = sum(chunk.item_count for chunk in chunks)
@@ -70,6 +75,7 @@ class Pending:
         self.sent_at = 0.0
         self.unroutable_since = 0.0
         self.pieces = Reassembly()
+        self.payload_keys: list[str] = []
         self.trace: dict[str, str] = {}
 
     @property

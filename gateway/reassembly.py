@@ -46,12 +46,16 @@ class Reassembly:
     def add(self, part: ResultPart) -> bytes | None:
         """Takes a piece in; returns the serialised WorkResult with the last of them.
 
+        What is no piece of the reply that it names is not taken.
+
         Raises:
             SieError: RESULT_TOO_LARGE.
         """
-        if part.reply_id in self._given_up:
+        if part.reply_id in self._given_up or part.number >= part.count:
             return None
         reply = self._replies.setdefault(part.reply_id, _Reply(part.count))
+        if part.count != reply.count:
+            return None
         if part.number not in reply.pieces:
             reply.pieces[part.number] = part.data
             self._bytes += len(part.data)

@@ -20,14 +20,13 @@ from servicekit.machine_profiles import resolve_profile
 from servicekit.pools import pool_not_found
 from servicekit.registry_reads import bundles_of
 from servicekit.subjects import Lane
-from servicekit.workers import lane_of
+from servicekit.workers import Standing
 from sie.errors.v1.error_reason_pb2 import ErrorReason
-from sie.inference.v1.model_service_pb2 import ModelState
 from sie.pool.v1.pool_pb2 import Pool
 from sie.registry.v1.bundle_pb2 import Bundle
 from sie.registry.v1.machine_profile_pb2 import MachineProfile
 from sie.registry.v1.model_pb2 import Model
-from sie.worker.v1.worker_status_pb2 import HostedModel, WorkerState, WorkerStatus
+from sie.worker.v1.worker_status_pb2 import WorkerState
 
 MACHINE_PROFILE_HEADER = "x-sie-machine-profile"
 POOL_HEADER = "x-sie-pool"
@@ -41,7 +40,8 @@ _TOKENS_PER_SECOND = 10_000.0
 # A lane that would have to load the model is chosen when all others are behind by more.
 _LOAD_S = 10.0
 # Until a worker takes work that changes pools, or that is starting.
-_ARRIVAL_S = {WorkerState.WORKER_STATE_READY: 1.0, WorkerState.WORKER_STATE_STARTING: 5.0}
+_READY = WorkerState.WORKER_STATE_READY
+_ARRIVAL_S = {_READY: 1.0, WorkerState.WORKER_STATE_STARTING: 5.0}
 
 
 class Wanted(NamedTuple):
@@ -69,8 +69,8 @@ class Known(NamedTuple):
     machine_profiles: Mapping[str, MachineProfile]
     pools: Mapping[str, Pool]
     assigned: Mapping[str, str]
-    workers: Sequence[WorkerStatus]
-    lanes: Mapping[Lane, Sequence[WorkerStatus]]
+    workers: Sequence[Standing]
+    lanes: Mapping[Lane, Sequence[Standing]]
     waiting: Callable[[Lane], int] = lambda _: 0
 
 
@@ -125,39 +125,39 @@ def route(model: Model, asked: Wanted, known: Known) -> Route:
 
 
 def lanes_of(
-    workers: Iterable[WorkerStatus], assigned: Mapping[str, str]
-) -> dict[Lane, list[WorkerStatus]]:
+    workers: Iterable[Standing], assigned: Mapping[str, str]
+) -> dict[Lane, list[Standing]]:
     """Lanes with the workers that take their work."""
-    lanes: dict[Lane, list[WorkerStatus]] = {}
+    lanes: dict[Lane, list[Standing]] = {}
     for worker in workers:
         if _takes_work(worker, assigned):
-            lanes.setdefault(lane_of(worker), []).append(worker)
+            lanes.setdefault(worker.lane, []).append(worker)
     return lanes
 
 
-def _takes_work(worker: WorkerStatus, assigned: Mapping[str, str]) -> bool:
+def _takes_work(worker: Standing, assigned: Mapping[str, str]) -> bool:
     """Whether a worker pulls its pool's work and will go on with that.
 
     One that is on its way to another pool does neither's: the work would wait for nobody.
     """
-    return worker.state == WorkerState.WORKER_STATE_READY and worker.pool == _home(worker, assigned)
+    return worker.state == _READY and worker.lane.pool == _home(worker, assigned)
 
 
-def _home(worker: WorkerStatus, assigned: Mapping[str, str]) -> str:
-    return worker.pool if worker.dedicated else assigned.get(worker.worker_id, DEFAULT_POOL)
+def _home(worker: Standing, assigned: Mapping[str, str]) -> str:
+    return worker.lane.pool if worker.dedicated else assigned.get(worker.worker_id, DEFAULT_POOL)
 
 
-def _arrives(worker: WorkerStatus, lane: Lane, known: Known) -> bool:
+def _arrives(worker: Standing, lane: Lane, known: Known) -> bool:
     """Whether a worker is starting in the lane, or on its way to it."""
     if worker.state not in _ARRIVAL_S:
         return False
-    return lane_of(worker)._replace(pool=_home(worker, known.assigned)) == lane
+    return worker.lane._replace(pool=_home(worker, known.assigned)) == lane
 
 
 def _check_pool(name: str, known: Known) -> None:
     if name in known.pools or name == DEFAULT_POOL:
         return
-    if not any(worker.dedicated and worker.pool == name for worker in known.workers):
+    if not any(worker.dedicated and worker.lane.pool == name for worker in known.workers):
         raise pool_not_found(name)
 
 
@@ -221,16 +221,13 @@ def _best(lanes: Sequence[Lane], model: Model, known: Known) -> Lane:
 
 
 def _cost(
-    lane: Lane, workers: Sequence[WorkerStatus], model: Model, known: Known
+    lane: Lane, workers: Sequence[Standing], model: Model, known: Known
 ) -> tuple[float, Lane]:
     """Seconds until the lane would answer, estimated; the name decides between equals."""
-    hosted = [entry for worker in workers for entry in worker.models if _is_loaded(entry, model)]
-    speed = sum(entry.tokens_per_second or _TOKENS_PER_SECOND for entry in hosted)
+    model_id = model.model_id
+    speeds = [worker.speeds[model_id] for worker in workers if model_id in worker.speeds]
+    speed = sum(each or _TOKENS_PER_SECOND for each in speeds)
     ahead = known.waiting(lane) * _TOKENS_PER_ITEM
-    ahead += sum(entry.queued_tokens for worker in workers for entry in worker.models)
+    ahead += sum(worker.queued_tokens for worker in workers)
     seconds = ahead / (speed or _TOKENS_PER_SECOND * len(workers))
-    return seconds + (0.0 if hosted else _LOAD_S), lane
-
-
-def _is_loaded(entry: HostedModel, model: Model) -> bool:
-    return entry.model_id == model.model_id and entry.state == ModelState.MODEL_STATE_LOADED
+    return seconds + (0.0 if speeds else _LOAD_S), lane

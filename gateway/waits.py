@@ -7,7 +7,7 @@ from collections.abc import Callable
 from gateway.backlog import Backlog
 from gateway.drain_rate import DrainRate
 from gateway.pending import Pending
-from gateway.work import Path, Work
+from gateway.work import Path
 from servicekit.errors import SieError
 from servicekit.subjects import Queue
 from sie.errors.v1.error_reason_pb2 import ErrorReason
@@ -34,28 +34,28 @@ class Waits:
         self._backlogs: defaultdict[Path, Backlog] = defaultdict(Backlog)
         self._drain_rates: defaultdict[str, DrainRate] = defaultdict(DrainRate)
 
-    def check(self, work: Work, left_s: float) -> None:
+    def check(self, path: Path, tenant: str, left_s: float) -> None:
         """Refuse what would wait too long, before it makes others wait.
 
         Args:
-            work: what is asked.
+            path: where it would wait.
+            tenant: who asks.
             left_s: time to its deadline.
 
         Raises:
             SieError: QUEUE_FULL.
         """
-        path = work.path
         bound_s = left_s * _QUEUED_SHARE
         if self._max_wait_s and path.queue is Queue.INTERACTIVE:
             bound_s = min(bound_s, self._max_wait_s)
-        excess_s = self._backlogs[path].excess_s(work.tenant, bound_s, self._clock())
+        excess_s = self._backlogs[path].excess_s(tenant, bound_s, self._clock())
         if not excess_s:
             return
         raise SieError(
             ErrorReason.ERROR_REASON_QUEUE_FULL,
-            f"work for model '{work.model_id}' waits more than {bound_s:.1f} s at present",
+            f"work for model '{path.model_id}' waits more than {bound_s:.1f} s at present",
             retry_after_s=min(_MOST_EXCESS_S, max(_LEAST_EXCESS_S, excess_s)),
-            pool=work.lane.pool,
+            pool=path.lane.pool,
         )
 
     def enter(self, pending: Pending) -> None:

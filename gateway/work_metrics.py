@@ -96,8 +96,8 @@ class WorkMetrics:
         if tokens:
             self._tokens(model_id, tenant).inc(tokens)
 
-    def offloaded(self) -> None:
-        self._offloads.inc()
+    def offloaded(self, messages: int) -> None:
+        self._offloads.inc(messages)
 
     def refused_by_broker(self) -> None:
         self._ack_failures.inc()

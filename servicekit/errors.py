@@ -35,6 +35,8 @@ DEFAULT_RETRY_AFTER_S = 1.0
 _LONGEST_MESSAGE = 700
 _LONGEST_VALUE = 1000
 
+_KNOWN = frozenset(ErrorReason.values()) - {ErrorReason.ERROR_REASON_UNSPECIFIED}
+
 
 class SieError(Exception):
     """A failure with a reason that callers can act on.
@@ -103,7 +105,10 @@ def proto_of(error: SieError) -> error_pb2.Error:
 
 
 def from_proto(message: error_pb2.Error) -> SieError:
-    """The exception that `proto_of` was made from."""
+    """The exception that `proto_of` was made from; INTERNAL_ERROR for a reason not known here."""
+    if message.reason not in _KNOWN:
+        # Of a process of a later version, say.
+        return SieError(ErrorReason.ERROR_REASON_INTERNAL_ERROR, message.message)
     seconds = None
     if message.HasField("retry_after"):
         seconds = message.retry_after.seconds + message.retry_after.nanos / 1e9

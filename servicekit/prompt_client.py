@@ -8,16 +8,22 @@ A write for each message would wake the broker for each of them.
 
 import asyncio
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.errors import BadHeaderError, BadSubjectError
 
 log = logging.getLogger(__name__)
 
 # What may wait for the socket before publishers wait for it too.
 _SOCKET_BYTES = 256 * 1024
+
+# In a subject or a header they would end it, and what follows would be a command of the sender's.
+_SEPARATORS = re.compile(r"[ \t\r\n]")
+_LINE_ENDS = re.compile(r"[\r\n]")
 
 # Called with the subject and the body of a message.
 Handler = Callable[[str, bytes], None]
@@ -44,6 +50,27 @@ class PromptClient(Client):
         subscription = await self.subscribe(subject, cb=until_known)
         self._handlers[subscription._id] = handler  # noqa: SLF001 - it has no other name
 
+    async def publish(
+        self,
+        subject: str,
+        payload: bytes = b"",
+        reply: str = "",
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        if self._status != Client.CONNECTED or len(payload) > self._max_payload:
+            # The library knows what to raise, and what may wait for the next connection.
+            await super().publish(subject, payload, reply, headers)
+            return
+        command = _command(subject, payload, reply, headers)
+        self.stats["out_msgs"] += 1
+        self.stats["out_bytes"] += len(payload)
+        self._pending.append(command)
+        self._pending_data_size += len(command)
+        if self._pending_data_size > self._max_pending_size or _congested(self._transport):
+            await super()._flush_pending(self._pending_data_size > self._max_pending_size)
+        elif not self._gathering:
+            self._write_soon()
+
     async def _process_msg(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes
     ) -> None:
@@ -69,14 +96,17 @@ class PromptClient(Client):
         if force_flush or not self.is_connected or _congested(self._transport):
             return await super()._flush_pending(force_flush)
         if not self._gathering:
-            self._gathering = True
-            asyncio.get_running_loop().call_soon(self._write)
+            self._write_soon()
         return None
 
     async def _send_ping(self, future: asyncio.Future[Any] | None = None) -> None:
         # The library writes it past what is pending, of which its answer is to be the proof.
         self._write()
         await super()._send_ping(future)
+
+    def _write_soon(self) -> None:
+        self._gathering = True
+        asyncio.get_running_loop().call_soon(self._write)
 
     def _write(self) -> None:
         self._gathering = False
@@ -86,6 +116,31 @@ class PromptClient(Client):
             transport.writelines(self._pending)
             self._pending = []
             self._pending_data_size = 0
+
+
+def _command(subject: str, payload: bytes, reply: str, headers: Mapping[str, str] | None) -> bytes:
+    if not subject or _SEPARATORS.search(subject) or _SEPARATORS.search(reply):
+        raise BadSubjectError
+    if not headers:
+        return b"PUB %b %b %d\r\n%b\r\n" % (
+            subject.encode(),
+            reply.encode(),
+            len(payload),
+            payload,
+        )
+    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    if len(_LINE_ENDS.findall(lines)) != 2 * len(headers):
+        raise BadHeaderError("a line end in a header")
+    head = f"NATS/1.0\r\n{lines}\r\n".encode()
+    size = len(head) + len(payload)
+    return b"HPUB %b %b %d %d\r\n%b%b\r\n" % (
+        subject.encode(),
+        reply.encode(),
+        len(head),
+        size,
+        head,
+        payload,
+    )
 
 
 def _takes_bytes(transport: Any) -> bool:

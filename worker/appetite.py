@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from servicekit.subjects import Queue
+from worker.in_hand import InHand
 from worker.loading import LoadedModel
 from worker.prefetch import messages_wanted_beside, yielding_messages_wanted
 from worker.runners import Runners
@@ -21,19 +20,19 @@ class Appetite:
     Args:
         loaded: the model.
         runners: what waits for it here.
+        in_hand: what has been taken of its work.
 
     Attributes:
         tokens_per_second: speed lately, over all streams.
-        in_hand: messages by the queue that they came from; kept by who has them.
 
     """
 
-    def __init__(self, loaded: LoadedModel, runners: Runners) -> None:
+    def __init__(self, loaded: LoadedModel, runners: Runners, in_hand: InHand) -> None:
         self._runners = runners
+        self._in_hand = in_hand
         self._streams = loaded.engine.streams
         # Of each queue: one tenant's texts say nothing of another's chunks.
         self._tokens_per_message = dict.fromkeys(Queue, _INITIAL_TOKENS_PER_MESSAGE)
-        self.in_hand: Counter[Queue] = Counter()
         self.tokens_per_second = (
             loaded.cost.tokens_per_second if loaded.cost else _INITIAL_TOKENS_PER_SECOND
         )
@@ -51,14 +50,14 @@ class Appetite:
     def interactive(self) -> int:
         """Return how many messages of interactive work there is room for."""
         waiting = self._runners.waiting_interactive_tokens
-        surplus, others = self.in_hand[Queue.SURPLUS], self.in_hand[Queue.INTERACTIVE]
+        surplus, others = map(self._in_hand.count, (Queue.SURPLUS, Queue.INTERACTIVE))
         per_message = self._tokens_per_message[Queue.INTERACTIVE]
         return messages_wanted_beside(surplus, others, self.tokens_per_second, waiting, per_message)
 
     def surplus(self) -> int:
         """Return how many messages of the surplus there is room for."""
         waiting = self._runners.waiting_interactive_tokens
-        return self._yielding(Queue.SURPLUS, waiting, self.in_hand[Queue.SURPLUS])
+        return self._yielding(Queue.SURPLUS, waiting, self._in_hand.count(Queue.SURPLUS))
 
     def bulk(self) -> int:
         """Return how many messages of bulk work there is room for."""
@@ -68,7 +67,7 @@ class Appetite:
 
     def suspect(self) -> int:
         """Return how many suspects there is room for."""
-        return int(not self.in_hand[Queue.SUSPECT])
+        return int(not self._in_hand.count(Queue.SUSPECT))
 
     def _yielding(self, queue: Queue, waiting: int, at_hand: int) -> int:
         per_message = self._tokens_per_message[queue]

@@ -5,6 +5,7 @@ import functools
 from prometheus_client import Counter, Gauge, Histogram
 
 from servicekit.bounded_labels import BoundedLabels
+from worker.runner import Computed
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
@@ -136,12 +137,34 @@ class ServingMetrics:
         )
         self.work_items = functools.cache(functools.partial(work_items.labels, model_id))
 
-    def charge(self, tenant: str, tokens: int, seconds: float) -> None:
-        """Put an input's part of a run down to its tenant."""
-        _input_tokens(self._model_id, tenant).inc(tokens)
-        _device_seconds(self._model_id, tenant).inc(seconds)
+    def ran(self, computed: Computed, tokens: int, padded: int, fill: float) -> None:
+        """Take note of a run that answered.
+
+        Args:
+            computed: the batch.
+            tokens: of its inputs.
+            padded: what it computed, padding included.
+            fill: `padded` of what a batch may have, 0 to 1.
+
+        """
+        self.batch_tokens.inc(tokens)
+        self.batch_tokens_padded.inc(padded)
+        self.batch_rows.observe(len(computed.inputs))
+        self.batch_fill.observe(fill)
+        self.inference_seconds.observe(computed.seconds)
+        self.batch_wait_seconds.observe(
+            computed.started - min(each.arrived for each in computed.inputs)
+        )
+        for each in computed.inputs:
+            if each.owner is not None:
+                self._charge(each.flow.tenant, each.tokens, computed.seconds * each.tokens / tokens)
 
     def waiting(self, inputs: int, tokens: int, oldest_s: float) -> None:
         """Show what waits for the engine."""
         for gauge, value in zip(self._queue, (inputs, tokens, oldest_s), strict=True):
             gauge.set(value)
+
+    def _charge(self, tenant: str, tokens: int, seconds: float) -> None:
+        """Put an input's part of a run down to its tenant."""
+        _input_tokens(self._model_id, tenant).inc(tokens)
+        _device_seconds(self._model_id, tenant).inc(seconds)

@@ -200,7 +200,8 @@ class Runner:
             with self._changed:
                 self._claimed -= 1
                 self._bulk_runs -= _is_bulk(inputs)
-                self._changed.notify_all()
+                if self._waiting:  # Else they would wake for nothing, while results are replied.
+                    self._changed.notify_all()
 
     def _claim(self) -> bool:
         """Wait until there is work for one more run; False means the end."""

@@ -30,6 +30,7 @@ from worker.delivery import Delivery, read_item, terminate
 from worker.device import Share
 from worker.engine import OutOfMemoryError
 from worker.engine_health import EngineHealth
+from worker.in_hand import InHand
 from worker.intake import Intake
 from worker.isolation import isolate, with_request
 from worker.job import Job
@@ -88,15 +89,14 @@ class ServedModel:
         self._model = model
         self._loaded = loaded
         self._metrics = ServingMetrics(model.model_id)
-        self._deliveries: dict[tuple[str, int], Delivery] = {}
+        self._in_hand = InHand()
         self._tasks = Tasks()
-        self._empty = asyncio.Event()
         self.used_at = time.monotonic()
         self._relieve = relieve
         self.runners = Runners(
             model, loaded, share, self._on_batch, self._on_expired, self._relieve_run
         )
-        self._appetite = Appetite(loaded, self.runners)
+        self._appetite = Appetite(loaded, self.runners, self._in_hand)
         self._health = EngineHealth()
         self._preparing = 0
         self._preparation = asyncio.Semaphore(_PREPARED_AT_ONCE)
@@ -121,7 +121,7 @@ class ServedModel:
     @property
     def in_use(self) -> bool:
         """Whether there is work in hand."""
-        return bool(self._deliveries)
+        return bool(self._in_hand)
 
     async def start(self) -> None:
         """Begin to pull; return when the work queue is there, or the model moves elsewhere."""
@@ -149,9 +149,7 @@ class ServedModel:
         if self._starting is not None:
             self._starting.cancel()
         await self._pulls.drain()
-        while self._deliveries:
-            self._empty.clear()
-            await self._empty.wait()
+        await self._in_hand.emptied()
         await self._tasks.finish()
         await self.runners.close()
 
@@ -159,7 +157,7 @@ class ServedModel:
         """Keep what is in hand from being delivered again; called every second or so."""
         # While the broker is away nothing can be told.
         with suppress(NatsError):
-            for delivery in list(self._deliveries.values()):
+            for delivery in self._in_hand:
                 if not delivery.closed:
                     await delivery.progress()
         self._metrics.waiting(
@@ -175,7 +173,7 @@ class ServedModel:
 
     def cancel(self, reply_subjects: Collection[str]) -> None:
         """Drop what is in hand for callers that have gone."""
-        for delivery in list(self._deliveries.values()):
+        for delivery in self._in_hand:
             if delivery.item.reply_subject in reply_subjects and not delivery.closed:
                 delivery.closed = True
                 self.runners.discard(delivery)
@@ -209,10 +207,7 @@ class ServedModel:
 
     async def _on_message(self, lane: Lane, queue: Queue, message: Msg) -> None:
         self.used_at = time.monotonic()
-        place = _place(message)
-        if place in self._deliveries:
-            # Delivered again while in hand: from now on this is the one to acknowledge.
-            self._deliveries[place].message = message
+        if self._in_hand.renew(message):
             return
         try:
             item = read_item(message.data)
@@ -244,10 +239,8 @@ class ServedModel:
         if queue is not Queue.SUSPECT and delivery.message.metadata.num_delivered > 1:
             await self._isolate(delivery, lane)
             return
-        self._appetite.in_hand[queue] += 1
-        delivery.queue = queue
+        self._in_hand.take(delivery, queue)
         self._metrics.queue_seconds.observe(delivery.timing.queue_ms / 1e3)
-        self._deliveries[_place(delivery.message)] = delivery
         delivery.begin(self._intake.tracer)
         if len(delivery.message.data) > _INLINE_SIZE or item.HasField("payload"):
             # Those behind it in the subscription would wait, and seem to have killed a worker.
@@ -341,7 +334,7 @@ class ServedModel:
             if computed.error is not None:
                 job.fail(waited.index, self._engine_error(computed.error))
             else:
-                job.put(waited.index, computed.outputs, row)
+                self._put(job, waited.index, computed, row)
             timing = job.delivery.timing
             timing.inference_ms = max(timing.inference_ms, computed.seconds * 1000)
             timing.queue_ms = max(timing.queue_ms, (computed.started - waited.arrived) * 1000)
@@ -350,6 +343,14 @@ class ServedModel:
                 self._count("answered")
                 self._tasks.spawn(self._end(job.delivery, job.finish()))
         self._measure(computed)
+
+    def _put(self, job: Job, index: int, computed: Computed, row: int) -> None:
+        try:
+            job.put(index, computed.outputs, row)
+        except Exception:
+            # The others of the batch have their answers, and this caller an error, not a silence.
+            log.exception("no answer made of what the engine gave")
+            job.fail(index, self._inference_error("what follows the engine"))
 
     def _watch_health(self, computed: Computed) -> None:
         if computed.error is None:
@@ -369,21 +370,8 @@ class ServedModel:
     def _measure(self, computed: Computed) -> None:
         if computed.error is not None:
             return
-        rows = len(computed.inputs)
         tokens = sum(each.tokens for each in computed.inputs)
-        padded, fill = self.runners.fill(computed.inputs)
-        self._metrics.batch_tokens.inc(tokens)
-        self._metrics.batch_tokens_padded.inc(padded)
-        self._metrics.batch_rows.observe(rows)
-        self._metrics.inference_seconds.observe(computed.seconds)
-        self._metrics.batch_fill.observe(fill)
-        self._metrics.batch_wait_seconds.observe(
-            computed.started - min(each.arrived for each in computed.inputs)
-        )
-        for each in computed.inputs:
-            if each.owner is not None:
-                share = computed.seconds * each.tokens / tokens
-                self._metrics.charge(each.flow.tenant, each.tokens, share)
+        self._metrics.ran(computed, tokens, *self.runners.fill(computed.inputs))
         self._appetite.computed(tokens, computed.seconds)
 
     def _on_expired(self, inputs: Sequence[Waiting]) -> None:
@@ -408,10 +396,7 @@ class ServedModel:
     def _forget(self, delivery: Delivery) -> None:
         self._metrics.item_seconds.observe(time.time() - delivery.item.published_unix_us / 1e6)
         self.used_at = time.monotonic()
-        if self._deliveries.pop(_place(delivery.message), None) is not None:
-            self._appetite.in_hand[delivery.queue] -= 1
-        if not self._deliveries:
-            self._empty.set()
+        self._in_hand.forget(delivery)
 
     def _count(self, outcome: str) -> None:
         self._metrics.work_items(outcome).inc()
@@ -433,8 +418,3 @@ class ServedModel:
             f"{part} of model '{model_id}' failed on this input",
             model=model_id,
         )
-
-
-def _place(message: Msg) -> tuple[str, int]:
-    """Stream and sequence: while a worker changes pools, it has work of two streams in hand."""
-    return message.metadata.stream, message.metadata.sequence.stream

@@ -27,6 +27,7 @@ from gateway.usage import Usage, UsageGauge
 from gateway.worker_gauges import QueueGauge
 from servicekit.pools import assignments
 from servicekit.subjects import Lane
+from servicekit.workers import standing_of
 from sie.inference.v1.model_service_pb2 import ModelState
 from sie.pool.v1.pool_pb2 import AssignedWorker, Pool, PoolSpec, PoolState
 from sie.registry.v1.bundle_pb2 import Bundle
@@ -208,7 +209,7 @@ class Simulation:
 
     def _serve(self) -> None:
         for lane, queue in self._queues.items():
-            workers = self._known.lanes.get(lane, ()) if queue else ()
+            workers = self._workers_of(lane) if queue else []
             if not workers:
                 continue
             hosts = [worker for worker in workers if worker.models]
@@ -226,7 +227,8 @@ class Simulation:
 
     def _compute(self) -> None:
         """How busy workers were."""
-        for lane, workers in self._known.lanes.items():
+        for lane in self._known.lanes:
+            workers = self._workers_of(lane)
             room = ITEMS_PER_SECOND * _loaded(workers)
             busy = 1 - self._left.get(lane, room) / room if room else 0.0
             for worker in workers:
@@ -309,6 +311,9 @@ class Simulation:
     def _all_pods(self) -> Iterable[_Pod]:
         return (pod for pods in self._pods.values() for pod in pods)
 
+    def _workers_of(self, lane: Lane) -> list[WorkerStatus]:
+        return [self._by_id[each.worker_id] for each in self._known.lanes.get(lane, ())]
+
     def _alive(self) -> list[WorkerStatus]:
         return [pod.status for pod in self._all_pods() if pod.status.state]
 
@@ -327,8 +332,8 @@ class Simulation:
     def _look(self) -> Known:
         """What gateways know, after the registry has assigned workers."""
         workers = self._alive()
-        by_id = {worker.worker_id: worker for worker in workers}
-        for name, each in assign(self._pools, by_id, settled=True).items():
+        self._by_id = {worker.worker_id: worker for worker in workers}
+        for name, each in assign(self._pools, self._by_id, settled=True).items():
             status = self._pools[name].status
             del status.assigned_workers[:]
             status.assigned_workers.extend(
@@ -338,13 +343,14 @@ class Simulation:
         assigned = assignments(self._pools.values())
         for worker in workers:
             worker.pool = assigned.get(worker.worker_id, "default")
-        lanes = routing.lanes_of(workers, assigned)
+        standings = [standing_of(worker) for worker in workers]
+        lanes = routing.lanes_of(standings, assigned)
         return Known(
             self._bundles,
             self._profiles,
             self._pools,
             assigned,
-            workers,
+            standings,
             lanes,
             self.waiting_items,
         )

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-import config_service.__main__
+import config_service.settings
 import gateway.__main__
 import worker.__main__
 from servicekit.settings import from_environment
@@ -13,7 +13,7 @@ from tests.charts.rendering import WORKED_VALUES, Object, environment, pod_specs
 
 _SETTINGS = {
     "gateway": gateway.__main__.Settings,
-    "config": config_service.__main__.Settings,
+    "config": config_service.settings.Settings,
     "worker": worker.__main__.Settings,
 }
 # Only a part of another variable's value, and what OpenTelemetry reads itself.

@@ -18,6 +18,7 @@ from cli.ports import free_port
 from config_service import store
 from config_service.commands import Apply, Delete, Import, Rollback
 from config_service.dead_letters import DeadLetters
+from config_service.history import KEPT
 from config_service.metrics import Metrics
 from config_service.receipts import Identity, Receipts
 from config_service.registry import Registry
@@ -336,6 +337,18 @@ async def test_a_key_answers_the_same_after_a_restart_whatever_came_between(
     assert not second.registry.state.bundles
     with pytest.raises(SieError, match="IDEMPOTENCY_CONFLICT"):
         await second.writer.execute(command, identity("k", "another request"))
+
+
+async def test_a_key_outlives_its_commit_in_the_store(nats_server, new_writer):
+    first, command = await new_writer("file"), Apply(Bundle(bundle_id="a", priority=1))
+    done = await first.writer.execute(command, identity("k"))
+    for number in range(KEPT + 1):
+        await first.apply("a", 2 + number)
+    await nats_server.restart()
+    second = await new_writer("file")
+    assert min(event.revision for event in second.registry.history) > done.revision
+    assert await second.writer.execute(command, identity("k")) == done
+    assert second.registry.state.bundles["a"].priority == KEPT + 2
 
 
 async def test_a_memory_broker_that_restarted_is_given_history_and_receipts(

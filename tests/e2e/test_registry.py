@@ -119,14 +119,21 @@ def test_an_idempotency_key_answers_once(http):
     for other in ({"bundle_id": "b", "priority": 1}, {"bundle_id": "c"}):
         refused = http("POST", "/bundles", other, key)
         assert (refused.status, refused.json()["error"]["code"]) == (409, "IDEMPOTENCY_CONFLICT")
-    long = http("POST", "/bundles", {"bundle_id": "b"}, {"idempotency-key": "x" * 129})
-    assert long.json()["error"]["metadata"] == {"field": "idempotency-key"}
+    for none in ("x" * 129, "é", "a b", ""):
+        refused = http("POST", "/bundles", {"bundle_id": "b"}, {"idempotency-key": none})
+        assert refused.json()["error"]["metadata"] == {"field": "idempotency-key"}
 
 
 def test_what_is_used_cannot_be_deleted(http):
     refused = http("DELETE", "/bundles/default")
     assert (refused.status, refused.json()["error"]["code"]) == (409, "IN_USE")
     assert DEFAULT_MODEL in refused.json()["error"]["metadata"]["used_by"]
+    http("POST", "/machine_profiles", {"machine_profile_id": "l4"})
+    http("POST", "/models", definition("m", machine_profile="l4"))
+    http("POST", "/bundles", {"bundle_id": "b", "machine_profile": "l4"})
+    refused = http("DELETE", "/machine_profiles/l4")
+    assert (refused.status, refused.json()["error"]["code"]) == (409, "IN_USE")
+    assert refused.json()["error"]["metadata"]["used_by"] == "bundle b, model m"
 
 
 def test_the_past_is_listed_compared_and_brought_back(http):

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-import config_service.__main__
+import config_service.settings
 import gateway.__main__
 import worker.__main__
 from cli.broker import MAX_PAYLOAD_BYTES
@@ -148,7 +148,7 @@ def test_services_of_the_compose_file_get_settings_that_they_read() -> None:
     compose = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())
     settings = {
         "gateway": gateway.__main__.Settings,
-        "config": config_service.__main__.Settings,
+        "config": config_service.settings.Settings,
         "worker": worker.__main__.Settings,
     }
     for name, service in compose["services"].items():

@@ -31,27 +31,40 @@ START = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 RECENT = 12
 
 
-def _model(name, tokens, bundles):
-    definition = Model(model_id=name, max_sequence_length=tokens, bundles=bundles)
+def _model(name, tokens, bundles, profile):
+    definition = Model(
+        model_id=name, max_sequence_length=tokens, bundles=bundles, machine_profile=profile
+    )
     definition.sources.add(directory="/models/a")
     definition.tasks.score.SetInParent()
     return definition
 
 
+NAMED_PROFILES = st.sampled_from(["", "", "l4"])
 MODELS = st.builds(
     _model,
     st.sampled_from(["a", "b/c", "d__e"]),
     st.integers(1, 3),
     st.sampled_from([(), ("default",), ("fast",), ("fast", "default")]),
+    NAMED_PROFILES,
 )
 BUNDLES = st.builds(
-    lambda name, priority: Bundle(bundle_id=name, priority=priority),
+    lambda name, priority, profile: Bundle(
+        bundle_id=name, priority=priority, machine_profile=profile
+    ),
     st.sampled_from(["default", "fast"]),
     st.integers(0, 2),
+    NAMED_PROFILES,
 )
 PROFILES = st.builds(lambda spot: MachineProfile(machine_profile_id="l4", spot=spot), st.booleans())
 KEYS = st.sampled_from(
-    [Key("model", "a"), Key("model", "b/c"), Key("bundle", "default"), Key("bundle", "fast")]
+    [
+        Key("model", "a"),
+        Key("model", "b/c"),
+        Key("bundle", "default"),
+        Key("bundle", "fast"),
+        Key("machine_profile", "l4"),
+    ]
 )
 DEFINITIONS = st.one_of(MODELS, BUNDLES, PROFILES)
 COMMANDS = st.one_of(
@@ -60,7 +73,7 @@ COMMANDS = st.one_of(
     st.builds(
         lambda found, prune: Import({f"d[{i}]": d for i, d in enumerate(found)}, frozenset(prune)),
         st.lists(DEFINITIONS, max_size=4),
-        st.sets(st.sampled_from(["model", "bundle"])),
+        st.sets(st.sampled_from(["model", "bundle", "machine_profile"])),
     ),
     st.builds(Rollback, st.integers(1, 40), st.one_of(st.none(), KEYS)),
 )
@@ -253,6 +266,8 @@ class RegistryMachine(RuleBasedStateMachine):
             state = service.registry.state
             for model in state.models.values():
                 assert all(bundle in state.bundles for bundle in model.bundles or ["default"])
+            for definition in (*state.models.values(), *state.bundles.values()):
+                assert definition.machine_profile in ("", *state.machine_profiles)
 
 
 TestRegistryMachine = RegistryMachine.TestCase

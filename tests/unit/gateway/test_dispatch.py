@@ -302,7 +302,7 @@ async def test_the_counts_of_items_add_up_however_they_end(client, counted):
     dead = run(dispatcher, chunk(0, "a"), chunk(1, "b", "c"))
     first, second = await pull(client, 2)
     await answer(client, first)
-    result = PackedWorkResult(first_item=1, item_count=2)
+    result = PackedWorkResult(request_id="request-1", first_item=1, item_count=2)
     result.error.reason = ErrorReason.ERROR_REASON_DELIVERY_EXHAUSTED
     await client.publish(second.reply_subject, result.SerializeToString())
     await dead
@@ -344,16 +344,50 @@ async def test_a_result_in_pieces_is_put_together_from_one_reply(client, dispatc
     task = run(dispatcher, chunk(0, "a"))
     (item,) = await pull(client, 1)
     response = EncodeResponse(items=[{"id": "a" * 1000}])
-    whole = PackedWorkResult(item_count=1, encode=response.SerializeToString())
+    whole = PackedWorkResult(
+        request_id="request-1", item_count=1, encode=response.SerializeToString()
+    )
     data = whole.SerializeToString()
     # The worker died after the first piece; the work was computed again by another.
     for reply_id, numbers in (("one", [0]), ("two", [1, 0])):
         for number in numbers:
             part = {"reply_id": reply_id, "number": number, "count": 2}
             part["data"] = data[number * 500 :][: 500 if number == 0 else None]
-            piece = PackedWorkResult(item_count=1, part=part)
+            piece = PackedWorkResult(request_id="request-1", item_count=1, part=part)
             await client.publish(item.reply_subject, piece.SerializeToString())
     assert ids(await task) == ["a" * 1000]
+
+
+def forged(item, **outcome):
+    named = {"request_id": item.request_id, "item_count": item.item_count} | outcome
+    return PackedWorkResult(**named).SerializeToString()
+
+
+async def test_what_is_no_answer_to_the_work_is_not_taken_for_one(client, dispatcher):
+    task = run(dispatcher, chunk(0, "a", "b"))
+    (item,) = await pull(client, 1)
+    two = EncodeResponse(items=[{"id": "x"}, {"id": "y"}]).SerializeToString()
+    whole = forged(item, request_id="request-2", encode=two)
+    pieces = [(0, 0, b""), (3, 1, b""), (0, 1, whole), (0, 1, b"\xff")]
+    for data in (
+        b"\xff",
+        whole,
+        forged(item),
+        forged(item, encode=EncodeResponse(items=[{"id": "x"}]).SerializeToString()),
+        forged(item, encode=two, item_count=1),
+        forged(item, encode=b"\xff"),
+        forged(item, score=b""),
+        *(
+            forged(item, part={"reply_id": str(n), "number": number, "count": count, "data": data})
+            for n, (number, count, data) in enumerate(pieces)
+        ),
+    ):
+        await client.publish(item.reply_subject, data)
+    ack = item.reply_subject.replace(".result.", ".ack.")
+    for subject, data in ((ack, b"{}"), (f"{ack}-x", b"{}"), (f"{ack}-0", b"[]")):
+        await client.publish(subject, data)
+    await answer(client, item)
+    assert ids(await task) == ["a", "b"]
 
 
 async def test_work_that_lost_a_piece_of_its_result_is_published_again(
@@ -363,7 +397,7 @@ async def test_work_that_lost_a_piece_of_its_result_is_published_again(
     task = run(dispatcher, chunk(0, "a"))
     (item,) = await pull(client, 1)
     part = {"reply_id": "r", "number": 0, "count": 2, "data": b"lost"}
-    piece = PackedWorkResult(item_count=1, part=part)
+    piece = PackedWorkResult(request_id="request-1", item_count=1, part=part)
     await client.publish(item.reply_subject, piece.SerializeToString())
     (again,) = await pull(client, 1)
     await answer(client, again)
@@ -377,12 +411,14 @@ async def test_work_whose_result_is_large_and_slow_is_not_published_again(
     task = run(dispatcher, chunk(0, "a"))
     (item,) = await pull(client, 1)
     response = EncodeResponse(items=[{"id": "a"}])
-    data = PackedWorkResult(item_count=1, encode=response.SerializeToString()).SerializeToString()
+    data = PackedWorkResult(
+        request_id="request-1", item_count=1, encode=response.SerializeToString()
+    ).SerializeToString()
     longest, sent_at = 0.0, time.monotonic()
     for number in range(len(data)):
         part = {"reply_id": "r", "number": number, "count": len(data)}
         part["data"] = data[number : number + 1]
-        piece = PackedWorkResult(item_count=1, part=part)
+        piece = PackedWorkResult(request_id="request-1", item_count=1, part=part)
         await client.publish(item.reply_subject, piece.SerializeToString())
         await asyncio.sleep(0.15)
         longest, sent_at = max(longest, time.monotonic() - sent_at), time.monotonic()

@@ -8,6 +8,7 @@ from gateway.routing import Known, Wanted, lanes_of, route, split_model, wanted
 from servicekit.errors import SieError, code_of
 from servicekit.pools import assignments
 from servicekit.subjects import Lane
+from servicekit.workers import standing_of
 from sie.inference.v1.model_service_pb2 import ModelState
 from sie.pool.v1.pool_pb2 import AssignedWorker, Pool, PoolSpec, PoolStatus
 from sie.registry.v1.bundle_pb2 import Bundle
@@ -47,6 +48,7 @@ def pool(name, gpus, workers=(), bundle="default"):
 
 def found(workers, pool="default", profile="", **more):
     pools = {each.spec.name: each for each in more.get("pools", [])}
+    workers = [standing_of(worker) for worker in workers]
     known = Known(
         more.get("bundles", BUNDLES),
         PROFILES,

@@ -19,6 +19,7 @@ from servicekit.errors import (
     spec_of,
     status_of,
 )
+from sie.errors.v1.error_pb2 import Error
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 
 REASONS = [value for value in ErrorReason.values() if value]
@@ -50,6 +51,12 @@ def test_an_error_survives_both_ways_across_grpc_and_the_queue(reason):
             dict.fromkeys(keys, "v"),
             2.5,
         )
+
+
+@pytest.mark.parametrize("reason", [0, 9999])
+def test_a_reason_of_a_later_version_is_an_internal_error_with_its_message(reason):
+    error = from_proto(Error(reason=reason, message="a sentence"))
+    assert (code_of(error.reason), error.message) == ("INTERNAL_ERROR", "a sentence")
 
 
 def test_bad_input_names_its_field_in_every_form():

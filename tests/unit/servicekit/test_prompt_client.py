@@ -4,6 +4,8 @@ import asyncio
 
 import nats
 import pytest
+from nats.errors import Error as NatsError
+from nats.errors import MaxPayloadError
 
 from servicekit.broker import connect, disconnect
 from servicekit.prompt_client import PromptClient
@@ -117,3 +119,47 @@ async def test_a_connection_ends_after_what_was_published(nats_url, prompt):
     await leaving.publish("news", b"last words")
     await disconnect(leaving)
     await until(lambda: heard == [b"last words"])
+
+
+@pytest.mark.parametrize("headers", [None, {"a": "b", "traceparent": "00-1-2-01"}])
+async def test_what_it_publishes_arrives_whole(prompt, plain, headers):
+    subscription = await plain.subscribe("whole")
+    await plain.flush()
+    payload = bytes(range(256)) + b"\r\nPUB other 1\r\nx\r\n"
+    await prompt.publish("whole", payload, reply="answer.here", headers=headers)
+    message = await subscription.next_msg(timeout=30)
+    assert (message.data, message.reply, message.headers) == (payload, "answer.here", headers)
+
+
+@pytest.mark.parametrize(
+    ("subject", "reply", "headers"),
+    [
+        ("", "", None),
+        ("a b", "", None),
+        ("a\r\nPUB b 0\r\n", "", None),
+        ("a", "b\nc", None),
+        ("a", "", {"b": "c\r\nd: e"}),
+        ("a", "", {"b": "c\n"}),
+        ("a", "", {"b\r\nc": "d"}),
+    ],
+)
+async def test_no_command_is_smuggled_in(prompt, subject, reply, headers):
+    with pytest.raises(NatsError):
+        await prompt.publish(subject, b"x", reply=reply, headers=headers)
+    await prompt.flush()
+
+
+async def test_what_is_too_large_for_the_broker_is_refused(prompt):
+    with pytest.raises(MaxPayloadError):
+        await prompt.publish("a", bytes(prompt.max_payload + 1))
+    assert prompt.is_connected
+
+
+async def test_more_than_the_socket_takes_at_once_arrives(prompt, plain):
+    subscription = await plain.subscribe("much", pending_bytes_limit=-1)
+    await plain.flush()
+    sent = [bytes([number]) * 500_000 for number in range(40)]
+    for payload in sent:
+        await prompt.publish("much", payload)
+    got = [(await subscription.next_msg(timeout=30)).data for _ in sent]
+    assert got == sent

@@ -1,6 +1,7 @@
 """The live workers as their heartbeats tell."""
 
 import asyncio
+import math
 
 import nats
 import pytest
@@ -29,6 +30,8 @@ def beat(
     state=WorkerState.WORKER_STATE_READY,
     model_state=ModelState.MODEL_STATE_LOADED,
     pool="default",
+    busy=0.0,
+    speed=0.0,
 ):
     return WorkerStatus(
         worker_id=name,
@@ -36,7 +39,8 @@ def beat(
         machine_profile="cpu",
         bundle="default",
         state=state,
-        models=[HostedModel(model_id="m", state=model_state)],
+        busy=busy,
+        models=[HostedModel(model_id="m", state=model_state, tokens_per_second=speed)],
     )
 
 
@@ -80,11 +84,43 @@ def test_a_subscriber_that_fails_keeps_no_other_from_hearing(directory, caplog):
     assert "a defect" in caplog.text
 
 
-async def test_a_heartbeat_counts_only_from_the_worker_that_it_names_and_with_plain_names(tmp_path):
+def test_who_stands_as_before_changes_nothing_for_those_who_remember(directory, clock):
+    def moves(act):
+        before = directory.generation
+        act()
+        return directory.generation != before
+
+    first = beat("a", model_state=ModelState.MODEL_STATE_LOADING)
+    assert moves(lambda: directory.update(first))
+    faster = beat("a", model_state=ModelState.MODEL_STATE_LOADING, busy=1.0, speed=9.0)
+    assert not moves(lambda: directory.update(faster))
+    failed = beat("a", model_state=ModelState.MODEL_STATE_FAILED)
+    failed.models[0].last_error.message = "no room"
+    for other in (
+        beat("a"),
+        failed,
+        beat("a", model_state=ModelState.MODEL_STATE_FAILED),
+        beat("a", model_state=ModelState.MODEL_STATE_FAILED, pool="tenant"),
+        beat("a", WorkerState.WORKER_STATE_DRAINING),
+        beat("b"),
+    ):
+        assert moves(lambda other=other: directory.update(other)), other
+    clock[0] += STALE_AFTER_S
+    assert not moves(lambda: directory.update(beat("b")))
+    assert moves(lambda: clock.__setitem__(0, clock[0] + 0.01))
+    assert [each.worker_id for each in directory.standings()] == ["b"]
+
+
+async def test_a_heartbeat_counts_only_from_the_worker_that_it_names_and_says_what_one_can_be(
+    tmp_path,
+):
     forged = [
         (worker_status("mallory"), beat("a")),
         (worker_status("b"), beat("b", pool="x.>")),
         (worker_status("c"), beat("c", pool="")),
+        (worker_status("c"), beat("c", state=99)),
+        (worker_status("c"), beat("c", busy=math.nan)),
+        (worker_status("c"), beat("c", speed=math.inf)),
     ]
     with broker.running(tmp_path) as url:
         client = await nats.connect(url)

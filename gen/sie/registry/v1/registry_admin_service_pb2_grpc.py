@@ -127,7 +127,7 @@ class RegistryAdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteMachineProfile(self, request, context):
-        """Removes a machine profile, unless a pool refers to it.
+        """Removes a machine profile, unless a model, bundle or pool refers to it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
