@@ -387,3 +387,18 @@ def test_the_service_may_have_a_port_that_the_gateway_may_not() -> None:
     assert [port["port"] for port in policy["ports"]] == listening
     url = environment(pod_specs(objects)["sie-sie-cluster-test-encode"]["containers"][0])["URL"]
     assert url == "http://sie-sie-cluster-gateway:80"
+
+
+@pytest.mark.parametrize(
+    ("sets", "secret"),
+    [
+        (("gateway.auth.tokenSecretName=tokens",), "'name': 'tokens'"),
+        (("gateway.auth.tokenFileSecretName=tenants",), ""),
+        (("gateway.auth.tokenFileSecretName=tenants", "test.tokenSecretName=one"), "'name': 'one'"),
+    ],
+)
+def test_the_helm_test_has_a_token_where_one_is_named(sets: tuple[str, ...], secret: str) -> None:
+    (container,) = pod_specs(render("", "gateway.auth.mode=static", *sets))[
+        "sie-sie-cluster-test-encode"
+    ]["containers"]
+    assert secret in environment(container).get("TOKENS", "")
