@@ -32,7 +32,7 @@ async def run(settings: Settings) -> None:
         OSError: a port is taken.
     """
     metrics = Metrics()
-    server = open_server(settings.host, settings.grpc_port)
+    server = open_server(settings.host, settings.grpc_port, metrics)
     upkeep = Upkeep(on_change=server.set_serving)
     starting = ["the gRPC server is not up yet"]
     probes = Probes(

@@ -69,6 +69,7 @@ async def open_backend(
     registry = Registry()
     watchers = WatchHub(registry)
     client = await broker.connect(settings.nats_url, "config-service", upkeep.lost, upkeep.wake)
+    metrics.broker_connected.set_function(lambda: client.is_connected)
     try:
         store = RegistryStore(client, limits.storage, limits.replicas)
         writer = RegistryWriter(registry, store, watchers, metrics, _now)

@@ -6,7 +6,9 @@ from importlib.metadata import version
 
 from config_service.backend import Backend
 from config_service.dead_letter_service import DeadLetterService
+from config_service.metrics import Metrics
 from config_service.pool_service import PoolService
+from config_service.rpc_metrics import RpcMetrics
 from config_service.service import (
     REGISTRY_SERVICE,
     RegistryAdminService,
@@ -36,9 +38,14 @@ _SERVICES = [
 ]
 
 
-def open_server(host: str, port: int) -> GrpcServer:
+def open_server(host: str, port: int, metrics: Metrics) -> GrpcServer:
     """A server that listens nowhere yet."""
-    return GrpcServer(f"{host}:{port}", _SERVICES, max_message_bytes=_MAX_MESSAGE_BYTES)
+    return GrpcServer(
+        f"{host}:{port}",
+        _SERVICES,
+        max_message_bytes=_MAX_MESSAGE_BYTES,
+        interceptors=[RpcMetrics(metrics)],
+    )
 
 
 @asynccontextmanager

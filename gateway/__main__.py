@@ -9,12 +9,14 @@ import secrets
 from importlib.metadata import version
 
 import uvloop
+from prometheus_client import REGISTRY
 
 from gateway.backend import open_backend
 from gateway.edge import Edge
 from gateway.security import Security
 from gateway.settings import Settings
 from servicekit import logs
+from servicekit.build_info import show_build
 from servicekit.lifecycle import run_until_signal
 from servicekit.settings import describe, from_environment
 from servicekit.tracing import Tracer, open_tracer
@@ -39,6 +41,7 @@ def main() -> None:
     settings = from_environment(Settings)
     logs.configure(settings.log_level, as_json=settings.log_json, process="gateway")
     log.info("starting", extra={"fields": describe(settings)})
+    show_build(REGISTRY)
     gateway_id = secrets.token_hex(4)
     tracer = open_tracer(settings, "sie-gateway", gateway_id, version("sie"))
     with contextlib.closing(tracer):

@@ -44,6 +44,7 @@ class Backend:
         adoption: finds hosts for models.
         dispatcher: the way to the queue and back.
         refusals: counts what is not served.
+        demand: lanes that requests found without workers.
     """
 
     client: PromptClient
@@ -55,6 +56,7 @@ class Backend:
     adoption: Adoption
     dispatcher: Dispatcher
     refusals: Refusals
+    demand: Demand
 
     def missing(self) -> Iterator[str]:
         """What keeps the gateway from serving, each as a sentence; nothing while it is ready."""
@@ -115,4 +117,6 @@ async def open_backend(settings: Settings, gateway_id: str) -> AsyncIterator[Bac
             QueueGauge(gateway_id, workers.live, dispatcher, lambda: view.pools),
         ):
             REGISTRY.register(gauge)
-        yield Backend(client, config, view, workers, peers, cluster, adoption, dispatcher, refusals)
+        yield Backend(
+            client, config, view, workers, peers, cluster, adoption, dispatcher, refusals, demand
+        )

@@ -7,7 +7,7 @@ from gateway import routing
 from gateway.demand import Demand
 from gateway.refusals import Refusals
 from gateway.usage import Usage
-from servicekit.errors import SieError
+from servicekit.errors import SieError, invalid
 from servicekit.machine_profiles import resolve_profile
 from servicekit.pools import assignments
 from servicekit.registry_reads import bundles_of
@@ -72,11 +72,14 @@ class Cluster:
         """One model.
 
         Raises:
-            SieError: MODEL_NOT_FOUND, or REGISTRY_UNAVAILABLE before the registry was read.
+            SieError: MODEL_NOT_FOUND, INVALID_INPUT where none is named, or REGISTRY_UNAVAILABLE
+                before the registry was read.
         """
         model = self._registry.models.get(model_id)
         if model is not None:
             return model
+        if not model_id:
+            raise invalid("model", "a model is needed")
         if not self._registry.revision:
             raise SieError(
                 ErrorReason.ERROR_REASON_REGISTRY_UNAVAILABLE, "the registry was not read yet"
@@ -102,6 +105,14 @@ class Cluster:
             self._lanes = routing.lanes_of(self._workers.standings(), self._assigned)
             self._lanes_at = now
         return self._lanes
+
+    def heartbeats(self) -> Mapping[Lane, Sequence[WorkerStatus]]:
+        """The latest of the workers of those lanes."""
+        latest = {worker.worker_id: worker for worker in self._workers.live()}
+        return {
+            lane: [latest[each.worker_id] for each in workers if each.worker_id in latest]
+            for lane, workers in self.lanes().items()
+        }
 
     def route(self, model: Model, asked: routing.Wanted) -> Lane:
         """The lane that serves the request.

@@ -12,18 +12,26 @@ import orjson
 
 from gateway.auth.principal import Principal
 from gateway.http_response import Response, json_response
+from gateway.lane_status import LaneStatus
 from gateway.peers import Peers
+from gateway.pools import pools_of
+from gateway.transcoder.json_out import renderer
+from gateway.transcoder.names import descriptor_of
+from gateway.worker_gauges import queued_on
 from servicekit.registry_view import RegistryView
 from servicekit.workers import WorkerDirectory
 from sie.gateway.v1.gateway_status_pb2 import GatewayStatus
 from sie.inference.v1.model_service_pb2 import ModelState
+from sie.pool.v1.pool_pb2 import Pool
 from sie.worker.v1.worker_status_pb2 import WorkerState, WorkerStatus
+
+_render_pool = renderer(descriptor_of(Pool))
 
 # Looked up once: members of an enum are found by a search through it.
 _READY = WorkerState.WORKER_STATE_READY
 _LOADED, _FAILED = ModelState.MODEL_STATE_LOADED, ModelState.MODEL_STATE_FAILED
 
-# Viewers that see the same models share a frame for so long: of 300 workers it takes tens of ms.
+# Viewers who may see the same share a frame for so long: of 300 workers it takes tens of ms.
 _FRAME_KEPT_S = 0.5
 
 
@@ -34,6 +42,7 @@ class ClusterStatus:
         view: the registry.
         workers: those alive.
         peers: the gateways.
+        lanes: the lanes.
         broker_connected: whether this gateway has the broker.
         clock: seconds since 1970 UTC.
     """
@@ -43,21 +52,23 @@ class ClusterStatus:
         view: RegistryView,
         workers: WorkerDirectory,
         peers: Peers,
+        lanes: LaneStatus,
         broker_connected: Callable[[], bool],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._view = view
         self._workers = workers
         self._peers = peers
+        self._lanes = lanes
         self._broker_connected = broker_connected
         self._clock = clock
-        self._frames: dict[tuple[str, ...], tuple[float, str]] = {}
+        self._frames: dict[Principal, tuple[float, str]] = {}
 
     def health(self, reader: Principal) -> Response:
         """`/health`: healthy with at least one worker that takes work, else degraded; 200 both.
 
         Args:
-            reader: sees the models that he may use.
+            reader: sees the models and pools that he may use.
         """
         workers = _sorted(self._workers.live())
         healthy = any(map(_is_healthy, workers))
@@ -81,18 +92,19 @@ class ClusterStatus:
         """One frame of `/ws/cluster-status` for a reader."""
         now = self._clock()
         self._frames = {
-            models: made
-            for models, made in self._frames.items()
+            viewer: made
+            for viewer, made in self._frames.items()
             if 0 <= now - made[0] < _FRAME_KEPT_S
         }
-        if reader.models not in self._frames:
+        if reader not in self._frames:
             described = self._describe(_sorted(self._workers.live()), reader)
             text = orjson.dumps({"timestamp": now, **described}).decode()
-            self._frames[reader.models] = now, text
-        return self._frames[reader.models][1]
+            self._frames[reader] = now, text
+        return self._frames[reader][1]
 
     def _describe(self, workers: Sequence[WorkerStatus], reader: Principal) -> dict[str, Any]:
         models = _models(workers, reader)
+        pools = pools_of(self._view, self._workers, reader)
         return {
             "cluster": {
                 "worker_count": sum(map(_is_healthy, workers)),
@@ -101,6 +113,8 @@ class ClusterStatus:
             },
             "workers": [self._worker(worker, reader) for worker in workers],
             "models": models,
+            "lanes": self._lanes.describe(reader),
+            "pools": [_render_pool(pools[name]) for name in sorted(pools)],
         }
 
     def _gateway(self, gateway: GatewayStatus) -> dict[str, Any]:
@@ -122,7 +136,7 @@ class ClusterStatus:
             "healthy": _is_healthy(worker),
             "state": WorkerState.Name(worker.state).removeprefix("WORKER_STATE_").lower(),
             "loaded_models": sorted(filter(reader.sees, _loaded(worker))),
-            "queue_depth": sum(model.queued_items for model in worker.models),
+            "queue_depth": queued_on(worker),
             "memory_used_bytes": sum(device.memory_used_bytes for device in worker.devices),
             "memory_total_bytes": sum(device.memory_total_bytes for device in worker.devices),
             "engines": sorted({model.engine for model in worker.models if model.engine}),

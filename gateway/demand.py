@@ -40,14 +40,18 @@ class Demand:
         self._until[lane] = now + _MISSED_RETURNS * self.retry_after_s
         self._kinds.add(lane[1:])
 
-    def pending(self, lanes_with_workers: Collection[Lane], now: float) -> Mapping[Kind, int]:
-        """How many lanes want a first worker, by kind; marks that are met or old are dropped."""
+    def lanes(self, lanes_with_workers: Collection[Lane], now: float) -> Collection[Lane]:
+        """Lanes that want a first worker; marks that are met or old are dropped."""
         self._until = {
             lane: until
             for lane, until in self._until.items()
             if until > now and lane not in lanes_with_workers
         }
-        counted = Counter(lane[1:] for lane in self._until)
+        return self._until.keys()
+
+    def pending(self, lanes_with_workers: Collection[Lane], now: float) -> Mapping[Kind, int]:
+        """How many lanes want a first worker, by kind."""
+        counted = Counter(lane[1:] for lane in self.lanes(lanes_with_workers, now))
         return {kind: counted[kind] for kind in sorted(self._kinds)}
 
 

@@ -23,6 +23,7 @@ from gateway.http_server import HttpServer
 from gateway.http_websocket import StatusSocket
 from gateway.inference import InferenceService
 from gateway.json_calls import JsonCalls
+from gateway.lane_status import LaneStatus
 from gateway.models import ModelService
 from gateway.oip.rest import RestFace
 from gateway.oip.service import OpenInferenceService
@@ -94,8 +95,8 @@ class Edge:
         )
         self._grpc.server.add_generic_rpc_handlers(
             [
-                *grpc_face.handlers(self._api, settings.max_request_bytes),
-                grpc_stream.handler(self._api, settings.max_request_bytes),
+                *grpc_face.handlers(self._api, settings.max_request_bytes, version("sie")),
+                grpc_stream.handler(self._api, settings.max_request_bytes, version("sie")),
             ]
         )
 
@@ -131,7 +132,11 @@ class Edge:
             return Readiness(list(backend.missing()), details)
 
         status = ClusterStatus(
-            backend.view, backend.workers, backend.peers, lambda: backend.client.is_connected
+            backend.view,
+            backend.workers,
+            backend.peers,
+            LaneStatus(backend.cluster.heartbeats, backend.demand, backend.dispatcher),
+            lambda: backend.client.is_connected,
         )
         tensors = RestFace(
             self._api,

@@ -4,7 +4,7 @@ Handlers take raw bytes: what does not parse then gets the same typed error as a
 input, instead of the library's own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 import grpc
@@ -17,24 +17,28 @@ from gateway.api import Api, Endpoint
 from gateway.request_id import REQUEST_ID_HEADER, request_id_of
 from servicekit.errors import SieError, code_of, invalid
 from servicekit.grpc_server import abort
+from servicekit.registry_view import SERVER_VERSION
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 
 M = TypeVar("M", bound=Message)
 
 
-def handlers(api: Api, max_request_bytes: int) -> list["grpc.GenericRpcHandler[Any, Any]"]:
+def handlers(
+    api: Api, max_request_bytes: int, version: str
+) -> list["grpc.GenericRpcHandler[Any, Any]"]:
     """Handlers of every endpoint, for `grpc.aio.Server.add_generic_rpc_handlers`.
 
     Args:
         api: where the calls go.
         max_request_bytes: larger requests get PAYLOAD_TOO_LARGE. The transport's own limit must
             be higher, since it can only cut the call off.
+        version: told of with each reply.
     """
     services: dict[str, dict[str, grpc.RpcMethodHandler[Any, Any]]] = {}
     for endpoint in api.endpoints.values():
         methods = services.setdefault(endpoint.method.containing_service.full_name, {})
         methods[endpoint.method.name] = grpc.unary_unary_rpc_method_handler(
-            _behaviour(api, endpoint, max_request_bytes)
+            _behaviour(api, endpoint, max_request_bytes, version)
         )
     return [
         grpc.method_handlers_generic_handler(service, methods)
@@ -42,7 +46,7 @@ def handlers(api: Api, max_request_bytes: int) -> list["grpc.GenericRpcHandler[A
     ]
 
 
-def _behaviour(api: Api, endpoint: Endpoint, max_request_bytes: int) -> Any:
+def _behaviour(api: Api, endpoint: Endpoint, max_request_bytes: int, version: str) -> Any:
     async def behaviour(body: bytes, context: Any) -> bytes:
         metadata = metadata_of(context)
         request_id = request_id_of(metadata)
@@ -55,18 +59,24 @@ def _behaviour(api: Api, endpoint: Endpoint, max_request_bytes: int) -> Any:
             reply = await api.call(endpoint, read, metadata, context.time_remaining(), record)
             record.bytes_out = len(reply.body)
         except SieError as error:
-            context.set_trailing_metadata(
-                ((REQUEST_ID_HEADER, request_id), ("x-sie-error-code", code_of(error.reason)))
-            )
-            await abort(context, error, request_id)
+            await abort(context, error, request_id, error_trailers(error, request_id, version))
             raise  # abort does not return
         finally:
             api.access_log.write(record)
         # Trailing, since it travels with the status: initial metadata would be one more write.
-        context.set_trailing_metadata(tuple(reply.headers.items()))
+        context.set_trailing_metadata((*reply.headers.items(), (SERVER_VERSION, version)))
         return reply.body
 
     return behaviour
+
+
+def error_trailers(error: SieError, request_id: str, version: str) -> Sequence[tuple[str, str]]:
+    """What HTTP says in headers of an error, for clients that do not read its details."""
+    return (
+        (REQUEST_ID_HEADER, request_id),
+        ("x-sie-error-code", code_of(error.reason)),
+        (SERVER_VERSION, version),
+    )
 
 
 def metadata_of(context: Any) -> dict[str, str]:

@@ -10,12 +10,14 @@ import grpc
 
 from gateway.access_log import Record
 from gateway.api import Api
-from gateway.grpc_face import metadata_of, parse
+from gateway.grpc_face import error_trailers, metadata_of, parse
 from gateway.job_stream import Job, answers
 from gateway.request_id import REQUEST_ID_HEADER, request_id_of
-from servicekit.errors import SieError, code_of, proto_of
+from gateway.validation import check_enum
+from servicekit.errors import SieError, proto_of
 from servicekit.grpc_server import abort
 from servicekit.packed import packed_twin
+from servicekit.registry_view import SERVER_VERSION
 from sie.inference.v1 import inference_service_pb2
 from sie.inference.v1.inference_service_pb2 import (
     EncodeStreamRequest,
@@ -31,7 +33,7 @@ _PATH = f"/{_SERVICE.full_name}/EncodeStream"
 _PackedResponse = packed_twin(EncodeStreamResponse, opaque=["response"])
 
 
-def handler(api: Api, max_request_bytes: int) -> "grpc.GenericRpcHandler[Any, Any]":
+def handler(api: Api, max_request_bytes: int, version: str) -> "grpc.GenericRpcHandler[Any, Any]":
     """The handler of EncodeStream, for `grpc.aio.Server.add_generic_rpc_handlers`."""
 
     async def behaviour(bodies: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
@@ -44,11 +46,11 @@ def handler(api: Api, max_request_bytes: int) -> "grpc.GenericRpcHandler[Any, An
             ) as replies:
                 async for reply in replies:
                     yield reply
-        except SieError as error:
             context.set_trailing_metadata(
-                ((REQUEST_ID_HEADER, stream.id), ("x-sie-error-code", code_of(error.reason)))
+                ((REQUEST_ID_HEADER, stream.id), (SERVER_VERSION, version))
             )
-            await abort(context, error, stream.id)
+        except SieError as error:
+            await abort(context, error, stream.id, error_trailers(error, stream.id, version))
 
     method = grpc.stream_stream_rpc_method_handler(behaviour)
     return grpc.method_handlers_generic_handler(_SERVICE.full_name, {"EncodeStream": method})
@@ -82,7 +84,9 @@ class _Stream:
         count = itertools.count(1)
         async for body in bodies:
             request = parse(EncodeStreamRequest, body, self._max_request_bytes)
-            order = request.order if order is None else order
+            if order is None:
+                check_enum(request.order, StreamOrder, "order")
+                order = request.order
             run = functools.partial(
                 self._answer, request, context.time_remaining(), f"{self.id}.{next(count)}"
             )

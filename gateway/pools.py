@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway.api import Call
+from gateway.auth.principal import Principal
 from servicekit.defaults import DEFAULT_BUNDLE, DEFAULT_POOL
 from servicekit.errors import SieError
 from servicekit.grpc_client import call as forward
@@ -34,6 +35,25 @@ from sie.pool.v1.pool_service_pb2 import (
 from sie.pool.v1.pool_service_pb2_grpc import PoolServiceStub
 
 _ASK_TIMEOUT_S = 1.0
+
+
+def pools_of(view: RegistryView, workers: WorkerDirectory, reader: Principal) -> dict[str, Pool]:
+    """Every pool that the reader may use, by name."""
+    pools = {DEFAULT_POOL: default_pool(workers), **view.pools}
+    return {name: pool for name, pool in pools.items() if reader.reaches(name)}
+
+
+def default_pool(directory: WorkerDirectory) -> Pool:
+    """The pool of all workers that are in no other, which the registry does not hold."""
+    members = [worker for worker in directory.ready() if worker.pool == DEFAULT_POOL]
+    members.sort(key=lambda worker: worker.worker_id)
+    workers = [AssignedWorker(name=w.worker_id, gpu=w.machine_profile) for w in members]
+    state = PoolState.POOL_STATE_ACTIVE if workers else PoolState.POOL_STATE_PENDING
+    reason = f"{len(workers)} workers are in no other pool"
+    return Pool(
+        spec=PoolSpec(name=DEFAULT_POOL, bundle=DEFAULT_BUNDLE),
+        status=PoolStatus(state=state, reason=reason, assigned_workers=workers),
+    )
 
 
 class PoolService:
@@ -60,7 +80,7 @@ class PoolService:
     async def get_pool(self, request: GetPoolRequest, call: Call) -> GetPoolResponse:
         call.principal.check_pool(request.name)
         if request.name == DEFAULT_POOL:
-            return GetPoolResponse(pool=self._default())
+            return GetPoolResponse(pool=default_pool(self._workers))
         if request.name not in self._view.pools:
             await self.has_appeared(request.name)
         pool = self._view.pools.get(request.name)
@@ -69,10 +89,8 @@ class PoolService:
         return GetPoolResponse(pool=pool)
 
     async def list_pools(self, request: ListPoolsRequest, call: Call) -> ListPoolsResponse:
-        pools = {DEFAULT_POOL: self._default(), **self._view.pools}
-        bound = call.principal.pools
-        names = pools.keys() & bound if bound else pools
-        page = page_of(names, request.page_token, request.page_size)
+        pools = pools_of(self._view, self._workers, call.principal)
+        page = page_of(pools, request.page_token, request.page_size)
         return ListPoolsResponse(
             pools=(pools[name] for name in page.names), next_page_token=page.next_page_token
         )
@@ -80,7 +98,7 @@ class PoolService:
     async def renew_pool(self, request: RenewPoolRequest, call: Call) -> RenewPoolResponse:
         call.principal.check_reserves(request.name)
         if request.name == DEFAULT_POOL:
-            return RenewPoolResponse(pool=self._default(), revision=self._view.revision)
+            return RenewPoolResponse(pool=default_pool(self._workers), revision=self._view.revision)
         response: RenewPoolResponse = await self._forward(self._stub.RenewPool, request, call)
         return response
 
@@ -106,15 +124,3 @@ class PoolService:
 
     async def _forward(self, method: Callable[..., Any], request: Any, call: Call) -> Any:
         return await forward(method, request, max(0.001, call.deadline - time.time()))
-
-    def _default(self) -> Pool:
-        """The pool of all workers that are in no other, which the registry does not hold."""
-        members = [worker for worker in self._workers.ready() if worker.pool == DEFAULT_POOL]
-        members.sort(key=lambda worker: worker.worker_id)
-        workers = [AssignedWorker(name=w.worker_id, gpu=w.machine_profile) for w in members]
-        state = PoolState.POOL_STATE_ACTIVE if workers else PoolState.POOL_STATE_PENDING
-        reason = f"{len(workers)} workers are in no other pool"
-        return Pool(
-            spec=PoolSpec(name=DEFAULT_POOL, bundle=DEFAULT_BUNDLE),
-            status=PoolStatus(state=state, reason=reason, assigned_workers=workers),
-        )

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A step of docker/Dockerfile: the services' own code into an environment of image_venv.sh, compiled,
-# since nothing can be written beside it later. Takes pip away.
+# A step of docker/Dockerfile: the services' own code into an environment of image_venv.sh. Takes pip
+# away, and compiles the rest, since nothing can be written beside it later.
 #
 #   scripts/image_install.sh WHEEL FOLDER
 set -euo pipefail

@@ -7,5 +7,6 @@ requirements=$(cd "$(dirname "$0")/../requirements" && pwd)/images/$1.txt
 venv=$2
 
 "${PYTHON:-python3}" -m venv "$venv"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir \
+# image_install.sh compiles, everything at once.
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-cache-dir --no-compile \
     --require-hashes -r "$requirements"

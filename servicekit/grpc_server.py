@@ -4,6 +4,7 @@ Health answers for `""` and for every service by name, NOT_SERVING until `set_se
 Reflection is there under its stable name and under v1alpha, which older tools ask for.
 """
 
+import inspect
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
@@ -40,6 +41,7 @@ class GrpcServer:
         tls: None serves in clear.
         shares_port: whether other processes may listen there too; the kernel then gives each
             connection to one of them. Otherwise a taken port is an error.
+        interceptors: what calls go through first.
     """
 
     def __init__(
@@ -50,13 +52,14 @@ class GrpcServer:
         tls: ServerTls | None = None,
         *,
         shares_port: bool = False,
+        interceptors: "Sequence[grpc.aio.ServerInterceptor[Any, Any]]" = (),
     ) -> None:
         self._address = address
         self._tls = tls
         self._services = services
         self._health = HealthServicer()
         self.server = grpc.aio.server(
-            interceptors=[_TypedErrors()],
+            interceptors=[*interceptors, _TypedErrors()],
             options=[
                 ("grpc.max_receive_message_length", max_message_bytes),
                 ("grpc.max_send_message_length", -1),
@@ -124,9 +127,17 @@ class GrpcServer:
         await self.server.stop(grace_s)
 
 
-async def abort(context: Any, error: SieError, request_id: str = "") -> None:
-    """Ends a call with the error's status and details. Does not return."""
-    await context.abort_with_status(rpc_status.to_status(status_of(error, request_id)))
+async def abort(
+    context: Any,
+    error: SieError,
+    request_id: str = "",
+    trailing: Sequence[tuple[str, str]] = (),
+) -> None:
+    """Ends a call with the error's status, its details and further metadata. Does not return."""
+    status = rpc_status.to_status(status_of(error, request_id))
+    # What was set as trailing metadata before is replaced by that of the status.
+    metadata = (*status.trailing_metadata, *trailing)
+    await context.abort(status.code, status.details, metadata)
 
 
 class _TypedErrors(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
@@ -140,20 +151,22 @@ class _TypedErrors(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         handler = await continuation(handler_call_details)
         if handler is None or handler.request_streaming:
             return handler
-        wrap = _stream if handler.response_streaming else _unary
+        behaviour = handler.unary_stream or handler.unary_unary
+        # A handler of a stream may also be a coroutine that writes, as that of Health.Watch is.
+        wrap = _stream if inspect.isasyncgenfunction(behaviour) else _awaited
         make = (
             grpc.unary_stream_rpc_method_handler
             if handler.response_streaming
             else grpc.unary_unary_rpc_method_handler
         )
         return make(
-            wrap(handler.unary_stream or handler.unary_unary, handler_call_details.method),
+            wrap(behaviour, handler_call_details.method),
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )
 
 
-def _unary(behaviour: Any, method: str) -> Any:
+def _awaited(behaviour: Any, method: str) -> Any:
     async def call(request: Any, context: Any) -> Any:
         try:
             return await behaviour(request, context)

@@ -11,8 +11,10 @@ import logging
 from importlib.metadata import version
 
 import uvloop
+from prometheus_client import REGISTRY
 
 from servicekit import logs
+from servicekit.build_info import show_build
 from servicekit.lifecycle import end, until_signal
 from servicekit.settings import describe, from_environment
 from servicekit.tracing import Tracer, open_tracer
@@ -39,6 +41,7 @@ def main() -> None:
     settings = from_environment(Settings)
     logs.configure(settings.log_level, as_json=settings.log_json, process="worker")
     log.info("starting", extra={"fields": describe(settings)})
+    show_build(REGISTRY)
     tracer = open_tracer(settings, "sie-worker", settings.worker_id, version("sie"))
     with contextlib.closing(tracer):
         uvloop.run(run(settings, tracer))

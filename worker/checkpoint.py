@@ -6,8 +6,9 @@
                                         pytorch_model.bin in either form
     tokenizer.json                      read by worker.tokenizer
     tokenizer_config.json               model_max_length (optional)
-    sentence_bert_config.json           max_seq_length, do_lower_case (optional)
-    config_sentence_transformers.json   prompts (optional)
+    sentence_bert_config.json           max_seq_length, do_lower_case (optional); the first
+                                        releases named it after the model's family
+    config_sentence_transformers.json   prompts, a cross-encoder's activation (optional)
     1_Pooling/, 2_Dense/, ...           read by worker.heads
 
 Opening one reads the small JSON files only; `weights()` maps the tensors.
@@ -41,6 +42,9 @@ _UNLIMITED = 1_000_000_000
 
 # GLiNER checkpoints bound words; with labels and rare words there are about so many tokens.
 _SPAN_TOKENS_PER_WORD = 3
+
+# In the order in which sentence-transformers looks for them.
+_SENTENCE_CONFIGS = ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
 
 _PAIR_OUTPUTS = {Output.LOGITS}
 
@@ -81,7 +85,7 @@ class Checkpoint:
         modules = read_modules(root)
         directory = root / encoder_path(modules)
         config = _config(directory)
-        sentence = Config.read_optional(directory / "sentence_bert_config.json")
+        sentence = _sentence_config(directory)
         prompts = Config.read_optional(root / "config_sentence_transformers.json")
         texts = prompts.below("prompts")
         named = {name: texts.text(name, default="") for name in texts.values}
@@ -114,7 +118,11 @@ class Checkpoint:
     def labels(self) -> tuple[str, ...]:
         """What the logits stand for, in their order; empty where config.json does not say."""
         names = self.config.below("id2label").values
-        return tuple(str(names[number]) for number in sorted(names, key=int))
+        try:
+            return tuple(str(names[number]) for number in sorted(names, key=int))
+        except ValueError:
+            problem = "id2label does not number its labels"
+            raise CheckpointError(self.config.path, problem) from None
 
     @property
     def reads_type_ids(self) -> bool:
@@ -150,6 +158,12 @@ def _config(directory: Path) -> Config:
     path = directory / "config.json"
     spans = directory / SPAN_CONFIG
     return Config.read(spans if spans.exists() and not path.exists() else path)
+
+
+def _sentence_config(directory: Path) -> Config:
+    named = (directory / f"sentence_{family}_config.json" for family in _SENTENCE_CONFIGS)
+    first = next((path for path in named if path.exists()), directory / "sentence_bert_config.json")
+    return Config.read_optional(first)
 
 
 def _max_length(sentence: Config, config: Config, directory: Path) -> int:

@@ -6,10 +6,11 @@ modules.json with Pooling                       dense
   and sparse_linear, colbert_linear beside it     and token_weights, multivector (BGE-M3)
 modules.json with Dense but no Pooling          multivector (PyLate)
 architecture HF_ColBERT                         multivector
-architecture ...ForSequenceClassification       logits
-architecture ...ForTokenClassification          token_logits
-architecture ...ForCausalLM, no modules.json    logits of no and yes (Qwen3-Reranker)
-architecture ...ForMaskedLM, no modules.json    sparse (SPLADE as first published)
+without Pooling, by the architecture:
+  ...ForSequenceClassification                  logits
+  ...ForTokenClassification                     token_logits
+  ...ForCausalLM                                logits of no and yes (Qwen3-Reranker)
+  ...ForMaskedLM                                sparse (SPLADE as first published)
 gliner_config.json for config.json              span_logits
 anything else                                   dense, by mean pooling
 """
@@ -22,7 +23,7 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 from worker.config import CheckpointError, Config, read_json
-from worker.weights import weight_files
+from worker.weights import lies_below, weight_files
 
 SPAN_CONFIG = "gliner_config.json"
 """What GLiNER checkpoints have for a config.json; their encoder's is an entry of it."""
@@ -193,12 +194,17 @@ def read_modules(directory: Path) -> tuple[Module, ...]:
         )
     except (TypeError, KeyError, AttributeError):
         raise CheckpointError(path, "is not a list of modules with type and path") from None
+    for module in modules:
+        if not lies_below(module.path):
+            raise CheckpointError(path, f"has the path {module.path}, which leads out of it")
     kinds = [module.kind for module in modules]
     unsupported = set(kinds) - _KNOWN
     if unsupported:
         raise CheckpointError(path, f"has unsupported modules: {', '.join(sorted(unsupported))}")
     if "Normalize" in kinds[:-1]:
         raise CheckpointError(path, "has modules after Normalize, which is not supported")
+    if "Pooling" in kinds and "Dense" in kinds[: kinds.index("Pooling")]:
+        raise CheckpointError(path, "has Dense before Pooling, which is not supported")
     return modules
 
 
@@ -232,7 +238,8 @@ def heads_of(root: Path, modules: tuple[Module, ...], config: Config) -> tuple[H
         return (_splade(root / paths["SpladePooling"] / "config.json"),)
     if "Dense" in paths and "Pooling" not in paths:
         return (MultivectorHead(_projections(root, modules)),)
-    if not modules:
+    # Cross-encoders of later releases have a modules.json too, with nothing but the transformer.
+    if "Pooling" not in paths:
         for suffix, head in _BY_ARCHITECTURE.items():
             if architecture.endswith(suffix):
                 return (head,)
@@ -275,11 +282,21 @@ def _splade(path: Path) -> SpladeHead:
 
 
 def _projections(root: Path, modules: tuple[Module, ...]) -> tuple[Projection, ...]:
-    return tuple(_projection(root, module.path) for module in modules if module.kind == "Dense")
+    pooled = any(module.kind == "Pooling" for module in modules)
+    reads = "sentence_embedding" if pooled else "token_embeddings"
+    return tuple(
+        _projection(root, module.path, reads) for module in modules if module.kind == "Dense"
+    )
 
 
-def _projection(root: Path, path: str) -> Projection:
+def _projection(root: Path, path: str, reads: str) -> Projection:
+    """Read a Dense module that takes `reads` and puts its result in the same place."""
     config = Config.read(root / path / "config.json")
+    if config.flag("use_residual", default=False):
+        raise CheckpointError(config.path, "use_residual is not supported")
+    for entry in ("module_input_name", "module_output_name"):
+        if (named := config.text(entry, default=reads)) != reads:
+            raise CheckpointError(config.path, f"{entry} {named} is not supported here")
     # A dotted class name, such as torch.nn.modules.activation.Tanh.
     named = config.text("activation_function", default="Identity")
     return Projection(path, "model", "linear", named.rpartition(".")[2].lower())

@@ -21,7 +21,7 @@ from tokenizers import Tokenizer as RustTokenizer
 from worker.checkpoint import Checkpoint
 from worker.config import CheckpointError, Config
 from worker.extraction.gliner_prompt import GlinerTokenizer
-from worker.heads import AnswerHead, MultivectorHead, SpanHead
+from worker.heads import AnswerHead, MultivectorHead, Output, SpanHead
 from worker.special_tokens import special_tokens
 from worker.templates import PromptTokenizer
 from worker.tokenizer import TokenizedText, Tokenizer, copy_of, open_rust
@@ -73,6 +73,8 @@ class ColbertSettings:
 
     @classmethod
     def _from_pylate(cls, config: Config) -> ColbertSettings:
+        # Punctuation where nothing is said; an empty list skips nothing.
+        words = config.values.get("skiplist_words")
         return cls(
             query_marker=config.text("query_prefix", default="[Q] "),
             document_marker=config.text("document_prefix", default="[D] "),
@@ -80,7 +82,7 @@ class ColbertSettings:
             document_length=config.integer("document_length"),
             expand=config.flag("do_query_expansion", default=True),
             attend=config.flag("attend_to_expansion_tokens", default=False),
-            skipped=tuple(config.values.get("skiplist_words") or ()),
+            skipped=tuple(string.punctuation if words is None else words),
         )
 
 
@@ -180,10 +182,12 @@ def open_tokenizer(checkpoint: Checkpoint) -> Tokenizer:
     """Return the tokenizer that the checkpoint's heads need.
 
     Raises:
-        CheckpointError: its files are missing, malformed, or lack a token.
+        CheckpointError: its files are missing, malformed, or lack a token, or no token of a text
+            fits into the longest input.
 
     """
     rust = open_rust(checkpoint)
+    _require_room(rust, checkpoint)
     if isinstance(checkpoint.heads[0], SpanHead):
         return GlinerTokenizer(rust, checkpoint)
     if any(isinstance(head, AnswerHead) for head in checkpoint.heads):
@@ -195,3 +199,14 @@ def open_tokenizer(checkpoint: Checkpoint) -> Tokenizer:
     if heads[0].marked:
         return ColbertTokenizer(rust, checkpoint, ColbertSettings.read(checkpoint))
     return BgeM3Tokenizer(rust, max_length=checkpoint.max_length)
+
+
+def _require_room(rust: RustTokenizer, checkpoint: Checkpoint) -> None:
+    pairs = Output.LOGITS in checkpoint.outputs
+    marked = any(isinstance(head, MultivectorHead) and head.marked for head in checkpoint.heads)
+    taken = int(rust.num_special_tokens_to_add(pairs)) + marked
+    if checkpoint.max_length <= taken:
+        problem = (
+            f"inputs of {checkpoint.max_length} tokens have no room beside {taken} special ones"
+        )
+        raise CheckpointError(checkpoint.config.path, problem)

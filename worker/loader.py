@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sie.inference.v1.model_service_pb2 import InputType
 from sie.registry.v1.model_pb2 import Model
-from worker.checkpoint import Checkpoint
+from worker.checkpoint import Checkpoint, CheckpointError
 from worker.encode_settings import output_for
 from worker.engines.catalog import AUTO
 from worker.failures import ErrorClass, LoadError
@@ -127,6 +127,8 @@ def check_abilities(model: Model, loaded: LoadedModel) -> None:
             _check_size(name, getattr(encode, name).dims, loaded)
     if model.tasks.HasField("score") and not can_score(model, loaded):
         raise _unable("the registry says that the model scores, the checkpoint cannot")
+    if model.tasks.HasField("extract") and "extract" not in loaded.verbs:
+        raise _unable("the registry says that the model extracts, the checkpoint cannot")
     if InputType.INPUT_TYPE_IMAGE in model.inputs and loaded.vision is None:
         raise _unable("the registry says that the model reads images, the checkpoint cannot")
 
@@ -147,4 +149,11 @@ def _check_size(name: str, declared: int, loaded: LoadedModel) -> None:
 
 
 def _weights_bytes(directory: Path) -> int:
-    return sum(path.stat().st_size for path in Checkpoint.open(directory).weight_files())
+    return sum(map(_file_bytes, Checkpoint.open(directory).weight_files()))
+
+
+def _file_bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        raise CheckpointError(path, "is missing") from None

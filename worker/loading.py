@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from worker.batcher import BatchLimits
-from worker.checkpoint import Checkpoint
+from worker.checkpoint import Checkpoint, CheckpointError
 from worker.engine import Batch, Engine, EngineError
 from worker.engines.catalog import REFERENCE
 from worker.engines.choose import Choice
-from worker.heads import Output
+from worker.heads import Output, SequenceClassificationHead, TokenClassificationHead
 from worker.late_interaction import open_tokenizer
 from worker.layout import LayoutChoice, LayoutSetting, with_rows
 from worker.opening import EngineOpener, EngineSettings
@@ -63,7 +63,7 @@ class LoadedModel:
         default_prompt: what is put before an input that is neither query nor document.
         weightless: ids that token weights are dropped for.
         seconds: how long each phase of loading took: read, choose, compile, session, warm_up.
-        labels: what logits stand for, in their order; empty where the checkpoint does not say.
+        labels: what the logits of a classifier stand for, in their order.
         vision: images to vectors, for a model that reads them too.
         relevance: how a pair's logits become a score, for a model that has such.
         choice: why this engine runs it.
@@ -153,7 +153,7 @@ def load(
         default_prompt=checkpoint.default_prompt,
         weightless=frozenset(tokenizer.token_ids(named[k] for k in _WEIGHTLESS if k in named)),
         seconds=seconds,
-        labels=checkpoint.labels,
+        labels=_labels(checkpoint, shapes),
         vision=vision,
         relevance=relevance_of(checkpoint, shapes.get(Output.LOGITS, (0,))[-1]),
         choice=profile.choice,
@@ -209,6 +209,18 @@ def _sizes(checkpoint: Checkpoint, shapes: Mapping[Output, tuple[int, ...]]) -> 
     return sizes
 
 
+def _labels(checkpoint: Checkpoint, shapes: Mapping[Output, tuple[int, ...]]) -> tuple[str, ...]:
+    """Return the classes' names; `transformers` numbers those that no file names."""
+    named = checkpoint.labels
+    if not isinstance(checkpoint.heads[0], SequenceClassificationHead | TokenClassificationHead):
+        return named
+    classes = shapes[checkpoint.outputs[0]][-1]
+    if named and len(named) != classes:
+        problem = f"id2label names {len(named)} labels, and the classifier has {classes}"
+        raise CheckpointError(checkpoint.config.path, problem)
+    return named or tuple(f"LABEL_{number}" for number in range(classes))
+
+
 def _vision(
     checkpoint: Checkpoint, compiled: Path, opener: EngineOpener, choice: Choice
 ) -> Vision | None:
@@ -218,8 +230,14 @@ def _vision(
     from worker.preprocessor import ImagePreprocessor  # noqa: PLC0415
 
     preprocessor = ImagePreprocessor.open(checkpoint.directory)
+    tower = checkpoint.config.below("vision_config")
+    side = tower.positive("image_size")
+    if side is not None and preprocessor.size != (side, side):
+        size = " x ".join(map(str, preprocessor.size))
+        problem = f"the model reads images of {side} x {side} pixels, the preprocessor makes {size}"
+        raise CheckpointError(checkpoint.config.path, problem)
     # Where it is left out, the size is that of most towers; it is only counted with.
-    patch_size = checkpoint.config.below("vision_config").positive("patch_size") or 16
+    patch_size = tower.positive("patch_size") or 16
     return Vision(preprocessor, opener.open_vision(choice), patch_size)
 
 

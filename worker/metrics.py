@@ -128,6 +128,8 @@ class ServingMetrics:
         self.batch_wait_seconds = batch_wait_seconds.labels(model_id)
         self.tokenize_seconds = tokenize_seconds.labels(model_id)
         self.item_seconds = item_seconds.labels(model_id)
+        for outcome in ("retried", "failed"):
+            out_of_memory.labels(model_id, outcome)
         self.out_of_memory = functools.partial(out_of_memory.labels, model_id)
         self._model_id = model_id
         self._queue = tuple(

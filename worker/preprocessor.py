@@ -3,7 +3,8 @@
     RGB ─ resize ─ centre crop ─ rescale, subtract mean, divide by std ─► (3, height, width)
 
 The steps and their arithmetic are those of `transformers`' CLIPImageProcessor and
-SiglipImageProcessor, configured by preprocessor_config.json.
+SiglipImageProcessor, configured by preprocessor_config.json or, as later releases write it, by
+the entry `image_processor` of processor_config.json, which counts if both are there.
 """
 
 from __future__ import annotations
@@ -57,13 +58,13 @@ class ImagePreprocessor:
 
     @classmethod
     def open(cls, directory: Path) -> ImagePreprocessor:
-        """Read preprocessor_config.json.
+        """Read preprocessor_config.json, or its later spelling.
 
         Raises:
             CheckpointError: it is missing, malformed or asks for what is not supported.
 
         """
-        config = Config.read(directory / "preprocessor_config.json")
+        config = _config(directory)
         size, shortest_edge = _resizing(config)
         rescale, normalize = _wants(config, "do_rescale"), _wants(config, "do_normalize")
         return cls(
@@ -98,6 +99,11 @@ class ImagePreprocessor:
                 f"the image is {image.width} x {image.height} pixels, too long for its width"
             )
         return _middle(image.resize(target, self.resample), self.size)
+
+
+def _config(directory: Path) -> Config:
+    joint = Config.read_optional(directory / "processor_config.json").below("image_processor")
+    return joint if joint.values else Config.read(directory / "preprocessor_config.json")
 
 
 def _with_shortest_edge(image: Image.Image, edge: int) -> Size:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import Enum
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,13 +52,15 @@ def relevance_of(checkpoint: Checkpoint, labels: int) -> Relevance | None:
         return Relevance.LAST_OF_SOFTMAX
     if not heads or labels != 1:
         return None
-    return _by_activation(checkpoint.config)
+    return _by_activation(checkpoint.root, checkpoint.config)
 
 
-def _by_activation(config: Config) -> Relevance:
-    """Read either spelling of a dotted class name, such as torch.nn.modules.linear.Identity."""
-    older = config.text("sbert_ce_default_activation_function", default="Sigmoid")
-    named = config.below("sentence_transformers").text("activation_fn", default=older)
+def _by_activation(root: Path, config: Config) -> Relevance:
+    """Read a dotted class name, such as torch.nn.modules.linear.Identity, in three spellings."""
+    oldest = config.text("sbert_ce_default_activation_function", default="Sigmoid")
+    older = config.below("sentence_transformers").text("activation_fn", default=oldest)
+    latest = Config.read_optional(root / "config_sentence_transformers.json")
+    named = latest.text("activation_fn", default=older)
     try:
         return _ACTIVATIONS[named.rpartition(".")[2]]
     except KeyError:

@@ -334,7 +334,7 @@ class ServedModel:
             if computed.error is not None:
                 job.fail(waited.index, self._engine_error(computed.error))
             else:
-                job.put(waited.index, computed.outputs, row)
+                self._put(job, waited.index, computed, row)
             timing = job.delivery.timing
             timing.inference_ms = max(timing.inference_ms, computed.seconds * 1000)
             timing.queue_ms = max(timing.queue_ms, (computed.started - waited.arrived) * 1000)
@@ -343,6 +343,14 @@ class ServedModel:
                 self._count("answered")
                 self._tasks.spawn(self._end(job.delivery, job.finish()))
         self._measure(computed)
+
+    def _put(self, job: Job, index: int, computed: Computed, row: int) -> None:
+        try:
+            job.put(index, computed.outputs, row)
+        except Exception:
+            # The others of the batch have their answers, and this caller an error, not a silence.
+            log.exception("no answer made of what the engine gave")
+            job.fail(index, self._inference_error("what follows the engine"))
 
     def _watch_health(self, computed: Computed) -> None:
         if computed.error is None:

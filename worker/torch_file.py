@@ -51,6 +51,10 @@ class TorchFile:
         """Return the names of the floating-point tensors."""
         return [name for name, tensor in self._tensors.items() if tensor.storage.dtype in _FLOATS]
 
+    def dtype(self, name: str) -> str:
+        """Return what a tensor is stored as; "" where there is none of that name."""
+        return str(self._tensors[name].storage.dtype) if name in self._tensors else ""
+
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of a tensor."""
         return self._tensors[name].shape

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -37,11 +37,18 @@ def weight_files(directory: Path, stem: str) -> list[Path]:
     return [directory / f"{stem}.safetensors"]
 
 
+def lies_below(path: str) -> bool:
+    """Whether a path that a checkpoint's file states stays within the directory it starts from."""
+    stated = PurePosixPath(path)
+    return not stated.is_absolute() and ".." not in stated.parts
+
+
 class Weights:
     """Tensors by name, over all files of a checkpoint.
 
     Only one tensor is in memory at a time, unless the caller keeps it. Integer tensors (the
-    `position_ids` buffers that old releases saved) are not weights and are not listed.
+    `position_ids` buffers that old releases saved) are not weights and are not listed, nor are
+    those of eight bits.
     """
 
     def __init__(self, files: Sequence[Path]) -> None:
@@ -84,6 +91,10 @@ class Weights:
 
     def _path(self, name: str) -> Path:
         if name not in self._where:
+            kinds = [kind for file in self._open.values() if (kind := file.dtype(name))]
+            if kinds:
+                problem = f"tensor {name} is stored as {kinds[0]}, which is not supported"
+                raise CheckpointError(self._files[0], problem)
             raise CheckpointError(self._files[0], f"has no tensor {name}")
         return self._where[name]
 
@@ -104,6 +115,9 @@ class _TensorFile(Protocol):
 
     def floats(self) -> list[str]:
         """Return the names of the floating-point tensors."""
+
+    def dtype(self, name: str) -> str:
+        """Return what a tensor is stored as; "" where there is none of that name."""
 
     def shape(self, name: str) -> tuple[int, ...]:
         """Return the shape of a tensor."""
@@ -126,6 +140,10 @@ class _SafetensorsFile:
         names = self._file.keys()
         return [name for name in names if self._file.get_slice(name).get_dtype() in _FLOATS]
 
+    def dtype(self, name: str) -> str:
+        there = name in self._file.keys()  # noqa: SIM118 - not a dictionary
+        return str(self._file.get_slice(name).get_dtype()) if there else ""
+
     def shape(self, name: str) -> tuple[int, ...]:
         return tuple(self._file.get_slice(name).get_shape())
 
@@ -145,4 +163,7 @@ def _shards(index: Path) -> list[Path]:
     shards = Config.read(index).values.get("weight_map")
     if not isinstance(shards, dict) or not shards:
         raise CheckpointError(index, "has no weight_map")
+    for name in shards.values():
+        if not (isinstance(name, str) and lies_below(name)):
+            raise CheckpointError(index, f"names {name}, which is no file beside it")
     return [index.parent / name for name in sorted(set(shards.values()))]

@@ -59,9 +59,13 @@ class Principal:
         if not self.sees(model_id):
             raise _denied(f"this token may not use model '{model_id}'")
 
+    def reaches(self, pool: str) -> bool:
+        """Whether the caller may send work to the pool, and so learn of it."""
+        return not self.pools or pool in self.pools
+
     def check_pool(self, pool: str) -> None:
         """Raises SieError, PERMISSION_DENIED, unless the caller may send work to the pool."""
-        if self.pools and pool not in self.pools:
+        if not self.reaches(pool):
             raise _denied(f"this token may not use pool '{pool}'")
 
     def check_reserves(self, pool: str) -> None:

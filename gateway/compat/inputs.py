@@ -54,6 +54,9 @@ def named(field: str, *, single: bool = False) -> Iterator[None]:
         theirs = ours.removeprefix(_PARAMS)
         if ours == "items":
             theirs = field
+        elif theirs.startswith("output_types"):
+            # Which output it is follows from the route, so the model is at fault.
+            theirs = "model"
         elif found := _ITEM.match(ours):
             place = field if single else f"{field}[{found[1]}]"
             theirs = place + ours[found.end() :]

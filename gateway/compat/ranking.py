@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from gateway.api import Call
 from gateway.inference import InferenceService
-from servicekit.errors import from_proto
+from servicekit.errors import from_proto, invalid
 from sie.inference.v1.inference_service_pb2 import ScoreRequest, ScoreResponse, Truncate
 from sie.inference.v1.item_pb2 import Item
 
@@ -22,6 +22,8 @@ async def ranked(
     Raises:
         SieError: as Score, or what is wrong with one of the texts.
     """
+    if not query:
+        raise invalid("query", "a query is needed")
     request = ScoreRequest(
         model=model,
         query=Item(text=query),

@@ -89,6 +89,8 @@ class TeiService:
         sentences = [request.inputs.source_sentence, *request.inputs.sentences]
         if not request.inputs.sentences:
             raise invalid("inputs.sentences", "at least one sentence is needed")
+        if not request.inputs.source_sentence:
+            raise invalid("inputs.source_sentence", "a sentence is needed")
         items = [Item(text=sentence) for sentence in sentences]
         params, dense = params_of(request.parameters), _TYPES["dense"]
         model_id = self._models.find(partial(_has, "dense")).model_id

@@ -5,6 +5,8 @@ import { cosine, plane, segments, shade } from "/console/math.js";
 const $ = (selector, root = document) => root.querySelector(selector);
 const WINDOW = 120;
 const waiting = [];
+const SILENT_MS = 5000;
+let heardAt = performance.now();
 
 // Every text from the server goes through here: as text, never as markup.
 function element(name, attributes = {}, ...children) {
@@ -34,7 +36,8 @@ async function call(method, path, body) {
 
 const megabytes = (bytes) => `${Math.round(bytes / 1e6)} MB`;
 
-function showCluster({ cluster, workers, models }) {
+function showCluster({ cluster, workers, models, lanes, pools }) {
+  heardAt = performance.now();
   $("#summary").textContent =
     `${cluster.worker_count} of ${workers.length} workers ready, models in memory: ${cluster.models_loaded}`;
   $("#workers").replaceChildren(...workers.map((worker) => row(
@@ -44,10 +47,19 @@ function showCluster({ cluster, workers, models }) {
     worker.queue_depth,
     worker.memory_total_bytes
       ? `${megabytes(worker.memory_used_bytes)} of ${megabytes(worker.memory_total_bytes)}` : "",
-    worker.loaded_models.join(", "))));
+    [...worker.loaded_models, ...worker.failed_models.map((model) => `${model.name} (failed: ${model.error_class})`)].join(", "))));
+  $("#lanes").replaceChildren(...lanes.map((lane) => row(
+    lane.pool, lane.gpu, lane.bundle, lane.worker_count, lane.queue_depth,
+    lane.in_demand ? "wants a worker" : "")));
+  $("#pools").replaceChildren(...pools.map(({ spec, status }) => row(
+    spec.name,
+    status.state,
+    Object.entries(spec.gpus).map(([gpu, count]) => `${count} ${gpu}`).join(", "),
+    status.assigned_workers.map((worker) => worker.name).join(", "),
+    status.reason)));
   $("#models").replaceChildren(...models.map((model) => row(
     model.name, model.worker_count, model.gpu_types.join(", "), model.total_queue_depth)));
-  waiting.push(workers.reduce((sum, worker) => sum + worker.queue_depth, 0));
+  waiting.push(lanes.reduce((sum, lane) => sum + lane.queue_depth, 0));
   waiting.splice(0, waiting.length - WINDOW);
   const top = Math.max(1, ...waiting);
   const points = waiting.map((depth, index) => `${(index * 600) / (WINDOW - 1)},${78 - (76 * depth) / top}`);
@@ -71,6 +83,12 @@ async function poll() {
   catch (error) { $("#summary").textContent = error.message; }
   setTimeout(poll, 1000);
 }
+
+// A gateway that hangs keeps its connections, and says nothing.
+setInterval(() => {
+  const silent = performance.now() - heardAt;
+  if (silent > SILENT_MS) $("#summary").textContent = `nothing heard for ${Math.round(silent / 1000)} s`;
+}, 1000);
 
 async function listModels() {
   let models = [];
@@ -137,6 +155,7 @@ const verbs = {
       entity ? element("mark", {}, content, element("small", {}, entity.label)) : content));
     $("#found").replaceChildren(
       ...result.entities.map((entity) => row(entity.label, entity.text, entity.score.toFixed(3))),
+      ...result.relations.map((found) => row(found.relation, `${found.head} → ${found.tail}`, found.score.toFixed(3))),
       ...result.classifications.map((found) => row(found.label, "", found.score.toFixed(3))));
   },
 };
@@ -145,11 +164,17 @@ for (const [verb, run] of Object.entries(verbs)) {
   const section = $(`#${verb}`);
   $("form", section).addEventListener("submit", async (event) => {
     event.preventDefault();
-    const [button, problem] = [$("button", section), $(".problem", section)];
+    const [button, problem, model] = [$("button", section), $(".problem", section), $("select", section)];
     button.disabled = true;
     problem.textContent = "";
-    try { await run($("select", section).value, event.target); }
-    catch (error) { problem.textContent = error.message; }
+    try {
+      await run(model.value, event.target);
+      model.selectedOptions[0].textContent = model.value;
+    } catch (error) {
+      // What an earlier request gave is no answer to this one.
+      for (const answer of section.querySelectorAll(".answer")) answer.replaceChildren();
+      problem.textContent = error.message;
+    }
     button.disabled = false;
   });
 }

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway.validation import (
+    check_enum,
     check_items,
     check_options,
     check_profile,
@@ -19,7 +20,12 @@ from gateway.validation import (
 )
 from gateway.verbs.fragments import error_of, item_range
 from servicekit.errors import invalid
-from sie.inference.v1.inference_service_pb2 import EncodeParams, EncodeRequest, EncodeResponse
+from sie.inference.v1.inference_service_pb2 import (
+    EncodeParams,
+    EncodeRequest,
+    EncodeResponse,
+    Truncate,
+)
 from sie.inference.v1.result_pb2 import EncodeResult, Timing
 from sie.inference.v1.tensor_pb2 import DataType, OutputType
 from sie.registry.v1.model_pb2 import Model
@@ -42,6 +48,7 @@ def check(request: EncodeRequest, model: Model, max_items: int) -> None:
     settle_options(params, "params.")
     check_options(params.options, "params.options")
     check_profile(params.profile, model, "params.profile")
+    check_enum(params.truncate, Truncate, "params.truncate")
     _check_outputs(params, model)
     _check_dimensions(params, model)
 
@@ -80,8 +87,7 @@ def _check_outputs(params: EncodeParams, model: Model) -> None:
                 f"it gives {', '.join(names)}"
             )
             raise unsupported(model, path, message, names)
-    if params.output_dtype not in DataType.values():
-        raise invalid("params.output_dtype", f"unknown element type {params.output_dtype}")
+    check_enum(params.output_dtype, DataType, "params.output_dtype")
 
 
 def _check_dimensions(params: EncodeParams, model: Model) -> None:

@@ -70,8 +70,7 @@ class ScaledCluster:
         self.prometheus = Prometheus(
             self._directory / "prometheus",
             self.objects,
-            f"{_PREFIX}-gateway",
-            {name: self.address(name) for name in _GATEWAYS},
+            {f"{_PREFIX}-gateway": {name: self.address(name) for name in _GATEWAYS}},
             self.factor,
         )
         self.prometheus.start()

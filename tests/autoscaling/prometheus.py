@@ -21,34 +21,35 @@ _QUERY_TIMEOUT_S = 5.0
 
 
 class Prometheus:
-    """Answers queries about the targets of one monitor.
+    """Answers queries about the targets of monitors.
 
     Args:
         directory: everything it writes goes here.
         objects: of the chart.
-        monitor: name of the ServiceMonitor.
-        targets: address by name of the pod.
+        monitors: of each ServiceMonitor's name, address by name of the pod.
         factor: by which every time is divided.
+        lookback_s: how long a series counts after its last sample, in seconds of the cluster.
     """
 
     def __init__(
         self,
         directory: Path,
         objects: list[Object],
-        monitor: str,
-        targets: Mapping[str, str],
+        monitors: Mapping[str, Mapping[str, str]],
         factor: float,
+        lookback_s: float = _LOOKBACK_S,
     ) -> None:
         directory.mkdir(parents=True)
         config = directory / "prometheus.yml"
-        config.write_text(yaml.safe_dump(scrape_config(objects, monitor, targets, factor)))
+        jobs = [scrape_job(objects, *each, factor) for each in monitors.items()]
+        config.write_text(yaml.safe_dump({"scrape_configs": jobs}))
         self._port = free_port()
         command = [
             tool("prometheus"),
             f"--config.file={config}",
             f"--storage.tsdb.path={directory / 'data'}",
             f"--web.listen-address={HOST}:{self._port}",
-            f"--query.lookback-delta={_LOOKBACK_S * 1000 / factor:.0f}ms",
+            f"--query.lookback-delta={lookback_s * 1000 / factor:.0f}ms",
             "--log.level=warn",
         ]
         self.process = ManagedProcess(
@@ -72,14 +73,19 @@ class Prometheus:
     def value(self, query: str) -> float | None:
         """The one number that a query gives now; None where it gives none or nobody answers."""
         try:
-            found = self._ask(f"/api/v1/query?{urlencode({'query': query})}")
+            found = self.values(query)
         except (OSError, http.client.HTTPException):
             self._connection().close()
             return None
-        assert found["status"] == "success", found
-        result = found["data"]["result"]
-        assert len(result) <= 1, f"{query} gives {len(result)} numbers"
-        return float(result[0]["value"][1]) if result else None
+        assert len(found) <= 1, f"{query} gives {len(found)} numbers"
+        return found[0] if found else None
+
+    def values(self, query: str, in_s: float = 0.0) -> list[float]:
+        """The numbers that a query gives, so many seconds from now."""
+        asked = {"query": query, "time": f"{time.time() + in_s:.3f}"}
+        found = self._ask(f"/api/v1/query?{urlencode(asked)}")
+        assert found["status"] == "success", f"{query}: {found}"
+        return [float(each["value"][1]) for each in found["data"]["result"]]
 
     def close(self) -> None:
         """Ends it; it cannot be asked any more."""
@@ -105,7 +111,7 @@ class Prometheus:
         )
 
 
-def scrape_config(
+def scrape_job(
     objects: list[Object], monitor: str, targets: Mapping[str, str], factor: float
 ) -> Object:
     """What the Prometheus operator makes of a monitor: labels, intervals, path and scheme."""
@@ -125,7 +131,7 @@ def scrape_config(
         "endpoint": endpoint["port"],
     }
     interval = f"{_seconds(endpoint['interval']) * 1000 / factor:.0f}ms"
-    job = {
+    return {
         "job_name": f"serviceMonitor/{monitor}/0",
         "metrics_path": endpoint["path"],
         "scheme": endpoint.get("scheme", "http"),
@@ -137,7 +143,6 @@ def scrape_config(
             for pod, address in targets.items()
         ],
     }
-    return {"scrape_configs": [job]}
 
 
 def _seconds(duration: str) -> float:

@@ -41,8 +41,8 @@ class ChartStack(LocalStack):
     def url(self, user: str) -> str:
         return f"nats://{user}:{self.password(user)}@{HOST}:{self.ports.broker}"
 
-    def start_all(self) -> None:
-        """One of everything, each under its own user; waits until all are ready."""
+    def start_all(self, model: str = DEFAULT_MODEL) -> None:
+        """One of everything, each under its own user; waits until all are ready, and a model."""
         self.start_broker()
         self.start_config(**self._streams(), SIE_NATS_URL=self.url("config"))
         # With nothing loaded, so that the first request is offered and adopted.
@@ -51,7 +51,7 @@ class ChartStack(LocalStack):
         for process in self.processes.values():
             process.wait_ready(120)
         # What was never asked has no series.
-        assert self.encode().returncode == 0
+        assert self.encode(model).returncode == 0
 
     def _streams(self) -> dict[str, str]:
         """The settings of streams, which must fit into the broker's store."""

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from tests.charts.chart_stack import ChartStack
-from tests.charts.rendering import CHART, ROOT, tool
+from tests.charts.rendering import CHART, ROOT, Object, render, tool
 
 
 @pytest.fixture(scope="session")
@@ -31,6 +31,12 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
     subprocess.run(command, check=True, env={"PATH": f"{Path(helm).parent}:/usr/bin:/bin"})
     (package,) = (folder / "out").glob("*.tgz")
     return package
+
+
+@pytest.fixture(scope="session")
+def objects(released: Path) -> list[Object]:
+    """Everything that asks Prometheus, also of GPUs."""
+    return render("gke", "dcgm-exporter.install=true", chart=released)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from cli.local_stack import DEFAULT_MODEL
 from cli.ports import HOST
 from servicekit import subjects
 from tests.charts.chart_stack import ChartStack
-from tests.charts.rendering import RefusedError, of_kind, render, render_text
+from tests.charts.rendering import of_kind, render
 
 _FORGERIES = [
     ("worker", subjects.WORK_PREFIX + ".default.cpu.default.x"),
@@ -135,11 +135,6 @@ def test_a_broker_that_has_met_a_full_disk_is_restarted_where_it_is_alone(values
     broker = of_kind(render(values), "StatefulSet")["sie-sie-cluster-nats"]
     (container,) = broker["spec"]["template"]["spec"]["containers"]
     assert container["livenessProbe"]["httpGet"]["path"] == path
-
-
-def test_a_disk_must_be_a_size_that_the_broker_reads() -> None:
-    with pytest.raises(RefusedError, match="whole number"):
-        render_text("", ("nats.jetstream.maxMemory=1.5G",))
 
 
 def test_passwords_begin_with_a_letter_and_differ() -> None:

@@ -372,3 +372,18 @@ def test_every_value_is_explained_or_explains_itself() -> None:
     for pool in values["workers"]["pools"].values():
         assert pool["enabled"] is False
         assert pool.keys() <= values["workers"]["pools"]["l4"].keys()
+
+
+def test_the_service_may_have_a_port_that_the_gateway_may_not() -> None:
+    sets = ("gateway.service.port=80", "gateway.service.grpcPort=443")
+    objects = render("gke", *sets)
+    service = of_kind(objects, "Service")["sie-sie-cluster-gateway"]
+    assert [port["port"] for port in service["spec"]["ports"]] == [80, 443]
+    container = pod_specs(objects)["sie-sie-cluster-gateway"]["containers"][0]
+    listening = [port["containerPort"] for port in container["ports"]]
+    assert listening == [8080, 9090], "below 1024 takes a right that it does not have"
+    assert environment(container)["SIE_HTTP_PORT"] == "8080"
+    policy = of_kind(objects, "NetworkPolicy")["sie-sie-cluster-gateway"]["spec"]["ingress"][0]
+    assert [port["port"] for port in policy["ports"]] == listening
+    url = environment(pod_specs(objects)["sie-sie-cluster-test-encode"]["containers"][0])["URL"]
+    assert url == "http://sie-sie-cluster-gateway:80"

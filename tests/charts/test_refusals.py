@@ -1,8 +1,10 @@
 """Bad values are refused, and the message says which and why."""
 
+import re
+
 import pytest
 
-from tests.charts.rendering import RefusedError, render_text
+from tests.charts.rendering import CHART, RefusedError, render_text
 
 _CASES = {
     "unknown key": (["gateway.replica=3"], "'replica' not allowed"),
@@ -50,6 +52,24 @@ _CASES = {
         ["auth.enabled=true", "auth.oauth2Proxy.oidcIssuerUrl=https://a.b"],
         "set ingress.enabled",
     ),
+    "sign-in by another ingress": (
+        [
+            "auth.enabled=true",
+            "auth.oauth2Proxy.oidcIssuerUrl=https://a.b",
+            "ingress.enabled=true",
+            "ingress.host=a.b",
+            "ingress.className=gce",
+        ],
+        'ingress.className is "gce"',
+    ),
+    "two tokens of the hub": (
+        ["hfToken.create=true", "hfToken.value=a", "hfToken.existingSecret=b"],
+        "choose one",
+    ),
+    "more gateways at least than at most": (
+        ["gateway.replicas=11", "gateway.autoscaling.mode=cpu"],
+        "above gateway.autoscaling.maxReplicas of 10",
+    ),
     "ingress without host": (["ingress.enabled=true"], "ingress.host must say"),
     "empty token": (["hfToken.create=true", "hfToken.value="], "give the token, or leave both out"),
     "chart that is not there": (["keda.install=true"], "scripts/package_chart.sh"),
@@ -77,6 +97,17 @@ _CASES = {
         ["nats.jetstream.fileStorage.size=2Gi"],
         "six streams of 1073741824 bytes do not fit",
     ),
+    "size that the broker does not read": (["nats.jetstream.maxMemory=1.5G"], "whole number of Ki"),
+    "sign-in beside an open door": (
+        [
+            "auth.enabled=true",
+            "auth.oauth2Proxy.oidcIssuerUrl=https://a.b",
+            "ingress.enabled=true",
+            "ingress.host=a.b",
+            "ingress.grpcHost=g.a.b",
+        ],
+        "which would leave ingress.grpcHost open",
+    ),
     "odd bucket": (
         ["workers.common.clusterCache.enabled=true", "workers.common.clusterCache.url=my-bucket"],
         "must be gs://bucket/path or s3://bucket/path",
@@ -99,3 +130,18 @@ def test_refused_with_a_sentence(name: str) -> None:
     with pytest.raises(RefusedError) as refused:
         render_text("", tuple(sets))
     assert sentence in str(refused.value)
+
+
+def test_every_refusal_is_met() -> None:
+    text = "\n".join(path.read_text() for path in (CHART / "templates").rglob("*.*"))
+    sentences = re.findall(r'fail \(?(?:printf )?"([^"]+)"', text)
+    assert len(sentences) > 20
+    met = []
+    for sets, _ in _CASES.values():
+        with pytest.raises(RefusedError) as refused:
+            render_text("", tuple(sets))
+        met.append(str(refused.value))
+    for sentence in sentences:
+        # Without what is filled in.
+        part = max(re.split(r"%[sdvq]", sentence), key=len)
+        assert any(part in message for message in met), sentence

@@ -12,6 +12,7 @@ from nats.errors import OutboundBufferLimitError
 from config_service.streams import StreamLimits, Streams
 from servicekit import broker, subjects
 from servicekit.subjects import Lane
+from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.inference.v1.inference_service_pb2 import EncodeRequest
 from sie.registry.v1.model_pb2 import Model
 from sie.work.v1.work_item_pb2 import WorkItem
@@ -89,6 +90,19 @@ class BrokenEngine:
 
     def run(self, *_):
         raise RuntimeError("an illegal memory access was encountered")
+
+
+class ShortEngine:
+    """An engine whose answers lack rows."""
+
+    def __init__(self, engine):
+        self._engine = engine
+
+    def __getattr__(self, name):
+        return getattr(self._engine, name)
+
+    def run(self, *arguments):
+        return {output: rows[:0] for output, rows in self._engine.run(*arguments).items()}
 
 
 @asynccontextmanager
@@ -206,3 +220,12 @@ async def test_a_broken_engine_asks_for_no_more_work(client, loaded, caller):
         await asyncio.sleep(0.5)
         assert len(caller.results) < 200
     assert {result.WhichOneof("outcome") for result in caller.results.values()} == {"error"}
+
+
+async def test_answers_that_cannot_be_made_end_in_an_error(client, loaded, caller):
+    async with serving(client, replace(loaded, engine=ShortEngine(loaded.engine))):
+        for number in range(3):
+            await caller.send(f"{number}", request("a"))
+        await until(lambda: len(caller.results) == 3)
+    reasons = {result.error.reason for result in caller.results.values()}
+    assert reasons == {ErrorReason.ERROR_REASON_INFERENCE_ERROR}

@@ -99,6 +99,8 @@ def test_the_cluster_is_watched_over_a_websocket(stack):
         frames = [json.loads(socket.recv(timeout=10)) for _ in range(2)]
     assert frames[0]["timestamp"] < frames[1]["timestamp"]
     assert frames[1]["cluster"]["worker_count"] == 2
+    assert [lane["worker_count"] for lane in frames[1]["lanes"]] == [2]
+    assert [pool["spec"]["name"] for pool in frames[1]["pools"]] == ["default"]
     with pytest.raises(InvalidStatus, match=r"404|403|rejected"):
         connect(f"ws://{stack.http_address}/ws/other").recv(timeout=10)
 
@@ -155,6 +157,7 @@ def test_openai_lists_the_models(client):
     ("arguments", "error", "param"),
     [
         ({"model": "none", "input": "x"}, openai.NotFoundError, None),
+        ({"model": "", "input": "x"}, openai.BadRequestError, "model"),
         ({"model": DEFAULT_MODEL, "input": []}, openai.BadRequestError, "input"),
         ({"model": DEFAULT_MODEL, "input": ["x", ""]}, openai.BadRequestError, "input[1]"),
         ({"model": DEFAULT_MODEL, "input": ["x"] * 2049}, openai.BadRequestError, "input"),
@@ -211,6 +214,8 @@ def test_rerank_has_the_shape_that_its_clients_read(stack, path):
         ({"top_n": -1}, "top_n"),
         ({"max_tokens_per_doc": 16}, "max_tokens_per_doc"),
         ({"rank_fields": ["a"]}, "rank_fields"),
+        ({"query": ""}, "query"),
+        ({"model": ""}, "model"),
     ],
 )
 def test_rerank_refuses_what_it_would_not_do(stack, changes, field):

@@ -32,6 +32,11 @@ def test_the_cluster_is_shown_as_it_is(page, golden_stack):
     workers = ask(golden_stack.http_address, "GET", "/health").json()["workers"]
     assert len(rows) == len(workers)
     assert workers[0]["name"] in rows[0]
+    for table, start in (("lanes", "default\tcpu\tdefault\t2\t"), ("pools", "default\tactive\t")):
+        (row,) = page.evaluate(
+            f"[...document.querySelectorAll('#{table} tr')].map(r => r.innerText)"
+        )
+        assert row.startswith(start)
     assert "ready" in page.evaluate("document.querySelector('#summary').textContent")
     page.until("document.querySelector('#history polyline').getAttribute('points').includes(' ')")
 
@@ -72,6 +77,8 @@ def test_entities_are_marked_in_their_text(page):
 def test_a_problem_is_said_and_markup_stays_text(page):
     problem = choose(page, "encode", "golden/clip", textarea="")
     assert "at least one item" in problem
+    # What the request before gave does not stand beside it.
+    assert page.evaluate("document.querySelectorAll('#heat td, #plane circle').length") == 0
     text = "<img src=x onerror=alert(1)>"
     assert choose(page, "encode", "golden/clip", textarea=text) == ""
     assert page.evaluate("document.querySelectorAll('#heat img').length") == 0

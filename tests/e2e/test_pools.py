@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from grpc_status import rpc_status
 
 from cli.__main__ import main
-from cli.local_stack import LocalStack
+from cli.local_stack import DEFAULT_MODEL, LocalStack
 from cli.managed_process import stop_all
 from servicekit.errors import code_of, from_status
 from sie.inference.v1.inference_service_pb2 import EncodeRequest
@@ -106,6 +106,15 @@ def test_a_pool_from_creation_to_its_end(pool_stack: LocalStack):
     lease = 'sie_gateway_active_lease_gpus{bundle="default",machine_profile="l4"}'
     demand = 'sie_gateway_pending_demand{bundle="default",machine_profile="l4"}'
     assert (metric(first, lease), metric(second, lease), metric(second, demand)) == (1, 1, 1)
+    # Clients of OpenAI know no 202.
+    body = {"model": DEFAULT_MODEL, "input": "hello"}
+    waits = ask(second, "POST", "/v1/embeddings", body, {"x-sie-machine-profile": "tenant-abc/l4"})
+    assert (waits.status, waits.headers["retry-after"]) == (503, "120")
+    status = ask(second, "GET", "/health").json()
+    wanted = [(lane["pool"], lane["gpu"]) for lane in status["lanes"] if lane["in_demand"]]
+    assert wanted == [("tenant-abc", "l4")]
+    states = {each["spec"]["name"]: each["status"]["state"] for each in status["pools"]}
+    assert states == {"default": "active", "tenant-abc": "pending"}
 
     # It brings no model: the pool's own lane has it loaded.
     start_l4(pool_stack, "worker-2", SIE_PRELOAD_MODELS="")

@@ -37,6 +37,18 @@ def test_grpc_health_of_an_unknown_service_is_not_found(channel):
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
 
+@pytest.mark.parametrize(
+    ("service", "status"),
+    [("", "SERVING"), ("sie.inference.v1.InferenceService", "SERVING"), ("x", "SERVICE_UNKNOWN")],
+)
+def test_health_is_watched(channel, service, status):
+    request = health_pb2.HealthCheckRequest(service=service)
+    call = health_pb2_grpc.HealthStub(channel).Watch(request, timeout=20)
+    assert next(call).status == health_pb2.HealthCheckResponse.ServingStatus.Value(status)
+    assert call.is_active()
+    call.cancel()
+
+
 @pytest.mark.parametrize("version", ["v1", "v1alpha"])
 def test_reflection_answers_in_both_versions(channel, version):
     call = channel.stream_stream(

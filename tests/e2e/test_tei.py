@@ -95,12 +95,14 @@ def test_long_texts_are_cut_at_the_end_that_is_named(stack, direction):
         ("/embed", {"inputs": "a", "prompt_name": "other"}, "prompt_name"),
         ("/embed", {"inputs": "a", "dimensions": 9999}, "dimensions"),
         ("/similarity", {"inputs": {"source_sentence": "a"}}, "inputs.sentences"),
+        ("/similarity", {"inputs": {"sentences": ["a"]}}, "inputs.source_sentence"),
         ("/decode", {"ids": ["a"]}, "ids[0]"),
         ("/decode", {"ids": [[101], [99_999]]}, "ids[1][0]"),
         ("/predict", {"inputs": ["a"]}, "inputs[0]"),
         ("/predict", {"inputs": [["a", "b"]]}, "inputs[0]"),
         ("/predict", {"inputs": "a", "raw_scores": True}, "raw_scores"),
         ("/rerank", {"query": "a", "texts": []}, "texts"),
+        ("/rerank", {"texts": ["a"]}, "query"),
         ("/rerank", {"query": "a", "texts": ["b", "b " * 300], "truncate": False}, "texts[1]"),
     ],
 )
@@ -112,9 +114,8 @@ def test_bad_requests_name_the_field_that_was_sent(stack, path, body, field):
 
 def test_what_the_model_has_not_is_refused(stack):
     for path in ("/embed_sparse", "/embed_all"):
-        assert post(stack, path, {"inputs": "a"}, status=400)["error"]["code"] == (
-            "UNSUPPORTED_OUTPUT"
-        )
+        error = post(stack, path, {"inputs": "a"}, status=400)["error"]
+        assert (error["code"], error["metadata"]["field"]) == ("UNSUPPORTED_OUTPUT", "model")
 
 
 def test_each_route_finds_the_model_that_answers(golden_stack):

@@ -144,7 +144,9 @@ def _word_logits(encoded: Encoded, states: str) -> tuple[str, int]:
         vectors = own.read(names.decoder, words, size)
     else:
         vectors = encoded.encoder.read(encoded.family.words, words, size)
-    bias = own.vectors(names.out, words) if names.out in own else ""
+    # A decoder that is not tied has a bias of its own, and the other is idle.
+    biases = (names.decoder.replace(".weight", ".bias"), names.out)
+    bias = next((own.vectors(name, words) for name in biases if name in own), "")
     layer = own.layer("decoder", vectors.T, bias)
     return linear(encoded.graph, transformed, layer), words
 

@@ -74,8 +74,8 @@ async def grpc_channel(api):
     server = GrpcServer("127.0.0.1:0", services, 2 * MAX_REQUEST_BYTES)
     server.server.add_generic_rpc_handlers(
         [
-            *grpc_face.handlers(api, MAX_REQUEST_BYTES),
-            grpc_stream.handler(api, MAX_REQUEST_BYTES),
+            *grpc_face.handlers(api, MAX_REQUEST_BYTES, "1.2.3"),
+            grpc_stream.handler(api, MAX_REQUEST_BYTES, "1.2.3"),
         ]
     )
     port = await server.start()

@@ -41,6 +41,13 @@ class EchoInference:
     async def score(self, request, call):
         return inference_service_pb2.ScoreResponse(model=request.model, kind="SCORE_KIND_COSINE")
 
+    async def at_rest(self):
+        """Returns when no more calls come."""
+        seen = -1
+        while len(self.calls) > seen:
+            seen = len(self.calls)
+            await asyncio.sleep(0.5)
+
     async def _misbehave(self, model):
         match model:
             case "slow":

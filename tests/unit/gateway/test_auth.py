@@ -301,7 +301,7 @@ async def test_both_ports_speak_tls_and_may_ask_for_a_certificate(
     await server.stop(0.05)
 
     rpc = GrpcServer("127.0.0.1:0", [], MAX_REQUEST_BYTES, tls)
-    rpc.server.add_generic_rpc_handlers(grpc_face.handlers(api, MAX_REQUEST_BYTES))
+    rpc.server.add_generic_rpc_handlers(grpc_face.handlers(api, MAX_REQUEST_BYTES, "1.2.3"))
     target = f"localhost:{await rpc.start()}"
     files = [(certificates / name).read_bytes() for name in ("ca.pem", "client.key", "client.pem")]
     credentials = grpc.ssl_channel_credentials(*files)

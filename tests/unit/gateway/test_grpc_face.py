@@ -20,12 +20,16 @@ EncodeRequest = inference_service_pb2.EncodeRequest
 
 
 async def failure(call):
-    """The typed error, its status code and its request id."""
+    """The typed error, its status code and its request id, which trailers tell as well."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call
     status = rpc_status.from_call(caught.value)
+    trailers = dict(caught.value.trailing_metadata())
+    assert trailers["x-sie-error-code"] == code_of(from_status(status).reason)
+    assert trailers["x-sie-server-version"] == "1.2.3"
     info = error_details_pb2.RequestInfo()
     assert any(detail.Unpack(info) for detail in status.details)
+    assert trailers["x-sie-request-id"] == info.request_id
     return from_status(status), caught.value.code(), info.request_id
 
 
@@ -38,6 +42,7 @@ async def test_an_encode_call_is_answered(grpc_channel):
     assert list(response.items[0].dense.values) == [5, pytest.approx(0.1)]
     trailing = dict(await call.trailing_metadata())
     assert (trailing["x-sie-request-id"], trailing["x-sie-worker"]) == ("abc", "worker-1")
+    assert trailing["x-sie-server-version"] == "1.2.3"
 
 
 MISTAKES = [

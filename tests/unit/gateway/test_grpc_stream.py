@@ -77,11 +77,8 @@ async def test_a_caller_who_does_not_read_is_not_read_from(grpc_channel, inferen
     writer = asyncio.create_task(
         _write(call, [request(big + str(i), text=big) for i in range(1000)])
     )
-    await asyncio.sleep(1.0)
-    taken = len(inference.calls)
-    assert taken < 500
-    await asyncio.sleep(0.5)
-    assert len(inference.calls) == taken
+    await asyncio.wait_for(inference.at_rest(), 60)
+    assert len(inference.calls) < 500
     count = 0
     while await call.read() is not grpc.aio.EOF:
         count += 1
@@ -102,6 +99,13 @@ async def test_a_message_that_cannot_be_read_ends_the_call_after_the_others(grpc
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await stream.read()
     assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert dict(caught.value.trailing_metadata())["x-sie-error-code"] == "INVALID_INPUT"
+
+
+async def test_an_order_that_does_not_exist_ends_the_call(grpc_channel):
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await answers(grpc_channel, [request("a", order=9)])
+    assert "order: unknown value 9" in caught.value.details()
 
 
 class TestAuth:

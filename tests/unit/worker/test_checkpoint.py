@@ -84,7 +84,9 @@ def test_a_missing_file_is_named(checkpoint_copy, file):
     assert raised.value.path == directory / file
 
 
-@pytest.mark.parametrize("content", ["", '{"hidden_size": ', "[]", "\x80"])
+@pytest.mark.parametrize(
+    "content", ["", '{"hidden_size": ', "[]", "\x80", '{"a":' * 20_000], ids=range(5)
+)
 def test_a_malformed_config_is_named(checkpoint_copy, content):
     directory = checkpoint_copy("bert_mean")
     (directory / "config.json").write_bytes(content.encode("latin-1"))
@@ -115,6 +117,33 @@ def test_truncated_weights_are_named(checkpoint_copy, kept_bytes):
         Checkpoint.open(directory).weights()
 
 
+def test_a_file_that_cannot_be_read_is_named(checkpoint_copy):
+    directory = checkpoint_copy("bert_mean")
+    (directory / "config.json").unlink()
+    (directory / "config.json").symlink_to(directory / "config.json")
+    with pytest.raises(CheckpointError, match=r"config\.json: cannot be read: Too many levels"):
+        Checkpoint.open(directory)
+
+
+@pytest.mark.parametrize("path", ["../1_Pooling", "/etc", "a/../../b"])
+def test_a_path_that_leads_out_of_the_checkpoint_is_refused(checkpoint_copy, path):
+    directory = checkpoint_copy("bert_mean")
+    modules = json.loads((directory / "modules.json").read_bytes())
+    modules[1]["path"] = path
+    (directory / "modules.json").write_text(json.dumps(modules))
+    with pytest.raises(CheckpointError, match=f"has the path {path}, which leads out of it"):
+        Checkpoint.open(directory)
+
+
+@pytest.mark.parametrize("shard", ["../model.safetensors", "/etc/hostname", 7])
+def test_a_shard_that_lies_elsewhere_is_refused(checkpoint_copy, shard):
+    directory = checkpoint_copy("bert_mean")
+    index = {"weight_map": {"w": "model.safetensors", "v": shard}}
+    (directory / "model.safetensors.index.json").write_text(json.dumps(index))
+    with pytest.raises(CheckpointError, match=f"names {shard}, which is no file beside it"):
+        Checkpoint.open(directory).weight_files()
+
+
 def test_a_tensor_that_is_not_finite_is_named(tmp_path):
     file = tmp_path / "model.safetensors"
     save_file({"w": np.array([1, np.nan], dtype=np.float32)}, file)
@@ -127,7 +156,9 @@ def test_a_tensor_that_is_absent_or_misshapen_is_named(tmp_path):
     save_file({"w": np.zeros(3, dtype=np.float32), "ids": np.zeros(3, dtype=np.int64)}, file)
     with Weights([file]) as weights:
         assert list(weights) == ["w"]
-        with pytest.raises(CheckpointError, match="has no tensor ids"):
+        with pytest.raises(CheckpointError, match="has no tensor other"):
+            weights.read("other", (3,))
+        with pytest.raises(CheckpointError, match="tensor ids is stored as I64, which is not supp"):
             weights.read("ids", (3,))
         with pytest.raises(CheckpointError, match=r"tensor w has shape \(3,\), not \(2,\)"):
             weights.read("w", (2,))

@@ -1,6 +1,7 @@
 """What a checkpoint may vary is compiled, and what cannot be compiled says why."""
 
 import json
+import string
 
 import ml_dtypes
 import numpy as np
@@ -19,6 +20,7 @@ from worker.compiler.parameters import Linear
 from worker.compiler.positions import places_after_padding
 from worker.engine import TokenBatch
 from worker.engines.onnxruntime_cpu import OnnxRuntimeCpu
+from worker.late_interaction import ColbertSettings
 from worker.weights import CheckpointError
 
 HIDDEN_TOLERANCE = 1e-4
@@ -114,6 +116,17 @@ def test_a_decoder_of_its_own_replaces_the_word_vectors(checkpoint_copy, compile
     np.testing.assert_allclose(sparse[:, ::-1], expected, atol=2e-4, rtol=0)
 
 
+def test_the_bias_of_a_decoder_of_its_own_replaces_the_tied_one(checkpoint_copy, compiled):
+    directory = checkpoint_copy("splade_bert")
+    batch = TokenBatch.pack([np.arange(9, dtype=np.int32)])
+    expected = compiled(directory).run(batch)["sparse"]
+    tensors = load_file(directory / "model.safetensors")
+    tied = tensors["cls.predictions.bias"]
+    tensors |= {"cls.predictions.decoder.bias": tied, "cls.predictions.bias": tied + 7}
+    save_file(tensors, directory / "model.safetensors")
+    np.testing.assert_array_equal(compiled(directory).run(batch)["sparse"], expected)
+
+
 def test_a_pylate_checkpoint_is_a_colbert(checkpoint_copy, compiled, tmp_path):
     """PyLate keeps the projection in a module, and the settings in another file."""
     directory = checkpoint_copy("colbert")
@@ -135,6 +148,22 @@ def test_a_pylate_checkpoint_is_a_colbert(checkpoint_copy, compiled, tmp_path):
     )
     answers = compiled(directory).run(TokenBatch.pack([np.arange(9, dtype=np.int32)]))
     np.testing.assert_allclose(answers["multivector"], expected["multivector"], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("words", "skipped"),
+    [
+        ({}, tuple(string.punctuation)),
+        ({"skiplist_words": []}, ()),
+        ({"skiplist_words": ["!"]}, "!"),
+    ],
+)
+def test_pylate_skips_punctuation_where_nothing_is_said(checkpoint_copy, words, skipped):
+    directory = checkpoint_copy("colbert")
+    said = {"query_length": 24, "document_length": 60} | words
+    (directory / "config_sentence_transformers.json").write_text(json.dumps(said))
+    settings = ColbertSettings.read(Checkpoint.open(directory))
+    assert settings.skipped == tuple(skipped)
 
 
 def test_a_padding_token_in_a_text_keeps_the_paddings_position(tmp_path):

@@ -15,6 +15,9 @@ from worker.heads import (
     SpladeHead,
     TokenClassificationHead,
 )
+from worker.relevance import Relevance, relevance_of
+
+_TRANSFORMER = "sentence_transformers.base.modules.transformer.Transformer"
 
 
 def edit(path, **values):
@@ -47,6 +50,60 @@ def test_with_modules_a_masked_language_model_is_what_they_say(checkpoint_copy):
     directory = checkpoint_copy("bert_mean")
     edit(directory / "config.json", architectures=["BertForMaskedLM"])
     assert Checkpoint.open(directory).outputs == (Output.DENSE,)
+
+
+@pytest.mark.parametrize(
+    ("name", "activation", "expected"),
+    [
+        ("bert_cross_encoder", "torch.nn.modules.linear.Identity", Relevance.LOGIT),
+        ("xlmr_reranker", "torch.nn.modules.activation.Sigmoid", Relevance.SIGMOID),
+        ("modernbert_reranker", "torch.nn.modules.linear.Identity", Relevance.LOGIT),
+        ("bert_nli", None, None),
+    ],
+)
+def test_a_cross_encoder_with_modules_is_no_embedder(checkpoint_copy, name, activation, expected):
+    """Later releases of sentence-transformers save them so."""
+    directory = checkpoint_copy(name)
+    edit(directory / "config.json", sentence_transformers=None)
+    (directory / "modules.json").write_text(json.dumps([{"type": _TRANSFORMER, "path": ""}]))
+    task = {"transformer_task": "sequence-classification", "module_output_name": "scores"}
+    (directory / "sentence_bert_config.json").write_text(json.dumps(task))
+    said = {"model_type": "CrossEncoder", "activation_fn": activation, "prompts": {}}
+    (directory / "config_sentence_transformers.json").write_text(json.dumps(said))
+    checkpoint = Checkpoint.open(directory)
+    assert checkpoint.heads == (SequenceClassificationHead(),)
+    assert relevance_of(checkpoint, len(checkpoint.labels)) == expected
+
+
+@pytest.mark.parametrize("family", ["roberta", "distilbert", "xlm-roberta"])
+def test_the_first_releases_named_the_length_after_the_family(checkpoint_copy, family):
+    directory = checkpoint_copy("bert_mean")
+    (directory / "sentence_bert_config.json").rename(directory / f"sentence_{family}_config.json")
+    edit(directory / f"sentence_{family}_config.json", max_seq_length=11)
+    assert Checkpoint.open(directory).max_length == 11
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"use_residual": True}, "use_residual is not supported"),
+        ({"module_output_name": "scores"}, "module_output_name scores is not supported here"),
+        ({"module_input_name": "token_embeddings"}, "module_input_name token_embeddings is not"),
+    ],
+)
+def test_a_projection_that_does_something_else_is_refused(checkpoint_copy, values, problem):
+    directory = checkpoint_copy("distilbert_dense")
+    edit(directory / "2_Dense/config.json", **values)
+    with pytest.raises(CheckpointError, match=problem):
+        Checkpoint.open(directory)
+
+
+def test_a_projection_before_the_pooling_is_refused(checkpoint_copy):
+    directory = checkpoint_copy("distilbert_dense")
+    first, *rest = json.loads((directory / "modules.json").read_bytes())
+    (directory / "modules.json").write_text(json.dumps([first, *reversed(rest)]))
+    with pytest.raises(CheckpointError, match="has Dense before Pooling"):
+        Checkpoint.open(directory)
 
 
 def test_both_heads_of_bge_m3_must_be_there(checkpoint_copy):

@@ -159,7 +159,7 @@ async def test_weights_beyond_the_budget_are_refused(loader):
 
 
 async def test_a_model_in_demand_stays_for_its_residence(loader):
-    async with host_of(loader, budget=100, residence_s=0.3) as host:
+    async with host_of(loader, budget=100, residence_s=1.5) as host:
         await bring(host, "a")
         host.adopt(model("b"))
         await asyncio.sleep(0.1)

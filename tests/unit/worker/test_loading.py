@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from tests.unit.worker.graphs import edit
 from worker.heads import Output
 from worker.loading import CanaryError, check_canary, load
+from worker.overrides import Overrides
 from worker.weights import CheckpointError
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -109,4 +111,48 @@ def test_weights_whose_sums_overflow_are_refused(checkpoint_copy, tmp_path):
     tensors["encoder.layer.0.attention.self.query.weight"][:] = 3e38
     save_file(tensors, directory / "model.safetensors")
     with pytest.raises(CanaryError, match="dense holds NaN"):
+        load(directory, tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    ("name", "labels", "problem"),
+    [
+        ("bert_ner", {"0": "O"}, "id2label names 1 labels, and the classifier has 9"),
+        ("bert_nli", {"0": "a", "2": "b"}, "id2label names 2 labels, and the classifier has 3"),
+        ("bert_nli", {"a": "b"}, "id2label does not number its labels"),
+    ],
+)
+def test_labels_that_are_not_those_of_the_classifier_are_refused(
+    checkpoint_copy, tmp_path, name, labels, problem
+):
+    directory = checkpoint_copy(name)
+    edit(directory / "config.json", id2label=labels)
+    with pytest.raises(CheckpointError, match=problem):
+        load(directory, tmp_path / "cache")
+
+
+def test_labels_that_no_file_names_are_numbered(checkpoint_copy, tmp_path):
+    directory = checkpoint_copy("bert_nli")
+    edit(directory / "config.json", id2label=...)
+    assert load(directory, tmp_path / "cache").labels == ("LABEL_0", "LABEL_1", "LABEL_2")
+
+
+@pytest.mark.parametrize(
+    ("name", "length", "special"), [("bert_mean", 2, 2), ("bert_cross_encoder", 3, 3)]
+)
+def test_a_length_without_room_for_a_text_is_refused(
+    checkpoint_copy, tmp_path, name, length, special
+):
+    directory = checkpoint_copy(name)
+    with pytest.raises(CheckpointError, match=f"no room beside {special} special ones"):
+        load(directory, tmp_path / "cache", overrides=Overrides(max_length=length))
+    longer = Overrides(max_length=length + 1)
+    assert load(directory, tmp_path / "cache", overrides=longer).max_length == length + 1
+
+
+def test_images_of_another_size_than_the_towers_are_refused(checkpoint_copy, tmp_path):
+    directory = checkpoint_copy("clip")
+    sizes = {"crop_size": 40, "size": 40}
+    edit(directory / "preprocessor_config.json", **sizes)
+    with pytest.raises(CheckpointError, match=r"of 32 x 32 pixels, .* makes 40 x 40"):
         load(directory, tmp_path / "cache")

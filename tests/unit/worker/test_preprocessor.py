@@ -44,6 +44,18 @@ def test_pixel_values_agree(name, layout):
     np.testing.assert_allclose(np.stack(values), expected, atol=1e-6, rtol=0)
 
 
+def test_later_releases_write_it_into_the_configuration_of_the_whole_processor(tmp_path):
+    stated = json.loads((GOLDEN / "clip" / "preprocessor_config.json").read_bytes())
+    (tmp_path / "processor_config.json").write_text(json.dumps({"image_processor": stated}))
+    later, usual = ImagePreprocessor.open(tmp_path), ImagePreprocessor.open(GOLDEN / "clip")
+    for image in golden_images("clip"):
+        np.testing.assert_array_equal(later.pixel_values(image), usual.pixel_values(image))
+    # What belongs to the texts' side says nothing about images.
+    (tmp_path / "processor_config.json").write_text(json.dumps({"processor_class": "CLIP"}))
+    with pytest.raises(CheckpointError, match=r"/preprocessor_config\.json: is missing"):
+        ImagePreprocessor.open(tmp_path)
+
+
 def test_the_first_releases_wrote_sizes_as_numbers(tmp_path):
     old = ImagePreprocessor.open(edited(tmp_path, "clip", size=32, crop_size=32))
     new = ImagePreprocessor.open(GOLDEN / "clip")

@@ -282,6 +282,7 @@ def test_a_model_that_classifies_or_gives_sparse_vectors_does_not_score(models, 
     [
         ("bert_nli", {"tasks": {"score": {}}}, "the model scores, the checkpoint cannot"),
         ("bert_cross_encoder", {"inputs": ["INPUT_TYPE_IMAGE"]}, "reads images, the checkpoint"),
+        ("splade_bert", {"tasks": {"extract": {}}}, "the model extracts, the checkpoint cannot"),
     ],
 )
 def test_a_registry_that_promises_more_than_the_checkpoint_fails_at_load(
