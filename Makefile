@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help docs setup up clients test chaos buckets autoscaling check check-code check-proto check-generated check-charts \
+.PHONY: help docs setup up clients test pythons chaos buckets autoscaling check check-code check-proto check-generated check-charts \
 	tools bench overload peers lock generate baseline format clean
 
 BIN := .venv/bin
@@ -32,6 +32,9 @@ chaos: setup ## Have a cluster suffer every fault under load (ARGS="--seed 7 --o
 buckets: setup ## Test what is kept in object stores against servers of S3 and GCS on this machine
 	@scripts/buckets.sh $(ARGS)
 
+pythons: setup ## Run the unit tests of clients and the edge with every Python from 3.11 to 3.13 that is here
+	@scripts/pythons.sh $(ARGS)
+
 check: check-code check-proto check-generated check-charts test ## Everything CI runs
 
 docs: setup ## Build the documentation into build/docs, and check its links
@@ -54,7 +57,7 @@ check-generated: generate
 		{ git --no-pager diff --stat -- $(GENERATED); \
 		echo "$(GENERATED) is not what proto/ generates: commit it"; exit 1; }
 
-tools: setup ## Get what some tests need: grpcurl, helm, promtool, hadolint (see scripts/tools.sh)
+tools: setup ## Get what some tests need: grpcurl, helm, promtool, a Terraform provider (see scripts/tools.sh)
 	@scripts/tools.sh
 
 # What the chart says of itself; what it renders is tested with everything else.

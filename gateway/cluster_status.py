@@ -26,7 +26,6 @@ from sie.pool.v1.pool_pb2 import Pool
 from sie.worker.v1.worker_status_pb2 import WorkerState, WorkerStatus
 
 _render_pool = renderer(descriptor_of(Pool))
-
 # Looked up once: members of an enum are found by a search through it.
 _READY = WorkerState.WORKER_STATE_READY
 _LOADED, _FAILED = ModelState.MODEL_STATE_LOADED, ModelState.MODEL_STATE_FAILED
