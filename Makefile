@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help docs setup up clients test chaos buckets autoscaling check check-code check-proto check-generated check-charts \
+.PHONY: help docs setup up clients test pythons chaos buckets autoscaling check check-code check-proto check-generated check-charts \
 	tools bench overload peers lock generate baseline format clean
 
 BIN := .venv/bin
@@ -31,6 +31,9 @@ chaos: setup ## Have a cluster suffer every fault under load (ARGS="--seed 7 --o
 
 buckets: setup ## Test what is kept in object stores against servers of S3 and GCS on this machine
 	@scripts/buckets.sh $(ARGS)
+
+pythons: setup ## Run the unit tests of clients and the edge with every Python from 3.11 to 3.13 that is here
+	@scripts/pythons.sh $(ARGS)
 
 check: check-code check-proto check-generated check-charts test ## Everything CI runs
 

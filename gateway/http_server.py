@@ -76,12 +76,19 @@ class HttpServer:
         """Listens, and returns the port.
 
         Raises:
-            OSError: the address is taken; the message names it.
+            OSError: the address is taken, and the message names it, or TLS cannot be begun.
         """
         listener = _listen(self._host, self._port, shares_port=self._shares_port)
         port: int = listener.getsockname()[1]
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]))
-        await self._server.listening.wait()
+        listening = asyncio.create_task(self._server.listening.wait())
+        try:
+            await asyncio.wait({listening, self._serving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            listening.cancel()
+        if self._serving.done():
+            listener.close()
+            await self._serving
         return port
 
     async def stop(self, grace_s: float) -> None:

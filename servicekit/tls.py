@@ -31,7 +31,8 @@ class ServerTls:
         """From settings; None where no certificate is given.
 
         Raises:
-            SettingsError: only a part of what is needed is given, or a file is missing.
+            SettingsError: only a part of what is needed is given, a file is missing, or they
+                cannot be used: a key of another certificate, or one with a password.
         """
         given = {
             "SIE_TLS_CERT": certificate,
@@ -45,6 +46,7 @@ class ServerTls:
         for variable, path in given.items():
             if path is not None and not path.is_file():
                 raise SettingsError(f"{variable}={str(path)!r}: no such file")
+        _check(certificate, key, client_ca)
         return cls(certificate, key, client_ca)
 
     def grpc_credentials(self) -> grpc.ServerCredentials:
@@ -62,3 +64,17 @@ class ServerTls:
         if self.client_ca is not None:
             options |= {"ssl_ca_certs": str(self.client_ca), "ssl_cert_reqs": ssl.CERT_REQUIRED}
         return options
+
+
+def _check(certificate: Path, key: Path, client_ca: Path | None) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        # Without a password here, the one of a key would be asked for at a terminal.
+        context.load_cert_chain(certificate, key, password="")
+    except (ssl.SSLError, ValueError) as error:
+        raise SettingsError(f"SIE_TLS_CERT and SIE_TLS_KEY: {error}") from None
+    try:
+        if client_ca is not None:
+            context.load_verify_locations(client_ca)
+    except ssl.SSLError as error:
+        raise SettingsError(f"SIE_TLS_CLIENT_CA={str(client_ca)!r}: {error}") from None

@@ -44,8 +44,13 @@ def certificates(tmp_path_factory):
         subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
 
     new_key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    openssl("req", "-x509", *new_key, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=ca")
-    (folder / "san").write_text("subjectAltName=DNS:localhost,IP:127.0.0.1")
+    # From Python 3.13 on, certificates are checked strictly, by RFC 5280.
+    usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
+    files = ("-keyout", "ca.key", "-out", "ca.pem")
+    openssl("req", "-x509", *new_key, *files, "-subj", "/CN=ca", *usage)
+    (folder / "san").write_text(
+        "subjectAltName=DNS:localhost,IP:127.0.0.1\nauthorityKeyIdentifier=keyid\n"
+    )
     for name in ("server", "client"):
         request = f"{name}.csr"
         openssl("req", *new_key, "-keyout", f"{name}.key", "-out", request, "-subj", f"/CN={name}")

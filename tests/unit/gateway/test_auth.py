@@ -339,6 +339,8 @@ async def _https(port, certificates, *, with_certificate):
         ("server.pem", None, "both"),
         (None, "server.key", "both"),
         ("nowhere", "server.key", "no such"),
+        ("server.pem", "client.key", "KEY_VALUES_MISMATCH"),
+        ("server.key", "server.key", "SIE_TLS_CERT"),
     ],
 )
 def test_half_a_tls_configuration_refuses_to_start(certificates, certificate, key, problem):
@@ -346,3 +348,11 @@ def test_half_a_tls_configuration_refuses_to_start(certificates, certificate, ke
     with pytest.raises(SettingsError, match=problem):
         ServerTls.of(*paths, None)
     assert ServerTls.of(None, None, None) is None
+
+
+async def test_a_server_that_cannot_begin_tls_says_so(certificates, http_face):
+    # Checked when the settings were read, and exchanged since.
+    tls = ServerTls(certificates / "server.pem", certificates / "client.key")
+    server = HttpServer(http_face, "127.0.0.1", 0, tls)
+    with pytest.raises(ssl.SSLError):
+        await asyncio.wait_for(server.start(), 20)
