@@ -82,7 +82,9 @@ class Prometheus:
 
     def values(self, query: str, in_s: float = 0.0) -> list[float]:
         """The numbers that a query gives, so many seconds from now."""
-        asked = {"query": query, "time": f"{time.time() + in_s:.3f}"}
+        asked = {"query": query}
+        if in_s:
+            asked["time"] = f"{time.time() + in_s:.3f}"
         found = self._ask(f"/api/v1/query?{urlencode(asked)}")
         assert found["status"] == "success", f"{query}: {found}"
         return [float(each["value"][1]) for each in found["data"]["result"]]

@@ -3,6 +3,7 @@
 <!-- name: x -->              what tests call it by
 <!-- not run: REASON -->      it cannot be run here, and why
 <!-- prints -->               what the block before prints, but for numbers and `...`
+<!-- prints exactly -->      what the block before prints
 <!-- needs: TOOL -->          it is run where the tool is there
 <!-- chart -->                what it installs is rendered instead
 <!-- values -->               YAML: values that the chart must render

@@ -52,6 +52,8 @@ def test_a_page(page: str, place: Place) -> None:
     for block in blocks_of(_DOCS / f"{page}.md"):
         if block.note == NOT_RUN:
             assert block.about, f"{page}:{block.line} does not say why"
+        elif block.note == "prints exactly":
+            assert printed == block.text, f"{page}:{block.line}"
         elif block.note == "prints":
             assert _alike(printed, block.text), f"{page}:{block.line}\n{printed[:2000]}"
         else:
