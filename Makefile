@@ -57,7 +57,7 @@ check-generated: generate
 		{ git --no-pager diff --stat -- $(GENERATED); \
 		echo "$(GENERATED) is not what proto/ generates: commit it"; exit 1; }
 
-tools: setup ## Get what some tests need: grpcurl, helm, promtool, hadolint (see scripts/tools.sh)
+tools: setup ## Get what some tests need: grpcurl, helm, promtool, a Terraform provider (see scripts/tools.sh)
 	@scripts/tools.sh
 
 # What the chart says of itself; what it renders is tested with everything else.

@@ -4,6 +4,7 @@ Workers have no addresses here, so `url` names them by their ids.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -25,6 +26,12 @@ from sie.pool.v1.pool_pb2 import Pool
 from sie.worker.v1.worker_status_pb2 import WorkerState, WorkerStatus
 
 _render_pool = renderer(descriptor_of(Pool))
+# Looked up once: members of an enum are found by a search through it.
+_READY = WorkerState.WORKER_STATE_READY
+_LOADED, _FAILED = ModelState.MODEL_STATE_LOADED, ModelState.MODEL_STATE_FAILED
+
+# Viewers who may see the same share a frame for so long: of 300 workers it takes tens of ms.
+_FRAME_KEPT_S = 0.5
 
 
 class ClusterStatus:
@@ -54,6 +61,7 @@ class ClusterStatus:
         self._lanes = lanes
         self._broker_connected = broker_connected
         self._clock = clock
+        self._frames: dict[Principal, tuple[float, str]] = {}
 
     def health(self, reader: Principal) -> Response:
         """`/health`: healthy with at least one worker that takes work, else degraded; 200 both.
@@ -81,8 +89,17 @@ class ClusterStatus:
 
     def frame(self, reader: Principal) -> str:
         """One frame of `/ws/cluster-status` for a reader."""
-        described = self._describe(_sorted(self._workers.live()), reader)
-        return orjson.dumps({"timestamp": self._clock(), **described}).decode()
+        now = self._clock()
+        self._frames = {
+            viewer: made
+            for viewer, made in self._frames.items()
+            if 0 <= now - made[0] < _FRAME_KEPT_S
+        }
+        if reader not in self._frames:
+            described = self._describe(_sorted(self._workers.live()), reader)
+            text = orjson.dumps({"timestamp": now, **described}).decode()
+            self._frames[reader] = now, text
+        return self._frames[reader][1]
 
     def _describe(self, workers: Sequence[WorkerStatus], reader: Principal) -> dict[str, Any]:
         models = _models(workers, reader)
@@ -135,16 +152,19 @@ class ClusterStatus:
 
 def _models(workers: Sequence[WorkerStatus], reader: Principal) -> list[dict[str, Any]]:
     hosts: dict[str, list[WorkerStatus]] = {}
+    queued: Counter[str] = Counter()
     for worker in workers:
-        for name in filter(reader.sees, _loaded(worker)):
-            hosts.setdefault(name, []).append(worker)
+        for model in worker.models:
+            if model.state == _LOADED and reader.sees(model.model_id):
+                hosts.setdefault(model.model_id, []).append(worker)
+                queued[model.model_id] += model.queued_items
     return [
         {
             "name": name,
             "state": "loaded",
             "worker_count": len(hosts[name]),
             "gpu_types": sorted({worker.machine_profile for worker in hosts[name]}),
-            "total_queue_depth": sum(_queued(worker, name) for worker in hosts[name]),
+            "total_queue_depth": queued[name],
         }
         for name in sorted(hosts)
     ]
@@ -155,7 +175,7 @@ def _sorted(workers: Iterable[WorkerStatus]) -> list[WorkerStatus]:
 
 
 def _is_healthy(worker: WorkerStatus) -> bool:
-    return worker.state == WorkerState.WORKER_STATE_READY
+    return worker.state == _READY
 
 
 def _failures(worker: WorkerStatus, reader: Principal) -> list[dict[str, str]]:
@@ -167,7 +187,7 @@ def _failures(worker: WorkerStatus, reader: Principal) -> list[dict[str, str]]:
             "message": model.last_error.message,
         }
         for model in worker.models
-        if model.state == ModelState.MODEL_STATE_FAILED and reader.sees(model.model_id)
+        if model.state == _FAILED and reader.sees(model.model_id)
     ]
 
 
@@ -176,9 +196,4 @@ def _rounded(lag_s: float | None) -> float | None:
 
 
 def _loaded(worker: WorkerStatus) -> set[str]:
-    loaded = ModelState.MODEL_STATE_LOADED
-    return {model.model_id for model in worker.models if model.state == loaded}
-
-
-def _queued(worker: WorkerStatus, name: str) -> int:
-    return sum(model.queued_items for model in worker.models if model.model_id == name)
+    return {model.model_id for model in worker.models if model.state == _LOADED}

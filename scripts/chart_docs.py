@@ -6,6 +6,8 @@ The comment above a key explains it. Words that begin with `@` tell more than th
 
     @enum: a, b      these values only; `""` is the empty string
     @min: 0          a number's least value
+    @max: 1          a number's greatest value
+    @pattern: ^a     what a string looks like, a regular expression; all of them but the empty one
     @types: a, b     JSON types, where the default shows only one
     @free            a map with any content; so is every map that is empty by default
     @open            a map in which unknown keys are let through
@@ -95,8 +97,11 @@ class Schema:
             schema["description"] = note.text
         if "enum" in note.tags:
             schema["enum"] = [_scalar(word, value) for word in note.tags["enum"].split(",")]
-        if "min" in note.tags:
-            schema["minimum"] = int(note.tags["min"])
+        for tag, keyword in (("min", "minimum"), ("max", "maximum")):
+            if tag in note.tags:
+                schema[keyword] = int(note.tags[tag])
+        if "pattern" in note.tags:
+            schema["pattern"] = f"^$|{note.tags['pattern']}"
         if "types" in note.tags:
             schema["type"] = [word.strip() for word in note.tags["types"].split(",")]
         return schema
@@ -125,7 +130,9 @@ class Schema:
 
 def _scalar(word: str, like: Any) -> Any:
     word = word.strip()
-    return int(word) if isinstance(like, int) else word.strip('"')
+    if isinstance(like, int | float):
+        return float(word) if "." in word else int(word)
+    return word.strip('"')
 
 
 def _at(values: Any, path: KeyPath) -> Any:

@@ -3,6 +3,8 @@
 # and the tests that need it are skipped with a message.
 #
 #   grpcurl, helm           built by Go
+#   compose-go              reads compose files; built by Go
+#   terraform-provider-google    knows Google's arguments; built by Go from tests/terraform/provider
 #   promtool, prometheus    from Debian's package
 #   chromium                installed from Debian, which needs root
 #   hadolint, kubernetes-validate, python-hcl2    from requirements/charts.txt
@@ -18,6 +20,19 @@ build() {
     if [ -x "$tools/$1" ]; then return; fi
     if ! command -v go >/dev/null; then missing "$1" "it is built with Go"; return; fi
     GOBIN=$tools go install "$2" || missing "$1" "go install $2 failed"
+}
+
+compose() {
+    if [ -x "$tools/compose-go" ]; then return; fi
+    build cmd github.com/compose-spec/compose-go/v2/cmd@v2.9.1
+    if [ -x "$tools/cmd" ]; then mv "$tools/cmd" "$tools/compose-go"; fi
+}
+
+provider() {
+    local sources=tests/terraform/provider target=$tools/terraform-provider-google
+    if [ -x "$target" ] && [ -z "$(find $sources -newer "$target")" ]; then return; fi
+    if ! command -v go >/dev/null; then missing terraform-provider-google "it is built with Go"; return; fi
+    go build -C $sources -o "$target" . || missing terraform-provider-google "go build failed"
 }
 
 prometheus() {
@@ -51,6 +66,8 @@ browser() {
 
 build grpcurl github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3
 build helm helm.sh/helm/v3/cmd/helm@v3.18.6
+compose
+provider
 prometheus
 browser
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \

@@ -19,13 +19,14 @@ from servicekit.lifecycle import end, until_signal
 from servicekit.settings import describe, from_environment
 from servicekit.tracing import Tracer, open_tracer
 from worker.settings import Settings
+from worker.start_clock import StartClock
 from worker.worker import open_worker
 
 log = logging.getLogger("worker")
 
 
-async def run(settings: Settings, tracer: Tracer) -> None:
-    async with open_worker(settings, tracer) as worker:
+async def run(settings: Settings, tracer: Tracer, start: StartClock) -> None:
+    async with open_worker(settings, tracer, start) as worker:
         # What is in hand is kept and told of until it is answered; models come and go until then.
         lasting = [asyncio.create_task(work) for work in worker.lasting()]
         serving = asyncio.create_task(worker.serve())
@@ -38,13 +39,15 @@ async def run(settings: Settings, tracer: Tracer) -> None:
 
 
 def main() -> None:
+    start = StartClock.of_process()
+    start.passed("import")
     settings = from_environment(Settings)
     logs.configure(settings.log_level, as_json=settings.log_json, process="worker")
     log.info("starting", extra={"fields": describe(settings)})
     show_build(REGISTRY)
     tracer = open_tracer(settings, "sie-worker", settings.worker_id, version("sie"))
     with contextlib.closing(tracer):
-        uvloop.run(run(settings, tracer))
+        uvloop.run(run(settings, tracer, start))
 
 
 if __name__ == "__main__":

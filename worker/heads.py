@@ -4,7 +4,7 @@ what the files say                              heads
 modules.json with SpladePooling                 sparse
 modules.json with Pooling                       dense
   and sparse_linear, colbert_linear beside it     and token_weights, multivector (BGE-M3)
-modules.json with Dense but no Pooling          multivector (PyLate)
+modules.json with Dense but no Pooling          multivector (PyLate, MultiVectorEncoder)
 architecture HF_ColBERT                         multivector
 without Pooling, by the architecture:
   ...ForSequenceClassification                  logits
@@ -17,6 +17,7 @@ anything else                                   dense, by mean pooling
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -173,7 +174,10 @@ class Module(NamedTuple):
 
 
 _TRANSFORMERS = {"Transformer", "MLMTransformer", "CLIPModel"}
-_KNOWN = _TRANSFORMERS | {"Pooling", "Dense", "Normalize", "SpladePooling"}
+MASK = "MultiVectorMask"
+"""The module of sentence-transformers that says which tokens of a multivector count."""
+
+_KNOWN = _TRANSFORMERS | {"Pooling", "Dense", "Normalize", "SpladePooling", MASK}
 
 _BY_ARCHITECTURE: dict[str, Head] = {
     "ForCausalLM": AnswerHead(),
@@ -201,7 +205,7 @@ def read_modules(directory: Path) -> tuple[Module, ...]:
     unsupported = set(kinds) - _KNOWN
     if unsupported:
         raise CheckpointError(path, f"has unsupported modules: {', '.join(sorted(unsupported))}")
-    if "Normalize" in kinds[:-1]:
+    if "Normalize" in [kind for kind in kinds if kind != MASK][:-1]:
         raise CheckpointError(path, "has modules after Normalize, which is not supported")
     if "Pooling" in kinds and "Dense" in kinds[: kinds.index("Pooling")]:
         raise CheckpointError(path, "has Dense before Pooling, which is not supported")
@@ -236,6 +240,8 @@ def heads_of(root: Path, modules: tuple[Module, ...], config: Config) -> tuple[H
         return (MultivectorHead(),)
     if "SpladePooling" in paths:
         return (_splade(root / paths["SpladePooling"] / "config.json"),)
+    if MASK in paths:
+        _require_token_vectors(root, paths)
     if "Dense" in paths and "Pooling" not in paths:
         return (MultivectorHead(_projections(root, modules)),)
     # Cross-encoders of later releases have a modules.json too, with nothing but the transformer.
@@ -247,6 +253,18 @@ def heads_of(root: Path, modules: tuple[Module, ...], config: Config) -> tuple[H
         _pooling(root, paths.get("Pooling")), _projections(root, modules), "Normalize" in paths
     )
     return (dense, *_bge_m3(root))
+
+
+def _require_token_vectors(root: Path, paths: Mapping[str, str]) -> None:
+    """Refuse what a MultiVectorEncoder may be besides a projection of tokens to length 1."""
+    path = root / "modules.json"
+    if "Dense" not in paths or "Normalize" not in paths or "Pooling" in paths:
+        raise CheckpointError(path, "MultiVectorMask is not supported but with Dense and Normalize")
+    config = Config.read_optional(root / paths["Normalize"] / "config.json")
+    if config.text("module_input_name", default="sentence_embedding") != "token_embeddings":
+        raise CheckpointError(
+            config.path, "token vectors as they are, not of length 1, are not supported"
+        )
 
 
 def head_files(root: Path, heads: tuple[Head, ...]) -> list[Path]:

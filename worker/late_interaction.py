@@ -4,8 +4,9 @@
     document  [CLS] [D] tokens [SEP]                     vectors of punctuation are dropped
 
 The masks are not attended to, but their vectors count: the model has learned to put there what
-else the query could have said. Settings come from artifact.metadata, as ColBERT writes it, or
-from config_sentence_transformers.json, as PyLate does.
+else the query could have said. Settings come from artifact.metadata, as ColBERT writes it, from
+config_sentence_transformers.json, as PyLate does, or from sentence_bert_config.json and the module
+MultiVectorMask, as sentence-transformers does, whose markers are prompts like any other's.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from tokenizers import Tokenizer as RustTokenizer
 from worker.checkpoint import Checkpoint
 from worker.config import CheckpointError, Config
 from worker.extraction.gliner_prompt import GlinerTokenizer
-from worker.heads import AnswerHead, MultivectorHead, Output, SpanHead
+from worker.heads import MASK, AnswerHead, MultivectorHead, Output, SpanHead, read_modules
 from worker.special_tokens import special_tokens
 from worker.templates import PromptTokenizer
 from worker.tokenizer import TokenizedText, Tokenizer, copy_of, open_rust
@@ -35,11 +36,12 @@ class ColbertSettings:
     """What the files say; lengths are in tokens, special tokens included.
 
     Attributes:
-        query_marker: token that marks a query.
-        document_marker: token that marks a document.
+        query_marker: token that marks a query; "" where prompts do.
+        document_marker: token that marks a document; "" where prompts do.
         query_length: to which queries are cut and filled.
         document_length: to which documents are cut.
         expand: whether queries are filled with masks.
+        mask: the token to fill with; "" for the tokenizer's mask.
         attend: whether those masks are attended to.
         skipped: words whose vectors a document is returned without.
 
@@ -52,10 +54,14 @@ class ColbertSettings:
     expand: bool
     attend: bool
     skipped: tuple[str, ...]
+    mask: str = ""
 
     @classmethod
     def read(cls, checkpoint: Checkpoint) -> ColbertSettings:
         """Raise CheckpointError if a file is malformed."""
+        for module in read_modules(checkpoint.root):
+            if module.kind == MASK:
+                return cls._from_mask(checkpoint, module.path)
         pylate = Config.read_optional(checkpoint.root / "config_sentence_transformers.json")
         if "query_length" in pylate.values:
             return cls._from_pylate(pylate)
@@ -85,6 +91,30 @@ class ColbertSettings:
             skipped=tuple(string.punctuation if words is None else words),
         )
 
+    @classmethod
+    def _from_mask(cls, checkpoint: Checkpoint, path: str) -> ColbertSettings:
+        mask = Config.read_optional(checkpoint.root / path / "config.json")
+        if mask.values.get("keep_only_token_ids"):
+            raise CheckpointError(mask.path, "keep_only_token_ids is not supported")
+        if mask.values.get("skiplist_tasks") not in (None, "document", ["document"]):
+            raise CheckpointError(mask.path, "skiplist_tasks other than document is not supported")
+        config = Config.read_optional(checkpoint.directory / "sentence_bert_config.json")
+        limit, expansion = checkpoint.max_length, config.below("query_expansion")
+        strategy = expansion.text("strategy", default="fixed")
+        if strategy != "fixed":
+            raise CheckpointError(config.path, f"query_expansion {strategy} is not supported")
+        length = expansion.positive("length") or config.positive("query_length") or limit
+        return cls(
+            query_marker="",
+            document_marker="",
+            query_length=length,
+            document_length=config.positive("document_length") or limit,
+            expand=bool(expansion.values),
+            attend=expansion.flag("attend", default=False),
+            skipped=tuple(mask.values.get("skiplist_words") or ()),
+            mask=expansion.text("token", default=""),
+        )
+
 
 class ColbertTokenizer(Tokenizer):
     """Marks, fills and cuts as `ColbertSettings` say."""
@@ -94,15 +124,18 @@ class ColbertTokenizer(Tokenizer):
     ) -> None:
         """Raise CheckpointError if the vocabulary lacks a token that the settings name."""
         limit = checkpoint.max_length
-        # One place is left for the marker.
-        super().__init__(rust, max_length=min(limit, settings.document_length) - 1)
+        # One place is left for a marker.
+        marked = bool(settings.document_marker)
+        super().__init__(rust, max_length=min(limit, settings.document_length) - marked)
         self._query_length = min(limit, settings.query_length)
-        self._queries = Tokenizer(copy_of(rust), max_length=self._query_length - 1)
+        marked = bool(settings.query_marker)
+        self._queries = Tokenizer(copy_of(rust), max_length=self._query_length - marked)
         self._settings = settings
         self._path = checkpoint.tokenizer_path
-        self._query_marker = self._id(settings.query_marker)
-        self._document_marker = self._id(settings.document_marker)
-        self._mask = self._id(special_tokens(checkpoint).get("mask_token", "[MASK]"))
+        self._query_marker = self._marker(settings.query_marker)
+        self._document_marker = self._marker(settings.document_marker)
+        mask = settings.mask or special_tokens(checkpoint).get("mask_token", "[MASK]")
+        self._mask = self._id(mask) if settings.expand else 0
         self._skipped = np.array(self.token_ids(settings.skipped), dtype=np.int32)
 
     def encode(
@@ -138,6 +171,9 @@ class ColbertTokenizer(Tokenizer):
     def _document(self, text: TokenizedText) -> TokenizedText:
         ids = np.insert(text.ids, _MARKER_PLACE, self._document_marker)
         return replace(text, ids=ids, kept=~np.isin(ids, self._skipped))
+
+    def _marker(self, token: str) -> list[int]:
+        return [self._id(token)] if token else []
 
     def _id(self, token: str) -> int:
         found = self.token_ids([token]) or self.token_ids([token.strip()])

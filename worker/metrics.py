@@ -68,6 +68,11 @@ queue_seconds = Histogram(
     buckets=_SECONDS,
 )
 work_items = Counter("sie_worker_work_items", "Work items by how they ended", ["model", "outcome"])
+start_seconds = Gauge(
+    "sie_worker_start_seconds",
+    "Time of each phase from the start of the process until the worker was ready",
+    ["phase"],
+)
 model_load_seconds = Gauge(
     "sie_worker_model_load_seconds", "Time of each phase of the last load", ["model", "phase"]
 )

@@ -9,6 +9,7 @@ a row's padding is nobody's business and is not compared.
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from worker.checkpoint import Checkpoint
 from worker.compiler import compile_checkpoint
-from worker.config import Config
+from worker.config import CheckpointError, Config
 from worker.engine import Batch, ImageBatch, TokenBatch
 from worker.engines.catalog import Candidate, EngineKind, candidates
 from worker.extraction.gliner_prompt import GlinerTokenizer
@@ -141,13 +142,14 @@ def verify(
         work: an empty directory for the compiled graphs.
 
     Raises:
-        CheckpointError: the checkpoint or its inputs are incomplete or not supported.
+        CheckpointError: the checkpoint or its inputs are incomplete or not supported, or the
+            reference is no .npz file, or is of another model.
         EngineError: an engine rejects the graph.
 
     """
     checkpoint = Checkpoint.open(directory)
     inputs = Config.read(directory / "inputs.json").values
-    arrays = dict(np.load(reference))
+    arrays = _reference(reference)
     cases, comparisons = _cases(checkpoint, inputs, arrays)
     for candidate in candidates(kinds):
         compiled = _compiled(checkpoint, candidate, work)
@@ -155,6 +157,14 @@ def verify(
     used = {each.array for each in comparisons}
     left = tuple(sorted(name for name in arrays if name not in used | _INPUTS))
     return Verification(tuple(comparisons), left)
+
+
+def _reference(path: Path) -> dict[str, NDArray[Any]]:
+    try:
+        with np.load(path) as arrays:
+            return dict(arrays)
+    except (ValueError, TypeError, zipfile.BadZipFile, EOFError) as error:
+        raise CheckpointError(path, f"is no .npz file of arrays: {error}") from error
 
 
 def _compiled(checkpoint: Checkpoint, candidate: Candidate, work: Path) -> Path:
@@ -179,8 +189,14 @@ def _run(
         finally:
             engine.close()
         for output, array in case.arrays.items():
-            if output in answers or output in checkpoint.outputs:
-                ours, theirs = _aligned(output, answers[output], _read(arrays, array), case)
+            if array in arrays and (output in answers or output in checkpoint.outputs):
+                theirs = _read(arrays, array)
+                try:
+                    ours, theirs = _aligned(output, answers[output], theirs, case)
+                except (ValueError, IndexError):
+                    problem = f"{array} of the reference has shape {theirs.shape}, the model's"
+                    shape = answers[output].shape
+                    raise CheckpointError(checkpoint.root, f"{problem} {shape}") from None
                 yield _compare(checkpoint, candidate, output, array, ours, theirs)
 
 
@@ -245,7 +261,7 @@ def _cases(
     tokenizer = open_tokenizer(checkpoint)
     if isinstance(tokenizer, GlinerTokenizer):
         return _span_cases(tokenizer, inputs, arrays)
-    pairs = [(query, document) for query, document in inputs.get("pairs", ())]
+    pairs = _pairs(checkpoint, inputs)
     kinds: list[tuple[str, Callable[[], list[TokenizedText]], dict[str, str]]] = [
         ("texts", lambda: tokenizer.encode(inputs["texts"]), _arrays(checkpoint, arrays)),
         ("pairs", lambda: tokenizer.encode_pairs(pairs), _arrays(checkpoint, arrays)),
@@ -270,6 +286,14 @@ def _cases(
     if "pixel_values" in arrays:
         cases.append(_images_case(checkpoint, arrays))
     return cases, comparisons
+
+
+def _pairs(checkpoint: Checkpoint, inputs: Mapping[str, Any]) -> list[tuple[str, str]]:
+    try:
+        return [(query, document) for query, document in inputs.get("pairs", ())]
+    except (TypeError, ValueError):
+        path = checkpoint.root / "inputs.json"
+        raise CheckpointError(path, "pairs is not a list of two texts each") from None
 
 
 def _span_cases(

@@ -41,6 +41,7 @@ from worker.memory import HostMemory, default_budget
 from worker.placement import Limits, Residence
 from worker.settings import Settings
 from worker.sources import ClusterCache, HubSettings, Locator
+from worker.start_clock import StartClock
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +61,7 @@ class Worker:
         heartbeat: what tells the cluster.
         membership: which pool's work it does.
         preload: ids of the models to load before it is ready.
+        start: measures how it gets ready.
 
     """
 
@@ -70,6 +72,7 @@ class Worker:
     heartbeat: Heartbeat
     membership: Membership
     preload: Sequence[str]
+    start: StartClock
 
     def not_ready(self) -> list[str]:
         """Return what keeps it from serving, each as a sentence."""
@@ -92,6 +95,7 @@ class Worker:
         await self.view.loaded()
         try:
             await self.membership.start()
+            self.start.passed("registry")
             async with asyncio.TaskGroup() as group:
                 for work in (self.membership.run(), self._reconcile(), self._become_ready()):
                     group.create_task(work)
@@ -113,6 +117,7 @@ class Worker:
                     "cannot preload an unknown model", extra={"fields": {"model": model_id}}
                 )
         await asyncio.gather(*map(self.host.wait_for, self.preload))
+        self.start.passed("preload")
         self.heartbeat.set_state(WorkerState.WORKER_STATE_READY)
         log.info("worker ready")
 
@@ -136,7 +141,9 @@ class Worker:
 
 
 @asynccontextmanager
-async def open_worker(settings: Settings, tracer: Tracer) -> AsyncIterator[Worker]:
+async def open_worker(
+    settings: Settings, tracer: Tracer, start: StartClock
+) -> AsyncIterator[Worker]:
     """Connect to everything; wait for the broker, and not for the config service."""
 
     async def on_reconnect() -> None:
@@ -155,6 +162,7 @@ async def open_worker(settings: Settings, tracer: Tracer) -> AsyncIterator[Worke
         await cancellations.follow(client, lane)
         clock = BrokerClock(client)
         await clock.ask()
+        start.passed("connect")
         payloads = open_payloads(settings.payload_store, client)
         intake = Intake(cancellations, payloads, clock, tracer)
         device, changed = Device(available_cores()), asyncio.Event()
@@ -169,7 +177,9 @@ async def open_worker(settings: Settings, tracer: Tracer) -> AsyncIterator[Worke
             view,
             dedicated=bool(settings.pool),
         )
-        worker = Worker(client, clock, view, host, heartbeat, membership, settings.preload_models)
+        worker = Worker(
+            client, clock, view, host, heartbeat, membership, settings.preload_models, start
+        )
         await stack.enter_async_context(
             Probes(
                 settings.host,

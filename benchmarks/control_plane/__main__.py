@@ -17,9 +17,12 @@ import grpc
 from pools import Pools
 from process import Process
 from watchers import OPTIONS, Watchers
-from workers import Workers
+from workers import HOSTED, Workers
 
 from cli.local_stack import LocalStack
+from sie.inference.v1.inference_service_pb2 import EncodeRequest
+from sie.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
+from sie.inference.v1.item_pb2 import Item
 from sie.registry.v1.model_pb2 import Model
 from sie.registry.v1.registry_admin_service_pb2 import ApplyModelRequest, ImportRegistryRequest
 from sie.registry.v1.registry_admin_service_pb2_grpc import RegistryAdminServiceStub
@@ -29,6 +32,8 @@ _BETWEEN_APPLIES_S = 0.05
 _IDLE_S = 5.0
 _MACHINE_PROFILE = "cpu"
 _DEATHS = 30
+_WAITED_FOR = 20
+_SETTLE_S = 1.0
 
 
 def model(number: int, tokens: int = 512) -> Model:
@@ -71,7 +76,23 @@ class Bench:
         count = self._arguments.workers
         workers = Workers(self._stack.nats_url, self._stack.config_address, _MACHINE_PROFILE, count)
         self._idle(f"{count} workers beat", gateway)
+        self._wait(gateway)
         return workers
+
+    def _wait(self, gateway: Process) -> None:
+        """Rows of what it costs that requests wait beside heartbeats: they are looked after."""
+        with grpc.insecure_channel(self._stack.grpc_address) as channel:
+            encode = InferenceServiceStub(channel).Encode
+            requests = [
+                EncodeRequest(model=model(number).model_id, items=[Item(text="hello")])
+                for number in HOSTED[:_WAITED_FOR]
+            ]
+            calls = [encode.future(request, timeout=3 * _IDLE_S) for request in requests]
+            time.sleep(_SETTLE_S)
+            self._idle(f"requests wait for {len(calls)} models", gateway)
+            assert not any(call.done() for call in calls), "a request did not wait"
+            for call in calls:
+                call.cancel()
 
     def _reserve(self, workers: Workers, gateway: Process) -> None:
         count = self._arguments.pools

@@ -23,6 +23,8 @@ from sie.worker.v1.worker_status_pb2 import WorkerState, WorkerStatus
 
 _EVERY_S = 1.0
 _MODELS_EACH = 8
+# Numbers of registered models that the first workers host.
+HOSTED = range(3 * _MODELS_EACH)
 
 
 class Workers:
@@ -127,6 +129,10 @@ class _Simulation:
         await client.publish(subjects.worker_status(worker.worker_id), worker.SerializeToString())
 
 
+def _model_id(number: int) -> str:
+    return f"org-{number % 100}/model-{number:05}"
+
+
 def _status(number: int, machine_profile: str) -> WorkerStatus:
     started = Timestamp()
     started.GetCurrentTime()
@@ -141,7 +147,7 @@ def _status(number: int, machine_profile: str) -> WorkerStatus:
     )
     for place in range(_MODELS_EACH):
         status.models.add(
-            model_id=f"org-{place}/model-{(number * _MODELS_EACH + place) % 10_000:05}",
+            model_id=_model_id((number * _MODELS_EACH + place) % 10_000),
             state=ModelState.MODEL_STATE_LOADED,
             memory_bytes=400_000_000,
             tokens_per_second=50_000.0,

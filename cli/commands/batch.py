@@ -57,7 +57,14 @@ class _Batches:
                 place = f"line {error.line}: " if error.HasField("line") else ""
                 click.echo(f"{batch.id}  {place}{error.message} [{error.code}]")
 
-    def until_ended(self, batch_id: str) -> Batch:
+    def show_end(self, batch_id: str) -> None:
+        """Waits, and ends the command with 1 unless the batch is completed."""
+        batch = self._until_ended(batch_id)
+        self.show([batch])
+        if batch.status != BatchStatus.BATCH_STATUS_COMPLETED:
+            raise click.exceptions.Exit(1)
+
+    def _until_ended(self, batch_id: str) -> Batch:
         """Waits, and shows how far the batch is where that is a terminal."""
         while True:
             batch = self.client.get(batch_id)
@@ -81,7 +88,7 @@ class _Batches:
 )
 @click.option("--window", default="24h", show_default=True, help="How long it may take.")
 @click.option("--output", default="", metavar="URL", help="Where to write the results as well.")
-@click.option("--wait", is_flag=True, help="Wait for its end.")
+@click.option("--wait", is_flag=True, help="Wait for its end; exit with 1 unless it is completed.")
 @click.pass_obj
 def create(
     batches: _Batches, source: str, endpoint: str, window: str, output: str, wait: bool
@@ -96,7 +103,10 @@ def create(
             raise CommandError(f"{source}: no such file")
         request.input_file_id = batches.client.upload(path).id
     batch = batches.client.create(request)
-    batches.show([batches.until_ended(batch.id) if wait else batch])
+    if wait:
+        batches.show_end(batch.id)
+    else:
+        batches.show([batch])
 
 
 @command.command("list")
@@ -119,10 +129,7 @@ def show(batches: _Batches, batch_id: str) -> None:
 @click.pass_obj
 def wait(batches: _Batches, batch_id: str) -> None:
     """Wait for a batch to end; exit with 1 unless it is completed."""
-    batch = batches.until_ended(batch_id)
-    batches.show([batch])
-    if batch.status != BatchStatus.BATCH_STATUS_COMPLETED:
-        raise click.exceptions.Exit(1)
+    batches.show_end(batch_id)
 
 
 @command.command()

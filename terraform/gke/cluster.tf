@@ -50,8 +50,11 @@ resource "google_container_cluster" "this" {
     }
   }
 
-  workload_identity_config {
-    workload_pool = "${var.project_id}.svc.id.goog"
+  dynamic "workload_identity_config" {
+    for_each = var.enable_workload_identity ? [true] : []
+    content {
+      workload_pool = "${var.project_id}.svc.id.goog"
+    }
   }
 
   cluster_autoscaling {
@@ -61,15 +64,15 @@ resource "google_container_cluster" "this" {
 
     dynamic "resource_limits" {
       for_each = var.enable_node_auto_provisioning ? {
-        cpu                 = var.nap_max_cpu
-        memory              = var.nap_max_memory_gb
-        "nvidia-l4"         = 16
-        "nvidia-tesla-a100" = 16
+        cpu                 = [var.nap_min_cpu, var.nap_max_cpu]
+        memory              = [var.nap_min_memory_gb, var.nap_max_memory_gb]
+        "nvidia-l4"         = [0, 16]
+        "nvidia-tesla-a100" = [0, 16]
       } : {}
       content {
         resource_type = resource_limits.key
-        minimum       = 0
-        maximum       = resource_limits.value
+        minimum       = resource_limits.value[0]
+        maximum       = resource_limits.value[1]
       }
     }
 

@@ -34,6 +34,8 @@ resource "google_service_account" "workers" {
 }
 
 resource "google_service_account_iam_member" "workers" {
+  count = var.enable_workload_identity ? 1 : 0
+
   service_account_id = google_service_account.workers.name
   role               = "roles/iam.workloadIdentityUser"
   member             = "serviceAccount:${var.project_id}.svc.id.goog[${var.sie_namespace}/${var.sie_service_account_name}]"

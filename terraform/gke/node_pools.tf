@@ -31,8 +31,16 @@ resource "google_container_node_pool" "cpu" {
       enable_integrity_monitoring = true
     }
 
-    workload_metadata_config {
-      mode = "GKE_METADATA"
+    dynamic "workload_metadata_config" {
+      for_each = var.enable_workload_identity ? [true] : []
+      content {
+        mode = "GKE_METADATA"
+      }
+    }
+
+    kubelet_config {
+      container_log_max_size  = var.kubelet_container_log_max_size
+      container_log_max_files = var.kubelet_container_log_max_files
     }
   }
 }
@@ -106,8 +114,16 @@ resource "google_container_node_pool" "gpu" {
       enable_integrity_monitoring = true
     }
 
-    workload_metadata_config {
-      mode = "GKE_METADATA"
+    dynamic "workload_metadata_config" {
+      for_each = var.enable_workload_identity ? [true] : []
+      content {
+        mode = "GKE_METADATA"
+      }
+    }
+
+    kubelet_config {
+      container_log_max_size  = var.kubelet_container_log_max_size
+      container_log_max_files = var.kubelet_container_log_max_files
     }
 
     dynamic "taint" {

@@ -50,6 +50,12 @@ output "kubectl_command" {
   value       = "gcloud container clusters get-credentials ${google_container_cluster.this.name} --region ${google_container_cluster.this.location} --project ${var.project_id}"
 }
 
+output "kubernetes_host" {
+  description = "Address of the control plane, as providers of Kubernetes and Helm want it. Their token is that of whoever asks (gcloud auth print-access-token), and is in no state."
+  value       = "https://${google_container_cluster.this.endpoint}"
+  sensitive   = true
+}
+
 output "cpu_node_pool_name" {
   description = "Name of the pool without GPUs."
   value       = google_container_node_pool.cpu.name
@@ -58,6 +64,16 @@ output "cpu_node_pool_name" {
 output "gpu_node_pool_names" {
   description = "Names of pools with GPUs."
   value       = [for pool in google_container_node_pool.gpu : pool.name]
+}
+
+output "gpu_node_pools" {
+  description = "Pools with GPUs, as they were asked for."
+  value       = var.gpu_node_pools
+}
+
+output "gpu_node_pool_disk_sizes_gb" {
+  description = "Disk of a node of each pool with GPUs, of which a worker's cache is a part, in GB."
+  value       = { for pool in var.gpu_node_pools : pool.name => pool.disk_size_gb }
 }
 
 output "gke_nodes_service_account" {
@@ -100,8 +116,20 @@ output "payload_store_url" {
 
 output "artifact_registry_url" {
   description = "What the chart's image.registry wants, for images of one's own; null where there is no registry."
-  value = one([
-    for each in google_artifact_registry_repository.images :
-    "${each.location}-docker.pkg.dev/${var.project_id}/${each.repository_id}"
-  ])
+  value       = local.registry_url
+}
+
+output "artifact_registry_server_repository_url" {
+  description = "Where images of workers are pushed; null where there is no registry."
+  value       = one([for url in local.registry_url[*] : "${url}/sie-worker"])
+}
+
+output "artifact_registry_gateway_repository_url" {
+  description = "Where images of the gateway are pushed; null where there is no registry."
+  value       = one([for url in local.registry_url[*] : "${url}/sie-gateway"])
+}
+
+output "artifact_registry_config_repository_url" {
+  description = "Where images of the config service are pushed; null where there is no registry."
+  value       = one([for url in local.registry_url[*] : "${url}/sie-config"])
 }

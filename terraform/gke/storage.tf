@@ -1,4 +1,12 @@
 locals {
+  registry_url = one([
+    for each in google_artifact_registry_repository.images :
+    "${each.location}-docker.pkg.dev/${var.project_id}/${each.repository_id}"
+  ])
+
+  # Whom a bucket sees when a worker asks.
+  workers_member = var.enable_workload_identity ? google_service_account.workers.member : google_service_account.nodes.member
+
   bucket_name = var.gcs_bucket_name != "" ? var.gcs_bucket_name : "${var.project_id}-${var.cluster_name}-models"
 }
 
@@ -41,7 +49,7 @@ resource "google_storage_bucket_iam_member" "workers" {
 
   bucket = google_storage_bucket.models[0].name
   role   = "roles/storage.objectUser"
-  member = google_service_account.workers.member
+  member = local.workers_member
 }
 
 resource "google_artifact_registry_repository" "images" {

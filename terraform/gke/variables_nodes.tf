@@ -63,6 +63,36 @@ variable "enable_node_auto_provisioning" {
   default     = false
 }
 
+variable "nap_min_cpu" {
+  description = "Cores of all nodes at least, where GKE makes pools."
+  type        = number
+  default     = 0
+}
+
+variable "nap_min_memory_gb" {
+  description = "Memory of all nodes at least, where GKE makes pools."
+  type        = number
+  default     = 0
+}
+
+variable "kubelet_container_log_max_size" {
+  description = "Size at which a container's log is rotated on its node, from 10Mi to 500Mi."
+  type        = string
+  default     = "20Mi"
+}
+
+variable "kubelet_container_log_max_files" {
+  description = "Files of a container's log that its node keeps, from 2 to 10."
+  type        = number
+  default     = 10
+}
+
+variable "enable_workload_identity" {
+  description = "Whether pods have Google service accounts of their own, without which workers reach the bucket with the nodes' account."
+  type        = bool
+  default     = true
+}
+
 variable "nap_max_cpu" {
   description = "Cores of all nodes at most, where GKE makes pools."
   type        = number

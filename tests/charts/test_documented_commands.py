@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.charts.rendering import ROOT, Object, environment, of_kind, pod_specs, render
+from tests.charts.rendering import ROOT, Object, environment, of_kind, pod_specs, render, tool
 from tests.docs.blocks import named_blocks
-from tests.docs.running import Place, need
+from tests.docs.running import Place
 
 _REFERENCE = ROOT / "tests" / "docs" / "reference"
 GKE = named_blocks(_REFERENCE / "gke.md")
@@ -23,7 +23,7 @@ _ACCOUNT = "sie@my-project.iam.gserviceaccount.com"
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    need("helm")
+    tool("helm")
     return Place(tmp_path)
 
 
@@ -40,7 +40,7 @@ def _terraform(folder: Path, *arguments: str) -> str:
 
 
 def test_a_first_installation(place: Place) -> None:
-    need("terraform")
+    tool("terraform")
     # What the module would say of an account, without a cloud to make it in.
     output = {"output": {"workload_identity_annotation": {"value": f"{_ANNOTATION}={_ACCOUNT}"}}}
     (place.folder / "outputs.tf.json").write_text(json.dumps(output))
@@ -61,7 +61,7 @@ def test_a_first_installation(place: Place) -> None:
 
 
 def test_the_terraform_module_takes_what_is_given(tmp_path: Path) -> None:
-    need("terraform")
+    tool("terraform")
     variables = tmp_path / "variables"
     variables.mkdir()
     for file in (ROOT / "terraform" / "gke").glob("variables*.tf"):

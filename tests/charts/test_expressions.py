@@ -18,7 +18,7 @@ from tests import hub_server
 from tests.autoscaling.prometheus import Prometheus
 from tests.charts.chart_stack import ChartStack
 from tests.charts.monitoring import dashboards, queries_of, rules_of
-from tests.charts.rendering import Object, tool
+from tests.charts.rendering import CHART, Object, render, tool
 from tests.e2e.conftest import ask
 from tests.e2e.golden_models import GOLDEN
 from tests.e2e.test_faults import until
@@ -201,10 +201,12 @@ def test_a_metric_of_another_name_would_be_noticed(objects: list[Object], scene:
                 assert not scene.prometheus.values(renamed, _AHEAD_S), renamed
 
 
-def test_the_bound_of_latency_is_a_bucket(objects: list[Object], scene: Scene) -> None:
-    bounds = {
-        bound for rule in rules_of(objects) for bound in re.findall(r'le="([^"]+)"', rule["expr"])
-    }
-    assert bounds == {"1.0"}
-    query = 'count(sie_gateway_request_latency_seconds_bucket{le="1.0"})'
-    assert scene.prometheus.values(query) > [0]
+def test_the_bounds_of_latency_are_buckets(scene: Scene) -> None:
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    slo = schema["properties"]["alertRules"]["properties"]["slo"]["properties"]
+    for bound in slo["latencySeconds"]["enum"]:
+        values = f"alertRules: {{slo: {{latencySeconds: {bound}}}}}"
+        rules = rules_of(render("gke", values=values))
+        (le,) = {found for rule in rules for found in re.findall(r'le="([^"]+)"', rule["expr"])}
+        query = f'count(sie_gateway_request_latency_seconds_bucket{{le="{le}"}})'
+        assert scene.prometheus.values(query), bound

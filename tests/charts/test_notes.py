@@ -44,6 +44,10 @@ def test_they_say_what_there_is_and_how_to_ask_it(chart: Path) -> None:
         ((), "No pool of workers is enabled"),
         (("workers.pools.l4.enabled=true",), "WARNING: the pool l4 has no workers"),
         (("ingress.enabled=true", "ingress.host=a.b"), "WARNING: everybody who reaches"),
+        (
+            ("gateway.auth.mode=static", "gateway.auth.tokenFileSecretName=tenants"),
+            "test.tokenSecretName names a secret",
+        ),
         (("autoscaling.enabled=true",), "serviceMonitor.enabled arranges that"),
         ((), "nats.replicas=3 is for production"),
     ],

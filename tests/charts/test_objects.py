@@ -387,3 +387,51 @@ def test_the_service_may_have_a_port_that_the_gateway_may_not() -> None:
     assert [port["port"] for port in policy["ports"]] == listening
     url = environment(pod_specs(objects)["sie-sie-cluster-test-encode"]["containers"][0])["URL"]
     assert url == "http://sie-sie-cluster-gateway:80"
+
+
+@pytest.mark.parametrize(
+    ("sets", "secret"),
+    [
+        (("gateway.auth.tokenSecretName=tokens",), "'name': 'tokens'"),
+        (("gateway.auth.tokenFileSecretName=tenants",), ""),
+        (("gateway.auth.tokenFileSecretName=tenants", "test.tokenSecretName=one"), "'name': 'one'"),
+    ],
+)
+def test_the_helm_test_has_a_token_where_one_is_named(sets: tuple[str, ...], secret: str) -> None:
+    (container,) = pod_specs(render("", "gateway.auth.mode=static", *sets))[
+        "sie-sie-cluster-test-encode"
+    ]["containers"]
+    assert secret in environment(container).get("TOKENS", "")
+
+
+def test_the_gateway_may_be_behind_a_load_balancer_inside_and_follow_its_cpu() -> None:
+    values = """
+gateway:
+  service:
+    type: LoadBalancer
+    annotations: {cloud.google.com/load-balancer-type: Internal}
+  autoscaling: {mode: cpu, targetCPUUtilization: 60}
+serviceMonitor: {interval: 30s}
+"""
+    objects = render("gke", values=values)
+    service = of_kind(objects, "Service")["sie-sie-cluster-gateway"]
+    assert service["spec"]["type"] == "LoadBalancer"
+    annotations = service["metadata"]["annotations"]
+    assert annotations["cloud.google.com/load-balancer-type"] == "Internal"
+    scaler = of_kind(objects, "HorizontalPodAutoscaler")["sie-sie-cluster-gateway"]["spec"]
+    assert scaler["metrics"][0]["resource"]["target"]["averageUtilization"] == 60
+    for monitor in of_kind(objects, "ServiceMonitor").values():
+        assert monitor["spec"]["endpoints"][0]["interval"] == "30s"
+
+
+@pytest.mark.parametrize("worked", WORKED_VALUES)
+def test_what_there_is_several_of_is_spread(worked: str) -> None:
+    objects = render(worked, "nats.replicas=3")
+    specs = pod_specs(objects)
+    for name in of_kind(objects, "Deployment", "StatefulSet"):
+        for each in specs[name]["topologySpreadConstraints"]:
+            labels = of_kind(objects, "Deployment", "StatefulSet")[name]["spec"]["template"][
+                "metadata"
+            ]["labels"]
+            chosen = each["labelSelector"]["matchLabels"].items()
+            assert chosen <= labels.items(), f"{name} is spread against others"

@@ -11,6 +11,14 @@ _CASES = {
     "unknown key of a pool": (["workers.pools.l4.gpuu=1"], "'gpuu' not allowed"),
     "wrong type": (["gateway.replicas=three"], "got string, want integer"),
     "too few": (["gateway.replicas=0"], "minimum"),
+    "an address without a scheme": (
+        ["autoscaling.enabled=true", "autoscaling.prometheusAddress=prometheus:9090"],
+        "'prometheus:9090' does not match pattern",
+    ),
+    "a host of two words": (["ingress.enabled=true", "ingress.host=a b"], "does not match pattern"),
+    "a disk of no size": (["workers.common.cacheVolumeSize=big"], "does not match pattern"),
+    "a port that is none": (["gateway.service.port=70000"], "maximum: got 70,000, want 65,535"),
+    "a drain before its begin": (["gateway.drainSeconds=-1"], "minimum: got -1, want 0"),
     "unknown mode": (["gateway.auth.mode=tokn"], "one of 'none', 'static'"),
     "auth without tokens": (["gateway.auth.mode=static"], "gateway.auth.tokenSecretName must name"),
     "callers' certificates without TLS": (
@@ -130,6 +138,15 @@ def test_refused_with_a_sentence(name: str) -> None:
     with pytest.raises(RefusedError) as refused:
         render_text("", tuple(sets))
     assert sentence in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("slo", "sentence"),
+    [("availability: 99.9", "maximum"), ("latencySeconds: 0.3", "value must be one of")],
+)
+def test_objectives_are_shares_and_buckets(slo: str, sentence: str) -> None:
+    with pytest.raises(RefusedError, match=sentence):
+        render_text(values=f"alertRules: {{slo: {{{slo}}}}}")
 
 
 def test_every_refusal_is_met() -> None:

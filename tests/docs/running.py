@@ -11,10 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-import pytest
-
 from sie_sdk import SIEClient
-from tests.charts.rendering import CHART, ROOT, tool
+from tests.charts.rendering import CHART, ROOT
 
 _BIN = Path(__file__).parent / "bin"
 
@@ -102,11 +100,3 @@ class Place:
         for each in [value for scope in self.scopes for value in scope.values()]:
             if isinstance(each, SIEClient):
                 each.close()
-
-
-def need(name: str) -> None:
-    """Skips the test where a tool is missing."""
-    if name == "helm":
-        tool(name)
-    elif shutil.which(name) is None:
-        pytest.skip(f"{name} is missing")

@@ -8,14 +8,12 @@ import pytest
 import yaml
 
 from cli.local_stack import LocalStack
-from tests.charts.rendering import ROOT, of_kind, render
+from tests.charts.rendering import ROOT, of_kind, render, tool
 from tests.docs.blocks import NOT_RUN, Block, blocks_of
-from tests.docs.running import Place, need
+from tests.docs.running import Place
 
 _DOCS = ROOT / "docs"
-# Written with what they describe, whose own tests run it.
-_ELSEWHERE = {"autoscaling", "bulk", "faults", "metrics", "open_inference"}
-PAGES = sorted(page.stem for page in _DOCS.glob("*.md") if page.stem not in _ELSEWHERE)
+PAGES = sorted(page.stem for page in _DOCS.glob("*.md"))
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 
 
@@ -34,9 +32,9 @@ def _alike(printed: str, documented: str) -> bool:
 
 def _run(block: Block, place: Place, names: dict) -> str:
     if block.note == "needs":
-        need(block.about)
+        tool(block.about)
     if block.note == "chart":
-        need("helm")
+        tool("helm")
     if block.language == "python":
         return place.python(block.text, names)
     if block.language == "sh":

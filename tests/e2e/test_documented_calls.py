@@ -14,8 +14,9 @@ import yaml
 
 from cli.local_stack import LocalStack
 from cli.ports import free_port
+from tests.charts.rendering import tool
 from tests.docs.blocks import named_blocks
-from tests.docs.running import Place, need
+from tests.docs.running import Place
 from tests.e2e.conftest import ask
 from tests.e2e.golden_models import GOLDEN
 from tests.e2e.test_faults import until
@@ -178,7 +179,7 @@ def test_the_smoke_test(place: Place) -> None:
 
 
 def test_tokens_of_the_secret_open_the_gateway(cluster: LocalStack, place: Place) -> None:
-    need("kubectl")
+    tool("kubectl")
     secret = yaml.safe_load(place.shell(GKE["token-secret"].text))
     tokens = secret.get("stringData") or secret["data"]
     (variable,) = tokens

@@ -17,7 +17,7 @@ import gateway.__main__
 import worker.__main__
 from cli.broker import MAX_PAYLOAD_BYTES
 from servicekit.settings import from_environment
-from tests.charts.rendering import CHART
+from tests.charts.rendering import CHART, tool
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
@@ -162,6 +162,23 @@ def test_services_of_the_compose_file_get_settings_that_they_read() -> None:
     assert compose["services"]["gateway"]["ports"] == ["127.0.0.1:8080:8080", "127.0.0.1:9090:9090"]
     broker = compose["configs"]["nats"]["content"]
     assert f"max_payload: {MAX_PAYLOAD_BYTES // 2**20}MB" in broker
+
+
+def test_the_compose_file_is_one(tmp_path: Path) -> None:
+    reader = tool("compose-go")
+    file = ROOT / "docker" / "compose.yaml"
+    read = subprocess.run(
+        [reader, file], cwd=file.parent, check=False, capture_output=True, text=True
+    )
+    assert read.returncode == 0, read.stderr
+    services = yaml.safe_load(read.stdout)["services"]
+    assert services.keys() == {"nats", "config", "worker", "gateway"}
+    assert services["gateway"]["build"]["context"] == str(ROOT)
+    broken = tmp_path / "compose.yaml"
+    broken.write_text(file.read_text().replace("read_only: true", "readonly: true"))
+    refused = subprocess.run([reader, broken], check=False, capture_output=True, text=True)
+    assert refused.returncode != 0
+    assert "readonly" in refused.stderr + refused.stdout
 
 
 def test_the_chart_and_the_compose_file_run_the_same_broker() -> None:

@@ -1,8 +1,4 @@
-"""Terraform: format, and that names fit together.
-
-Providers' schemas are not at hand here, so what only `terraform validate` and `plan` can see is
-not seen.
-"""
+"""Terraform: format, and that names fit together, as far as no Terraform is needed for it."""
 
 import re
 import shutil
@@ -93,8 +89,36 @@ def test_variables_that_users_know_are_there() -> None:
     assert set(variables) - {"project_id"} == {
         name for name, body in variables.items() if "default" in body
     }
+    assert {
+        *("region", "network", "subnetwork", "create_network", "subnet_cidr", "pods_cidr"),
+        *("services_cidr", "kubernetes_version", "release_channel", "enable_private_nodes"),
+        *("master_ipv4_cidr_block", "authorized_networks", "enable_private_endpoint"),
+        *("allow_public_api_server", "deletion_protection", "enable_node_auto_provisioning"),
+        *("nap_min_cpu", "nap_max_cpu", "nap_min_memory_gb", "nap_max_memory_gb"),
+        *("gpu_node_pools", "cpu_node_pool", "kubelet_container_log_max_size"),
+        *("kubelet_container_log_max_files", "enable_workload_identity"),
+        *("sie_service_account_name", "sie_namespace", "gcs_bucket_name", "create_model_cache"),
+        *("model_cache_location", "model_cache_storage_class", "model_cache_versioning_enabled"),
+        *("model_cache_kms_key_name", "model_cache_payload_expiration_days", "labels"),
+        *("artifact_registry_location", "enable_managed_prometheus", "enable_cloud_logging"),
+    } <= set(variables)
     required = {"name", "machine_type", "gpu_type", "gpu_count", "min_node_count", "max_node_count"}
     assert required | {"spot"} <= variables["gpu_node_pools"]["default"][0].keys()
+
+
+def test_outputs_that_users_know_are_there() -> None:
+    # But no `kubernetes_token`, which would lie in the state.
+    assert set(_named(MODULE, "output")) >= {
+        *("cluster_endpoint", "cluster_ca_certificate", "cluster_name", "cluster_id"),
+        *("cluster_location", "project_id", "region", "gpu_node_pool_disk_sizes_gb"),
+        *("gke_nodes_service_account", "sie_workload_service_account", "network_name"),
+        *("subnetwork_name", "model_cache_bucket_name", "model_cache_bucket_url"),
+        *("payload_store_url", "model_cache_helm_args", "artifact_registry_url"),
+        *("artifact_registry_server_repository_url", "artifact_registry_gateway_repository_url"),
+        *("artifact_registry_config_repository_url", "cpu_node_pool_name"),
+        *("gpu_node_pool_names", "gpu_node_pools", "kubectl_command"),
+        *("workload_identity_annotation", "kubernetes_host"),
+    }
 
 
 def test_the_example_gives_the_module_what_it_takes() -> None:

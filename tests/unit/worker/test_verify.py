@@ -1,5 +1,6 @@
 """`sie verify` holds every engine at hand to the golden checkpoints."""
 
+import json
 import shutil
 
 import numpy as np
@@ -93,3 +94,39 @@ def test_models_without_int8_products_refuse_it(tmp_path):
     kind = ENGINES[INT8]
     with pytest.raises(CheckpointError, match="is not supported in int8"):
         verify(GOLDEN / "gliner", GOLDEN / "gliner/reference.npz", [kind], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"no array", "is no .npz file of arrays"),
+        (b"", "is no .npz file of arrays"),
+        (None, "shape"),
+    ],
+)
+def test_a_reference_that_is_of_something_else_is_a_clear_error(tmp_path, content, problem):
+    reference = GOLDEN / "bert_cls/reference.npz"
+    if content is not None:
+        reference = tmp_path / "reference.npz"
+        reference.write_bytes(content)
+    directory = str(GOLDEN / "bert_mean")
+    result = CliRunner().invoke(command, [directory, "--reference", str(reference)])
+    assert (result.exit_code, result.exception.__class__) == (1, SystemExit), result.exception
+    assert problem in result.output
+
+
+def test_what_the_reference_lacks_is_not_compared_and_nothing_compared_is_no_agreement(tmp_path):
+    np.savez(tmp_path / "reference.npz", something=np.zeros(3))
+    reference = str(tmp_path / "reference.npz")
+    result = CliRunner().invoke(command, [str(GOLDEN / "colbert"), "--reference", reference])
+    assert (result.exit_code, result.exception.__class__) == (1, SystemExit), result.exception
+    assert "not compared: something" in result.output
+
+
+@pytest.mark.parametrize("pairs", [["one"], [["a"]], 7])
+def test_pairs_that_are_none_are_a_clear_error(tmp_path, pairs):
+    directory = shutil.copytree(GOLDEN / "bert_nli", tmp_path / "checkpoint")
+    (directory / "inputs.json").write_text(json.dumps({"pairs": pairs}))
+    result = CliRunner().invoke(command, [str(directory)])
+    assert (result.exit_code, result.exception.__class__) == (1, SystemExit), result.exception
+    assert "pairs is not a list of two texts each" in result.output

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tests.unit.worker.graphs import GOLDEN, close, edit, reference
-from worker.engine import EngineError, ImageBatch, TokenBatch
+from worker.config import CheckpointError
+from worker.engine import ImageBatch, TokenBatch
 from worker.engines.catalog import REFERENCE
 from worker.heads import Output
 from worker.loading import load
@@ -53,5 +54,5 @@ def test_a_second_start_finds_both_graphs(tmp_path):
 def test_a_preprocessor_of_another_size_than_the_tower_fails_at_load(tmp_path, checkpoint_copy):
     directory = checkpoint_copy("siglip")
     edit(directory / "preprocessor_config.json", size={"height": 16, "width": 16})
-    with pytest.raises(EngineError, match="pixel_values"):
+    with pytest.raises(CheckpointError, match=r"of 32 x 32 pixels, .* makes 16 x 16"):
         load(directory, tmp_path / "cache")

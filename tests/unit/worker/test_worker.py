@@ -11,6 +11,7 @@ from servicekit.lifecycle import end
 from sie.worker.v1.worker_status_pb2 import WorkerState
 from tests.unit.worker.test_hosting import FakeLoader, FakeServed, host_of, model, states
 from worker import __main__, hosting, worker
+from worker.start_clock import StartClock
 from worker.worker import Worker
 
 STARTING = WorkerState.WORKER_STATE_STARTING
@@ -93,6 +94,7 @@ async def running(loader, ticked, monkeypatch):
             FakeHeartbeat(),
             FakeMembership(),
             ("fast", "slow", "unknown"),
+            StartClock(),
         )
 
         @asynccontextmanager
@@ -100,7 +102,7 @@ async def running(loader, ticked, monkeypatch):
             yield made
 
         monkeypatch.setattr(__main__, "open_worker", opened)
-        task = asyncio.create_task(__main__.run(None, None))
+        task = asyncio.create_task(__main__.run(None, None, made.start))
         yield made, task
         await end(task)
 
