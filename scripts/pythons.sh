@@ -4,13 +4,21 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
+# find VERSION: the first that starts; pyenv has commands for versions that are not chosen.
+find() {
+    local candidate
+    for candidate in "python$1" ~/.pyenv/versions/"$1".*/bin/python; do
+        if "$candidate" -c 'import ensurepip, venv' 2>/dev/null; then
+            echo "$candidate"
+            return
+        fi
+    done
+}
+
 ran=0
 for version in 3.11 3.12 3.13; do
-    python=$(command -v "python$version" || true)
-    for candidate in ~/.pyenv/versions/"$version".*/bin/python; do
-        if [ -z "$python" ] && [ -x "$candidate" ]; then python=$candidate; fi
-    done
-    if [ -z "$python" ] || ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+    python=$(find "$version")
+    if [ -z "$python" ]; then
         echo "pythons: no Python $version" >&2
         continue
     fi

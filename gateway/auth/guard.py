@@ -20,6 +20,7 @@ class Access(Enum):
     OPEN = auto()  # nothing: probes carry no credentials
     READ = auto()  # a token for all models
     USE = auto()  # a known token; checked again where model and pool are known
+    COMPUTE = auto()  # the same, and what is left of the tenant's quota of tokens
     RESERVE = auto()  # the right to manage the pool that the request names
     ADMIN = auto()
 
@@ -27,9 +28,12 @@ class Access(Enum):
 _USED = (
     "sie.batch.v1.BatchService",
     "sie.batch.v1.FileService",
-    "sie.inference.v1.InferenceService",
     "sie.inference.v1.ModelService",
     "inference.GRPCInferenceService",
+)
+_INFER = "inference.GRPCInferenceService.ModelInfer"
+_COMPUTING = (
+    "sie.inference.v1.InferenceService",
     "sie.compat.v1.OpenAIService",
     "sie.compat.v1.RerankService",
     "sie.compat.v1.TeiService",
@@ -52,7 +56,9 @@ def access_of(method: MethodDescriptor) -> Access:
         return Access.OPEN
     if service in _READ and reads:
         return Access.READ
-    if service in _USED or (service == _POOLS and reads):
+    if method.full_name == _INFER or (service in _COMPUTING and not reads):
+        return Access.COMPUTE
+    if service in _USED + _COMPUTING or (service == _POOLS and reads):
         return Access.USE
     return Access.RESERVE if service == _POOLS else Access.ADMIN
 
@@ -110,7 +116,8 @@ class Guard:
             admission.principal.check_admin()
         elif access is Access.READ:
             admission.principal.check_reads()
-        self._limiter.enter(admission.principal, self._clock())
+        takes_tokens = access is Access.COMPUTE
+        self._limiter.enter(admission.principal, self._clock(), takes_tokens=takes_tokens)
         try:
             yield admission
         finally:

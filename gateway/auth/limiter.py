@@ -33,8 +33,14 @@ class Limiter:
     def __init__(self) -> None:
         self._accounts: dict[str, _Account] = {}
 
-    def enter(self, principal: Principal, now: float) -> None:
+    def enter(self, principal: Principal, now: float, *, takes_tokens: bool = True) -> None:
         """Counts a call in.
+
+        Args:
+            principal: who calls.
+            now: the time.
+            takes_tokens: whether it will; what it takes is counted in either case. Who has none
+                left may still look, cancel a batch, and renew a lease.
 
         Raises:
             SieError: QUOTA_EXCEEDED, which says when to come back.
@@ -43,7 +49,7 @@ class Limiter:
         account = self._account(principal, now)
         if limits.concurrent_requests and account.in_flight >= limits.concurrent_requests:
             raise _exceeded(principal.tenant, "concurrent_requests", limits, _BUSY_RETRY_S)
-        if limits.tokens_per_minute and account.tokens <= 0:
+        if takes_tokens and limits.tokens_per_minute and account.tokens <= 0:
             wait_s = (1 - account.tokens) * _MINUTE_S / limits.tokens_per_minute
             raise _exceeded(principal.tenant, "tokens_per_minute", limits, wait_s)
         account.in_flight += 1

@@ -6,7 +6,7 @@ const $ = (selector, root = document) => root.querySelector(selector);
 const WINDOW = 120;
 const waiting = [];
 const SILENT_MS = 5000;
-let heardAt = performance.now();
+let heardAt = Infinity;
 
 // Every text from the server goes through here: as text, never as markup.
 function element(name, attributes = {}, ...children) {
@@ -72,9 +72,12 @@ function follow() {
   const scheme = location.protocol === "https:" ? "wss" : "ws";
   const socket = new WebSocket(`${scheme}://${location.host}/ws/cluster-status`);
   socket.onmessage = (event) => showCluster(JSON.parse(event.data));
-  socket.onclose = () => {
+  socket.onclose = async () => {
     $("#summary").textContent = "not connected; trying again";
     setTimeout(follow, 2000);
+    // A browser does not tell why a socket was refused.
+    try { await call("GET", "/health"); }
+    catch (error) { if (!(error instanceof TypeError)) $("#summary").textContent = error.message; }
   };
 }
 

@@ -24,6 +24,7 @@ from servicekit.errors import SieError, code_of
 from servicekit.grpc_server import GrpcServer
 from servicekit.settings import SettingsError
 from servicekit.tls import ServerTls
+from sie.compat.v1 import tei_text_service_pb2
 from sie.inference.v1.inference_service_pb2 import EncodeRequest
 from sie.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
 from sie.inference.v1.item_pb2 import Item
@@ -137,7 +138,10 @@ def test_an_rpc_that_nobody_listed_is_the_administrators():
     admin, reads = registry_admin_service_pb2, registry_service_pb2
     assert access(admin, "RegistryAdminService", "ApplyModel") is Access.ADMIN
     assert access(reads, "RegistryService", "GetModel") is Access.READ
-    assert access(open_inference_pb2, "GRPCInferenceService", "ModelInfer") is Access.USE
+    assert access(open_inference_pb2, "GRPCInferenceService", "ModelInfer") is Access.COMPUTE
+    assert access(open_inference_pb2, "GRPCInferenceService", "ModelReady") is Access.USE
+    assert access(tei_text_service_pb2, "TeiTextService", "Predict") is Access.COMPUTE
+    assert access(tei_text_service_pb2, "TeiTextService", "GetInfo") is Access.USE
     assert access(pool_service_pb2, "PoolService", "GetPool") is Access.USE
     assert access(pool_service_pb2, "PoolService", "CreatePool") is Access.RESERVE
 
@@ -168,37 +172,48 @@ def test_pools_are_the_administrators_where_there_is_one():
 
 def test_tokens_a_minute_are_charged_afterwards_and_come_back(guard, clock):
     metadata = {"authorization": "acme-token"}
-    with guard.admit(Access.USE, metadata) as admission:
+    with guard.admit(Access.COMPUTE, metadata) as admission:
         admission.tokens = 150
-    with pytest.raises(SieError) as caught, guard.admit(Access.USE, metadata):
+    with pytest.raises(SieError) as caught, guard.admit(Access.COMPUTE, metadata):
         pass
     assert caught.value.metadata == {"tenant": "acme", "limit": "tokens_per_minute"}
     assert caught.value.retry_after_s == pytest.approx(51 * 0.6)
     clock.now += caught.value.retry_after_s
-    with guard.admit(Access.USE, metadata):
+    with guard.admit(Access.COMPUTE, metadata):
         pass
 
 
 def test_an_idle_minute_is_not_saved_up(guard, clock):
     metadata = {"authorization": "acme-token"}
     clock.now = 1e6
-    with guard.admit(Access.USE, metadata) as admission:
+    with guard.admit(Access.COMPUTE, metadata) as admission:
         admission.tokens = 101
-    with pytest.raises(SieError), guard.admit(Access.USE, metadata):
+    with pytest.raises(SieError), guard.admit(Access.COMPUTE, metadata):
         pass
 
 
 def test_calls_in_flight_are_counted_out_even_when_they_fail(guard):
     metadata = {"authorization": "acme-token"}
     for _ in range(3):
-        with pytest.raises(RuntimeError), guard.admit(Access.USE, metadata):
+        with pytest.raises(RuntimeError), guard.admit(Access.COMPUTE, metadata):
             raise RuntimeError
-    with guard.admit(Access.USE, metadata):
-        with pytest.raises(SieError) as caught, guard.admit(Access.USE, metadata):
+    with guard.admit(Access.COMPUTE, metadata):
+        with pytest.raises(SieError) as caught, guard.admit(Access.COMPUTE, metadata):
             pass
         assert caught.value.metadata["limit"] == "concurrent_requests"
         assert caught.value.retry_after_s
-    with guard.admit(Access.USE, {"authorization": "user-token"}):
+    with guard.admit(Access.COMPUTE, {"authorization": "user-token"}):
+        pass
+
+
+def test_who_has_no_tokens_left_may_still_look_and_renew(guard):
+    metadata = {"authorization": "acme-token"}
+    with guard.admit(Access.COMPUTE, metadata) as admission:
+        admission.tokens = 150
+    for access in (Access.USE, Access.RESERVE):
+        with guard.admit(access, metadata):
+            pass
+    with pytest.raises(SieError), guard.admit(Access.COMPUTE, metadata):
         pass
 
 
