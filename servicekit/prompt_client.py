@@ -23,7 +23,7 @@ _SOCKET_BYTES = 256 * 1024
 
 # In a subject or a header they would end it, and what follows would be a command of the sender's.
 _SEPARATORS = re.compile(r"[ \t\r\n]")
-_LINE_ENDS = re.compile(r"[\r\n]")
+_LINE_ENDS = re.compile(rb"[\r\n]")
 
 # Called with the subject and the body of a message.
 Handler = Callable[[str, bytes], None]
@@ -128,10 +128,11 @@ def _command(subject: str, payload: bytes, reply: str, headers: Mapping[str, str
             len(payload),
             payload,
         )
-    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
+    # The library's own names are members of an enum, of which a format would show another name.
+    lines = b"".join([b"%b: %b\r\n" % (k.encode(), v.encode()) for k, v in headers.items()])
     if len(_LINE_ENDS.findall(lines)) != 2 * len(headers):
         raise BadHeaderError("a line end in a header")
-    head = f"NATS/1.0\r\n{lines}\r\n".encode()
+    head = b"NATS/1.0\r\n%b\r\n" % lines
     size = len(head) + len(payload)
     return b"HPUB %b %b %d %d\r\n%b%b\r\n" % (
         subject.encode(),

@@ -163,7 +163,6 @@ def test_a_batch_outlives_the_gateways_that_run_it(fresh_stack: LocalStack):
     assert runners(fresh_stack, batch) == [first, other]
     gateways[first].signal(signal.SIGCONT)
     gateways[other].kill()
-    killed_at = time.time()
     end = time.monotonic() + 120
     while (done := status(first))["status"] not in ENDED:
         assert time.monotonic() < end, done
@@ -172,9 +171,7 @@ def test_a_batch_outlives_the_gateways_that_run_it(fresh_stack: LocalStack):
     path = f"/v1/files/{done['output_file_id']}/content"
     results = lines_of(ask(addresses[first], "GET", path).body)
     assert [each["line"] for each in results] == list(range(1, 1201))
-    # On a machine that is busy the other one may have come to the end before it died.
-    if done["completed_at"] > killed_at:
-        assert runners(fresh_stack, batch)[-1] == first
+    assert runners(fresh_stack, batch)[-1] == first
 
 
 def sie(stack: LocalStack, *arguments: str) -> tuple[int, str]:

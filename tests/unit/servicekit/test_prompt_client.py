@@ -6,6 +6,7 @@ import nats
 import pytest
 from nats.errors import Error as NatsError
 from nats.errors import MaxPayloadError
+from nats.js.errors import KeyWrongLastSequenceError
 
 from servicekit.broker import connect, disconnect
 from servicekit.prompt_client import PromptClient
@@ -122,9 +123,8 @@ async def test_a_connection_ends_after_what_was_published(nats_url, prompt):
 
 
 @pytest.mark.parametrize("headers", [None, {"a": "b", "traceparent": "00-1-2-01"}])
-async def test_what_it_publishes_arrives_whole(prompt, plain, headers):
-    subscription = await plain.subscribe("whole")
-    await plain.flush()
+async def test_what_it_publishes_arrives_whole(prompt, headers):
+    subscription = await prompt.subscribe("whole")
     payload = bytes(range(256)) + b"\r\nPUB other 1\r\nx\r\n"
     await prompt.publish("whole", payload, reply="answer.here", headers=headers)
     message = await subscription.next_msg(timeout=30)
@@ -149,15 +149,22 @@ async def test_no_command_is_smuggled_in(prompt, subject, reply, headers):
     await prompt.flush()
 
 
+async def test_a_write_on_a_condition_is_refused_where_that_does_not_hold(prompt):
+    bucket = await prompt.jetstream().create_key_value(bucket="conditions")
+    revision = await bucket.update("key", b"1", await bucket.put("key", b"0"))
+    with pytest.raises(KeyWrongLastSequenceError):
+        await bucket.update("key", b"2", revision - 1)
+    assert (await bucket.get("key")).value == b"1"
+
+
 async def test_what_is_too_large_for_the_broker_is_refused(prompt):
     with pytest.raises(MaxPayloadError):
         await prompt.publish("a", bytes(prompt.max_payload + 1))
     assert prompt.is_connected
 
 
-async def test_more_than_the_socket_takes_at_once_arrives(prompt, plain):
-    subscription = await plain.subscribe("much", pending_bytes_limit=-1)
-    await plain.flush()
+async def test_more_than_the_socket_takes_at_once_arrives(prompt):
+    subscription = await prompt.subscribe("much", pending_bytes_limit=-1)
     sent = [bytes([number]) * 500_000 for number in range(40)]
     for payload in sent:
         await prompt.publish("much", payload)
