@@ -40,11 +40,14 @@ job="{{ include "sie.fullname" $root }}-{{ index . 1 }}",namespace="{{ $root.Rel
 
 {{/* A query of KEDA. A lane that was never wanted has no series; that is 0, but only while a
      gateway is scraped at all: otherwise nothing is known, and KEDA falls back. That brings workers
-     to every pool, so a scrape that fails, or a gateway that restarts, is given two minutes.
+     to every pool, so a scrape that fails, or a gateway that restarts, is given two minutes. And only
+     once a gateway was scraped twice: a Prometheus that comes back reads one gateway after the other,
+     and the first knows nothing of what the next was asked.
      Takes (list $ query). */}}
 {{- define "sie.query" -}}
 {{- $root := index . 0 -}}
-{{ index . 1 }} or 0 * max(max_over_time(up{ {{- include "sie.series" (list $root "gateway") -}} }[2m]) == 1)
+{{- $up := printf "up{%s}" (include "sie.series" (list $root "gateway")) -}}
+{{ index . 1 }} or 0 * max(max_over_time({{ $up }}[2m]) == 1 and sum_over_time({{ $up }}[5m]) >= 2)
 {{- end -}}
 
 {{/* A trigger. Takes (dict "root" $ "name" "query" "threshold" "activation"). */}}
