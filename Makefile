@@ -2,7 +2,7 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
-.PHONY: help docs setup up clients test pythons chaos buckets autoscaling check check-code check-proto check-generated check-charts \
+.PHONY: help docs setup up clients test pythons chaos buckets autoscaling check check-code check-proto check-generated check-charts check-images \
 	tools bench overload peers lock generate baseline format clean
 
 BIN := .venv/bin
@@ -21,9 +21,9 @@ clients: setup
 up: setup ## Start a broker, a config service, a worker and a gateway here, with a real model
 	@$(BIN)/sie up $(ARGS)
 
-# Three at a time, a file each: some compute, others wait for clusters of processes.
-test: setup clients ## Run every test (ARGS="-k name" for some)
-	@$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
+# A file at a time for each core and one more: some compute, others wait for clusters of processes.
+test: setup clients ## Run the tests (ARGS="-k name" for some)
+	@$(BIN)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile $(ARGS)
 
 # The short form of it, four faults, is part of the tests.
 chaos: setup ## Have a cluster suffer every fault under load (ARGS="--seed 7 --only broker")
@@ -35,7 +35,7 @@ buckets: setup ## Test what is kept in object stores against servers of S3 and G
 pythons: setup ## Run the unit tests of clients and the edge with every Python from 3.11 to 3.13 that is here
 	@scripts/pythons.sh $(ARGS)
 
-check: check-code check-proto check-generated check-charts test ## Everything CI runs
+check: check-code check-proto check-generated check-charts check-images test ## Everything CI runs
 
 docs: setup ## Build the documentation into build/docs, and check its links
 	@scripts/docs.sh
@@ -65,6 +65,10 @@ check-charts: setup
 	$(BIN)/python scripts/chart_docs.py --check
 	@if [ -x .sie/tools/helm ]; then .sie/tools/helm lint --strict --quiet charts/sie-cluster; \
 		else echo "helm is missing, so the chart is not linted; make tools gets it"; fi
+
+# The steps are the same for every image, and this one's packages the fewest.
+check-images: setup
+	@$(BIN)/python -m pytest -m image_build tests/images
 
 bench: setup ## Run the benchmarks
 	@$(BIN)/python benchmarks/wire.py
