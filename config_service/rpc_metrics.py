@@ -2,17 +2,17 @@
 
 import asyncio
 import contextlib
-import inspect
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
 
 from config_service.metrics import Metrics
+from servicekit.grpc_server import Wrapping
 
 
-class RpcMetrics(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
+class RpcMetrics(Wrapping):
     """Counts every call by rpc and status, and times those with one answer.
 
     Calls without a handler are not counted: their names are the caller's, and without bound.
@@ -26,28 +26,11 @@ class RpcMetrics(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         self._metrics = metrics
         self._clock = clock
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Any:
-        handler = await continuation(handler_call_details)
-        if handler is None or handler.request_streaming:
-            return handler
-        rpc = handler_call_details.method.rpartition("/")[2]
-        if handler.response_streaming:
-            behaviour = handler.unary_stream
-            generates = inspect.isasyncgenfunction(behaviour)
-            return grpc.unary_stream_rpc_method_handler(
-                self._stream(behaviour, rpc) if generates else self._awaited(behaviour, rpc),
-                handler.request_deserializer,
-                handler.response_serializer,
-            )
-        return grpc.unary_unary_rpc_method_handler(
-            self._timed(handler.unary_unary, rpc),
-            handler.request_deserializer,
-            handler.response_serializer,
-        )
+    def wrap(self, behaviour: Any, method: str, *, generates: bool, streams: bool) -> Any:
+        rpc = method.rpartition("/")[2]
+        if generates:
+            return self._stream(behaviour, rpc)
+        return self._awaited(behaviour, rpc) if streams else self._timed(behaviour, rpc)
 
     def _timed(self, behaviour: Any, rpc: str) -> Any:
         async def call(request: Any, context: Any) -> Any:

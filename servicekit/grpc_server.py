@@ -140,8 +140,20 @@ async def abort(
     await context.abort(status.code, status.details, metadata)
 
 
-class _TypedErrors(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
-    """Turns what handlers raise into a status: the one place where gRPC errors are made."""
+class Wrapping(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
+    """Puts something around the handler of each call with one request."""
+
+    def wrap(self, behaviour: Any, method: str, *, generates: bool, streams: bool) -> Any:
+        """What is called instead of a handler.
+
+        Args:
+            behaviour: the handler.
+            method: the call's full name.
+            generates: whether the handler is an asynchronous generator, and so must this be.
+            streams: whether a call has many responses. A handler of such may also be a coroutine
+                that writes, as that of Health.Watch is.
+        """
+        raise NotImplementedError
 
     async def intercept_service(
         self,
@@ -151,19 +163,28 @@ class _TypedErrors(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]
         handler = await continuation(handler_call_details)
         if handler is None or handler.request_streaming:
             return handler
-        behaviour = handler.unary_stream or handler.unary_unary
-        # A handler of a stream may also be a coroutine that writes, as that of Health.Watch is.
-        wrap = _stream if inspect.isasyncgenfunction(behaviour) else _awaited
+        streams = handler.response_streaming
+        behaviour = handler.unary_stream if streams else handler.unary_unary
         make = (
-            grpc.unary_stream_rpc_method_handler
-            if handler.response_streaming
-            else grpc.unary_unary_rpc_method_handler
+            grpc.unary_stream_rpc_method_handler if streams else grpc.unary_unary_rpc_method_handler
         )
         return make(
-            wrap(behaviour, handler_call_details.method),
+            self.wrap(
+                behaviour,
+                handler_call_details.method,
+                generates=inspect.isasyncgenfunction(behaviour),
+                streams=streams,
+            ),
             request_deserializer=handler.request_deserializer,
             response_serializer=handler.response_serializer,
         )
+
+
+class _TypedErrors(Wrapping):
+    """Turns what handlers raise into a status: the one place where gRPC errors are made."""
+
+    def wrap(self, behaviour: Any, method: str, *, generates: bool, streams: bool) -> Any:
+        return (_stream if generates else _awaited)(behaviour, method)
 
 
 def _awaited(behaviour: Any, method: str) -> Any:
