@@ -16,15 +16,16 @@ packages_of() {
     esac
 }
 
-uv=${UV:-.venv/bin/uv}
 python=${PYTHON:-.venv/bin/python}
+"$python" -m pip install --quiet --disable-pip-version-check uv
+uv="$python -m uv"
 for peer in "${@:-onnxruntime-fastapi sentence-transformers-fastapi infinity litserve mlserver}"; do
     for name in $peer; do
         home=.sie/peers/$name
         mkdir -p "$home"
         # shellcheck disable=SC2046 # words on purpose
-        if "$uv" venv --quiet --clear --python 3.11 "$home/venv" >"$home/install.log" 2>&1 &&
-            "$uv" pip install --python "$home/venv/bin/python" $(packages_of "$name") \
+        if $uv venv --quiet --clear --python 3.11 "$home/venv" >"$home/install.log" 2>&1 &&
+            $uv pip install --python "$home/venv/bin/python" $(packages_of "$name") \
                 >>"$home/install.log" 2>&1; then
             echo "$name: installed"
         else
