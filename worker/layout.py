@@ -82,7 +82,7 @@ def with_rows(limits: BatchLimits, row_tokens: int) -> BatchLimits:
 
 
 def choose_layout(
-    groups: Engine, packed: Engine, cost: CostModel, least_cosine: float
+    groups: Engine, packed: Engine, cost: CostModel, least_cosine: float, streams: int
 ) -> LayoutChoice:
     """Measure groups against rows.
 
@@ -91,6 +91,7 @@ def choose_layout(
         packed: runs the same graph packed.
         cost: of the former's runs.
         least_cosine: between the answers of both.
+        streams: of the engine that will serve, which share what waits.
 
     """
     texts, limits = workload(), limits_of(cost)
@@ -99,9 +100,10 @@ def choose_layout(
     ways = {0: (groups, limits)} | {
         width: (PackedRows(packed, width), with_rows(limits, width)) for width in _WIDTHS
     }
-    answers = {width: answer(engine, texts, of) for width, (engine, of) in ways.items()}
+    formed = {width: batches(texts, of, streams) for width, (_, of) in ways.items()}
+    answers = {width: answer(engine, formed[width]) for width, (engine, _) in ways.items()}
     runs: dict[int, Callable[[], object]] = {
-        width: partial(answer, engine, texts, of) for width, (engine, of) in ways.items()
+        width: partial(answer, engine, formed[width]) for width, (engine, _) in ways.items()
     }
     fastest = in_turns(runs, _BUDGET_S, time.process_time)
     alike = {
@@ -110,7 +112,7 @@ def choose_layout(
     best = min((width for width in ways if alike[width]), key=lambda width: fastest[width])
     chosen = best if fastest[best] * _GAIN < fastest[0] else 0
     told = (
-        f"{_name(width)} {fastest[width] * 1e3:.0f} ms, fill {filled(texts, of):.2f}"
+        f"{_name(width)} {fastest[width] * 1e3:.0f} ms, fill {filled(formed[width], of):.2f}"
         + ("" if alike[width] else ", beyond the error budget")
         for width, (_, of) in ways.items()
     )
@@ -127,30 +129,30 @@ def workload() -> list[Text]:
     ]
 
 
-def batches(texts: Sequence[Text], limits: BatchLimits) -> list[list[Text]]:
-    """Return the batches in which the batcher would take texts that came at once."""
+def batches(texts: Sequence[Text], limits: BatchLimits, streams: int = 1) -> list[list[Text]]:
+    """Return the batches in which so many streams would take texts that came at once."""
     waiting, found = list(texts), []
     while waiting:
-        batch = select(waiting, limits)
+        batch = select(waiting, limits.shared(sum(each.tokens for each in waiting), streams))
         taken = set(map(id, batch))
         waiting = [each for each in waiting if id(each) not in taken]
         found.append(batch)
     return found
 
 
-def answer(engine: Engine, texts: Sequence[Text], limits: BatchLimits) -> NDArray[np.float32]:
-    """Compute texts, batch by batch; (texts, size) float32 in their order."""
+def answer(engine: Engine, formed: Sequence[Sequence[Text]]) -> NDArray[np.float32]:
+    """Compute texts, batch by batch; (texts, size) float32 in the order of their arrival."""
     found: dict[float, NDArray[np.float32]] = {}
-    for batch in batches(texts, limits):
+    for batch in formed:
         values = engine.run(TokenBatch.pack([each.ids for each in batch]))[Output.DENSE]
         found |= zip((each.arrived for each in batch), values, strict=True)
-    return np.stack([found[each.arrived] for each in texts])
+    return np.stack([found[arrived] for arrived in sorted(found)])
 
 
-def filled(texts: Sequence[Text], limits: BatchLimits) -> float:
+def filled(formed: Sequence[Sequence[Text]], limits: BatchLimits) -> float:
     """Return the share of what is computed that is no padding."""
-    computed = sum(places([t.tokens for t in batch], limits) for batch in batches(texts, limits))
-    return sum(each.tokens for each in texts) / computed
+    lengths = [[each.tokens for each in batch] for batch in formed]
+    return sum(map(sum, lengths)) / sum(places(batch, limits) for batch in lengths)
 
 
 def _cosine(ours: NDArray[np.float32], theirs: NDArray[np.float32]) -> float:

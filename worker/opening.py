@@ -198,7 +198,8 @@ class EngineOpener:
         groups = self._open(candidate, cores=1)
         packed = self._open(Candidate(candidate.kind, _packed(candidate.form)), cores=1)
         try:
-            return choose_layout(groups, packed, cost, least_cosine(candidate.kind))
+            streams = self._opened[candidate].streams
+            return choose_layout(groups, packed, cost, least_cosine(candidate.kind), streams)
         finally:
             groups.close()
             packed.close()
