@@ -50,17 +50,12 @@ from sie.registry.v1.registry_service_pb2 import (
 from sie.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
 from sie.work.v1.work_item_pb2 import WorkItem
 from sie.work.v1.work_result_pb2 import WorkResult
+from tests.waiting import eventually
 
 ROOT = Path(__file__).parents[2]
 NATS_SERVER = Path(sys.executable).parent / "nats-server"
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 LANE = Lane("default", "cpu", "default")
-
-
-async def until(condition):
-    async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 async def accepts(port):
@@ -254,7 +249,7 @@ async def test_a_write_without_a_broker_fails_at_once_and_later_succeeds(nats_se
         with pytest.raises(SieError, match="REGISTRY_UNAVAILABLE"):
             await writer.apply("b")
     await nats_server.start()
-    await until(lambda: writer.client.is_connected)
+    await eventually(lambda: writer.client.is_connected)
     assert (await writer.apply("b")).revision == 2
 
 
@@ -263,7 +258,7 @@ async def test_a_memory_broker_that_restarted_is_given_the_registry_again(nats_s
     for name in ("a", "b", "c", "a"):
         await writer.apply(name, priority=writer.registry.revision + 1)
     await nats_server.restart()
-    await until(lambda: writer.client.is_connected)
+    await eventually(lambda: writer.client.is_connected)
     await writer.writer.catch_up()
     assert (await writer.apply("d")).revision == 5
     after = await new_writer()
@@ -275,7 +270,7 @@ async def test_a_rewrite_that_broke_off_is_gone_on_with(nats_server, new_writer)
     for name in ("a", "b", "c"):
         await writer.apply(name)
     await nats_server.restart()
-    await until(lambda: writer.client.is_connected)
+    await eventually(lambda: writer.client.is_connected)
     append = writer.writer._store.append
 
     async def append_one(event):
@@ -300,7 +295,7 @@ async def test_when_histories_differ_the_store_wins_and_watchers_are_told(nats_s
     await nats_server.restart()
     winner = await new_writer()
     await winner.apply("other")
-    await until(lambda: loser.client.is_connected)
+    await eventually(lambda: loser.client.is_connected)
     await loser.writer.catch_up()
     assert loser.contents == winner.contents
     assert WatchRegistryResponse.FromString(await anext(watch)).snapshot.revision == 1
@@ -314,7 +309,7 @@ async def test_a_bucket_made_again_is_told_from_the_old_one_of_the_same_length(
     await nats_server.restart()
     winner = await new_writer()
     await winner.apply("other")
-    await until(lambda: loser.client.is_connected)
+    await eventually(lambda: loser.client.is_connected)
     assert (await loser.apply("b")).revision == 2
     assert set(loser.registry.state.bundles) == {"other", "b"}
 
@@ -360,7 +355,7 @@ async def test_a_memory_broker_that_restarted_is_given_history_and_receipts(
     command = Apply(Bundle(bundle_id="a", priority=3))
     nothing = await writer.writer.execute(command, identity("k"))
     await nats_server.restart()
-    await until(lambda: writer.client.is_connected)
+    await eventually(lambda: writer.client.is_connected)
     await writer.writer.catch_up()
     after = await new_writer()
     assert list(after.registry.history) == list(writer.registry.history)
@@ -422,7 +417,7 @@ async def test_streams_are_made_once_updated_and_made_again_after_a_loss(nats_se
     assert config.retention == api.RetentionPolicy.WORK_QUEUE
     assert config.discard == api.DiscardPolicy.NEW
     await nats_server.restart()
-    await until(lambda: client.is_connected)
+    await eventually(lambda: client.is_connected)
     await Streams(client, StreamLimits(max_messages=20)).ensure()
     assert (await js.stream_info(DEAD_LETTERS_STREAM)).config.max_msgs == 20
     await client.close()
@@ -511,7 +506,7 @@ async def test_an_advisory_that_cannot_be_read_holds_up_nobody(nats_server):
         await client.publish(advisory, data)
     await exhaust(js, b"")
     async with dead_letters(client, metrics):
-        await until(lambda: metrics.dead_letters.labels(pool="default")._value.get() == 1)
+        await eventually(lambda: metrics.dead_letters.labels(pool="default")._value.get() == 1)
     await client.close()
 
 
@@ -522,10 +517,10 @@ async def test_dead_letters_survive_a_broker_that_lost_its_memory(nats_server):
     async with dead_letters(client, metrics):
         await asyncio.sleep(0.2)
         await nats_server.restart()
-        await until(lambda: client.is_connected)
+        await eventually(lambda: client.is_connected)
         await Streams(client, StreamLimits()).ensure()
         await exhaust(js, b"\xff no work item")
-        await until(lambda: metrics.dead_letters.labels(pool="default")._value.get() == 1)
+        await eventually(lambda: metrics.dead_letters.labels(pool="default")._value.get() == 1)
     assert (await js.get_msg(DEAD_LETTERS_STREAM, 1)).data == b"\xff no work item"
     await client.close()
 
@@ -684,7 +679,7 @@ async def test_a_process_killed_while_it_writes_keeps_what_it_has_acknowledged(s
                 acknowledged[bundle.bundle_id] = (reply.revision, priority)
 
     writing = asyncio.create_task(write_until_killed())
-    await until(lambda: len(acknowledged) == 50)
+    await eventually(lambda: len(acknowledged) == 50)
     await service.stop(signal.SIGKILL)
     with pytest.raises(grpc.aio.AioRpcError):
         await writing
@@ -734,7 +729,7 @@ async def test_the_process_outlives_a_memory_broker_and_views_notice_nothing(
             model.max_sequence_length = 99
             writes = RegistryAdminServiceStub(channel)
             assert (await writes.ApplyModel(ApplyModelRequest(model=model))).revision == 4
-        await until(lambda: view.revision == 4)
+        await eventually(lambda: view.revision == 4)
         assert view.models[MINILM].max_sequence_length == 99
 
 
