@@ -69,7 +69,7 @@ def test_either_writes_and_both_know_it(chart_stack: ChartStack, second: str) ->
         model.tasks.encode.dense.dims = 8
         apply = ApplyModelRequest(model=model)
         _again(lambda: RegistryAdminServiceStub(two).ApplyModel(apply, timeout=20))
-        until(lambda: _has(one, _MODEL), "the first follows the second")
+        until(lambda: _has(one, _MODEL), wanted="the first to follow the second")
 
         create = CreatePoolRequest(name="replicated", gpus={"cpu": 1})
         renew = RenewPoolRequest(name="replicated")
@@ -90,7 +90,7 @@ def test_either_writes_and_both_know_it(chart_stack: ChartStack, second: str) ->
             _again(lambda: RegistryAdminServiceStub(one).DeleteModel(gone, timeout=20))
             until(
                 lambda: ask(address, "GET", f"/v1/models/{_MODEL}").status == 404,
-                "the gateway follows the one that is left",
+                wanted="the gateway to follow the one that is left",
             )
         finally:
             gateway.terminate()
