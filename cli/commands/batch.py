@@ -10,8 +10,8 @@ from typing import BinaryIO
 import click
 
 from cli import format as fmt
+from cli import options
 from cli.batch_client import BatchClient
-from cli.client import default_address
 from cli.errors import CommandError
 from sie.batch.v1.batch_pb2 import Batch, BatchStatus
 from sie.batch.v1.batch_service_pb2 import CreateBatchRequest
@@ -28,13 +28,8 @@ _LOOK_EVERY_S = 0.5
 
 
 @click.group()
-@click.option("--json", "json_output", is_flag=True, help="Print everything as JSON.")
-@click.option(
-    "--address",
-    default=default_address,
-    show_default="127.0.0.1:$SIE_GRPC_PORT",
-    help="host:port of the gateway's gRPC face.",
-)
+@options.json_output
+@options.address
 @click.pass_context
 def command(ctx: click.Context, json_output: bool, address: str) -> None:
     """Run many requests from a file: create, list, show, wait, results, cancel, delete."""

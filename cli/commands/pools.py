@@ -4,18 +4,14 @@ from collections.abc import Iterable, Sequence
 import click
 
 from cli import format as fmt
-from cli.client import GatewayClient, default_address
+from cli import options
+from cli.client import GatewayClient
 from sie.pool.v1 import pool_pb2, pool_service_pb2
 
 
 @click.group(invoke_without_command=True)
-@click.option("--json", "json_output", is_flag=True, help="Print everything as JSON.")
-@click.option(
-    "--address",
-    default=default_address,
-    show_default="127.0.0.1:$SIE_GRPC_PORT",
-    help="host:port of the gateway's gRPC face.",
-)
+@options.json_output
+@options.address
 @click.pass_context
 def command(ctx: click.Context, json_output: bool, address: str) -> None:
     """List the pools of workers, or lease one: create, show, renew, delete."""
