@@ -1,5 +1,6 @@
 """What stands behind the edge: the broker, the registry, the workers, the queue."""
 
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -108,7 +109,7 @@ async def open_backend(settings: Settings, gateway_id: str) -> AsyncIterator[Bac
         peers = Peers(client, gateway_id, version("sie"), lambda: view.revision)
         stack.callback(view.subscribe(lambda _: peers.beat()))
         for gauge in (
-            DemandGauge(demand, cluster.lanes, dispatcher.lanes),
+            DemandGauge(demand, cluster.lanes, dispatcher.lanes, time.monotonic),
             LeaseGauge(lambda: view.pools),
             UsageGauge(usage, workers.live, dispatcher.lanes, lambda: view.pools),
             WorkersGauge(workers.live),
