@@ -2,6 +2,8 @@
 
 SHELL := bash
 .DEFAULT_GOAL := help
+# Where it is set, every process would compile anew what changed since .venv was made.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help docs setup up clients test pythons chaos buckets autoscaling check check-code check-proto check-generated check-charts check-images \
 	tools bench overload peers lock generate baseline format clean
 
