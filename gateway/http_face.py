@@ -41,6 +41,7 @@ from gateway.http_response import (
 )
 from gateway.http_websocket import StatusSocket
 from gateway.json_calls import JsonCalls, computes
+from gateway.metadata import Metadata
 from gateway.request_id import request_id_of
 from gateway.transcoder.openapi import document
 from gateway.transcoder.routes import MethodNotAllowed, RouteTable, routes_of
@@ -75,7 +76,7 @@ class Request(NamedTuple):
     """A request whose body was not read yet."""
 
     scope: Scope
-    metadata: Mapping[str, str]
+    metadata: Metadata
     record: Record
     receive: Receive
     watch: DisconnectWatch
@@ -164,9 +165,9 @@ class HttpFace:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        metadata = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        }
+        metadata = Metadata(
+            [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+        )
         if scope["type"] == "websocket":
             await self._socket(scope["path"], metadata, receive, send)
             return
@@ -186,6 +187,7 @@ class HttpFace:
     async def _respond(self, request: Request) -> Response | StreamedResponse:
         logs.request_id.set(request.id)
         try:
+            request.metadata.check()
             if (page := self._pages.get(request.path)) is not None:
                 reader = self._page_rules.check(request.path, request.metadata)
                 return _get(page, request, reader)

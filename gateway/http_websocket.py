@@ -6,12 +6,13 @@ then, since each frame is made when the one before has gone.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from gateway.auth.pages import PageRules
 from gateway.auth.principal import Principal
 from gateway.http_body import Receive
+from gateway.metadata import Metadata
 from servicekit.errors import SieError
 
 PATH = "/ws/cluster-status"
@@ -35,9 +36,7 @@ class StatusSocket:
         self._frame = frame
         self._page_rules = page_rules
 
-    async def __call__(
-        self, path: str, metadata: Mapping[str, str], receive: Receive, send: Send
-    ) -> None:
+    async def __call__(self, path: str, metadata: Metadata, receive: Receive, send: Send) -> None:
         """Serves one connection to its end."""
         await receive()
         reader = self._admit(path, metadata)
@@ -55,11 +54,12 @@ class StatusSocket:
             with contextlib.suppress(asyncio.CancelledError):
                 await gone
 
-    def _admit(self, path: str, metadata: Mapping[str, str]) -> Principal | int:
+    def _admit(self, path: str, metadata: Metadata) -> Principal | int:
         """Who reads, or the code to close with."""
         if path != PATH:
             return _NOT_FOUND
         try:
+            metadata.check()
             return self._page_rules.check(path, metadata)
         except SieError:
             return _UNAUTHENTICATED
