@@ -39,7 +39,8 @@ from gateway.http_response import (
     header_name,
     json_response,
 )
-from gateway.http_websocket import StatusSocket
+from gateway.http_websocket import PATH as SOCKET_PATH
+from gateway.http_websocket import StatusSocket, without_upgrade
 from gateway.json_calls import JsonCalls, computes
 from gateway.metadata import Metadata
 from gateway.request_id import request_id_of
@@ -161,6 +162,7 @@ class HttpFace:
             "/readyz": lambda _: _readiness(ready(), is_draining=api.is_draining),
             "/metrics": lambda _: _metrics(registry),
             "/openapi.json": lambda _: openapi,
+            SOCKET_PATH: without_upgrade,
             **(pages or {}),
         }
 

@@ -151,6 +151,15 @@ async def test_a_405_names_the_methods(http_port):
     assert (await ask(http_port, "PUT", "/v1/pools")).headers["allow"] == "GET, HEAD, POST"
 
 
+async def test_the_path_of_the_websocket_asks_for_an_upgrade(http_port):
+    answer = await ask(http_port, "GET", "/ws/cluster-status")
+    assert (answer.status, answer.json["error"]["code"]) == (426, "UPGRADE_REQUIRED")
+    assert answer.json["error"]["metadata"] == {"path": "/ws/cluster-status"}
+    assert (answer.headers["upgrade"], answer.headers["connection"]) == ("websocket", "upgrade")
+    assert (await ask(http_port, "HEAD", "/ws/cluster-status")).status == 426
+    assert (await ask(http_port, "POST", "/ws/cluster-status")).status == 405
+
+
 async def test_head_answers_as_get_without_the_body(http_port):
     answer = await ask(http_port, "HEAD", "/v1/models")
     assert answer.status == 200
