@@ -40,6 +40,9 @@ _AGAINST = ("contradict", "not_entail", "not-entail", "not entail")
 # What a text in windows may have the engine read, over all of its labels: a book beside a few of
 # them, not beside hundreds.
 MAX_TOKENS = 1 << 20
+# Twice what a token is of most languages. A text of more for each token it may have is refused
+# before it is tokenised, which takes seconds for some megabytes.
+_CHARACTERS_PER_TOKEN = 8
 
 
 class ZeroShotReading:
@@ -95,7 +98,14 @@ class ZeroShotReader:
         # Not str.format, which would read attributes of what stands in braces.
         sentences = [template.replace("{}", label) for label in self.settings.labels]
         hypotheses = [pieces.ids for pieces in whole.encode(sentences)]
-        return [self._read(pieces.ids, hypotheses) for pieces in whole.encode(texts)]
+        most = MAX_TOKENS // len(hypotheses) * _CHARACTERS_PER_TOKEN
+        pieces = iter(whole.encode([text for text in texts if len(text) <= most]))
+        return [
+            self._read(next(pieces).ids, hypotheses)
+            if len(text) <= most
+            else Refused(f"longer than the {most} characters read beside {len(hypotheses)} labels")
+            for text in texts
+        ]
 
     def _read(
         self, text: NDArray[np.int32], hypotheses: Sequence[NDArray[np.int32]]

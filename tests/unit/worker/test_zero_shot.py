@@ -176,14 +176,18 @@ def test_a_decisive_sentence_is_found_wherever_it_stands(name, before, behind, m
 async def test_what_is_too_much_to_read_is_its_items_error_alone(name):
     model = Believer(name, "science")
     labels = ["science", *(f"label {number}" for number in range(255))]
-    delivery, _ = await judged(model, [DECISIVE, FILLER * 1000], labels=labels)
+    delivery, _ = await judged(model, [DECISIVE, FILLER * 500], labels=labels)
     short, long = results_of(delivery)
     assert short.classifications[0].label == "science"
     assert code_of(long.error.reason) == "INVALID_INPUT"
     assert re.match(
         rf"items\[8\].text: its \d+ windows.*256 labels.*{MAX_TOKENS}", long.error.message
     )
-    few, _ = await judged(model, [FILLER * 1000], labels=labels[:2])
+    delivery, inputs = await judged(model, [FILLER * 500], labels=labels)
+    assert (inputs, delivery.fragments) == (0, None)
+    delivery, _ = await judged(model, ["a" * 32_769], labels=labels)
+    assert "longer than the 32768 characters" in str(delivery.error)
+    few, _ = await judged(model, [FILLER * 500], labels=labels[:2])
     assert not results_of(few)[0].HasField("error")
 
 
