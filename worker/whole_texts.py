@@ -99,6 +99,11 @@ class WholeTexts:
         encodings = self._rust.encode_batch(texts, add_special_tokens=False)
         return [self._pieces(*both) for both in zip(texts, encodings, strict=True)]
 
+    def ids(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
+        """Tokenise texts, in order, to their ids alone, which is faster: (tokens,) int32 each."""
+        encodings = self._rust.encode_batch_fast(texts, add_special_tokens=False)
+        return [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
+
     def encode_words(self, texts: Sequence[Sequence[str]]) -> list[WordPieces]:
         """Tokenise texts that are divided into words already, in order."""
         encodings = self._rust.encode_batch(texts, is_pretokenized=True, add_special_tokens=False)

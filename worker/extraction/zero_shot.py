@@ -97,11 +97,11 @@ class ZeroShotReader:
         whole, template = self.tokenizer.whole, self.settings.template
         # Not str.format, which would read attributes of what stands in braces.
         sentences = [template.replace("{}", label) for label in self.settings.labels]
-        hypotheses = [pieces.ids for pieces in whole.encode(sentences)]
+        hypotheses = whole.ids(sentences)
         most = MAX_TOKENS // len(hypotheses) * _CHARACTERS_PER_TOKEN
-        pieces = iter(whole.encode([text for text in texts if len(text) <= most]))
+        read = iter(whole.ids([text for text in texts if len(text) <= most]))
         return [
-            self._read(next(pieces).ids, hypotheses)
+            self._read(next(read), hypotheses)
             if len(text) <= most
             else Refused(f"longer than the {most} characters read beside {len(hypotheses)} labels")
             for text in texts

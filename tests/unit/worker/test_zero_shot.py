@@ -55,7 +55,7 @@ def test_a_pair_of_ids_is_framed_as_the_tokenizer_frames_a_pair_of_texts(name, o
     tokenizer = tokenizer_of(name)
     (expected,) = tokenizer.encode_pairs([(one, other)])
     if not expected.truncated:
-        framed = tokenizer.frame_pair(*(each.ids for each in tokenizer.whole.encode([one, other])))
+        framed = tokenizer.frame_pair(*tokenizer.whole.ids([one, other]))
         assert framed.ids.tolist() == expected.ids.tolist()
         assert framed.type_ids.tolist() == expected.type_ids.tolist()
 
@@ -97,7 +97,7 @@ def window_logits(model, document, labels):
     """Read a document beside labels, to logits (windows, labels, classes)."""
     whole = model.tokenizer.whole
     sentences = [TEMPLATE.replace("{}", label) for label in labels]
-    (text, *hypotheses) = [pieces.ids for pieces in whole.encode([document, *sentences])]
+    text, *hypotheses = whole.ids([document, *sentences])
     room = model.max_length - whole.pair_frame.tokens - max(map(len, hypotheses))
     for part in windows(np.ones(len(text), dtype=np.int64), room):
         ids = text[part.start : part.stop]
@@ -129,8 +129,7 @@ class Believer:
     def __init__(self, name, label):
         self.tokenizer = tokenizer_of(name)
         self.max_length = Checkpoint.open(GOLDEN / name).max_length
-        pieces = self.tokenizer.whole.encode([DECISIVE, label])
-        self._wanted = [each.ids.tolist() for each in pieces]
+        self._wanted = [ids.tolist() for ids in self.tokenizer.whole.ids([DECISIVE, label])]
 
     def logits(self, tokens):
         ids = tokens.ids.tolist()
