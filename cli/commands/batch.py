@@ -27,15 +27,6 @@ _ENDED = frozenset(
 _LOOK_EVERY_S = 0.5
 
 
-@click.group()
-@options.json_output
-@options.address
-@click.pass_context
-def command(ctx: click.Context, json_output: bool, address: str) -> None:
-    """Run many requests from a file: create, list, show, wait, results, cancel, delete."""
-    ctx.obj = _Batches(ctx.with_resource(BatchClient(address)), json_output)
-
-
 class _Batches:
     def __init__(self, client: BatchClient, json_output: bool) -> None:
         self.client = client
@@ -73,6 +64,16 @@ class _Batches:
             time.sleep(_LOOK_EVERY_S)
 
 
+_connected = options.connected(BatchClient, _Batches)
+
+
+@click.group()
+@options.group_json_output
+@options.group_address
+def command() -> None:
+    """Run many requests from a file: create, list, show, wait, results, cancel, delete."""
+
+
 @command.command()
 @click.argument("source", metavar="FILE|URL")
 @click.option(
@@ -84,7 +85,7 @@ class _Batches:
 @click.option("--window", default="24h", show_default=True, help="How long it may take.")
 @click.option("--output", default="", metavar="URL", help="Where to write the results as well.")
 @click.option("--wait", is_flag=True, help="Wait for its end; exit with 1 unless it is completed.")
-@click.pass_obj
+@_connected
 def create(
     batches: _Batches, source: str, endpoint: str, window: str, output: str, wait: bool
 ) -> None:
@@ -105,7 +106,7 @@ def create(
 
 
 @command.command("list")
-@click.pass_obj
+@_connected
 def list_batches(batches: _Batches) -> None:
     """List batches, the newest first."""
     batches.show(batches.client.list())
@@ -113,7 +114,7 @@ def list_batches(batches: _Batches) -> None:
 
 @command.command()
 @click.argument("batch_id")
-@click.pass_obj
+@_connected
 def show(batches: _Batches, batch_id: str) -> None:
     """Show one batch."""
     batches.show([batches.client.get(batch_id)])
@@ -121,7 +122,7 @@ def show(batches: _Batches, batch_id: str) -> None:
 
 @command.command()
 @click.argument("batch_id")
-@click.pass_obj
+@_connected
 def wait(batches: _Batches, batch_id: str) -> None:
     """Wait for a batch to end; exit with 1 unless it is completed."""
     batches.show_end(batch_id)
@@ -131,7 +132,7 @@ def wait(batches: _Batches, batch_id: str) -> None:
 @click.argument("batch_id")
 @click.option("--errors", is_flag=True, help="Those that failed, in place of those that did not.")
 @click.option("-o", "--output", type=click.File("wb", lazy=True), default="-", help="Where to.")
-@click.pass_obj
+@_connected
 def results(batches: _Batches, batch_id: str, errors: bool, output: BinaryIO) -> None:
     """Write the results of a batch, one a line."""
     batch = batches.client.get(batch_id)
@@ -142,7 +143,7 @@ def results(batches: _Batches, batch_id: str, errors: bool, output: BinaryIO) ->
 
 @command.command()
 @click.argument("batch_id")
-@click.pass_obj
+@_connected
 def cancel(batches: _Batches, batch_id: str) -> None:
     """Stop a batch; what was computed can still be read."""
     batches.show([batches.client.cancel(batch_id)])
@@ -150,7 +151,7 @@ def cancel(batches: _Batches, batch_id: str) -> None:
 
 @command.command()
 @click.argument("batch_id")
-@click.pass_obj
+@_connected
 def delete(batches: _Batches, batch_id: str) -> None:
     """Forget a batch that has ended, not its files."""
     batches.client.delete(batch_id)

@@ -15,6 +15,7 @@ _model = click.option("--model", default="", help="Only of this model.")
 
 
 @click.group()
+@options.group_address
 def command() -> None:
     """Dead letters: work that was given up."""
 

@@ -11,6 +11,7 @@ from servicekit.definition_yaml import write
 
 
 @click.group()
+@options.group_address
 def command() -> None:
     """Look into the registry's past, bring it back, and carry it elsewhere."""
 

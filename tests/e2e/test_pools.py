@@ -36,7 +36,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, engine_cache: Path) -> Ite
     profiles.mkdir()
     for name in PROFILES:
         (profiles / f"{name}.yaml").write_text(json.dumps({"machine_profile_id": name}))
-    env = {"SIE_MACHINE_PROFILES_DIR": str(profiles)}
+    env = {"SIE_MACHINE_PROFILES_DIR": str(profiles), "SIE_DEDICATED_POOLS": "fixed"}
     with LocalStack(directory / "stack", cache_dir=engine_cache, env=env) as stack:
         stack.start()
         yield stack

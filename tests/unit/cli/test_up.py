@@ -137,6 +137,21 @@ def test_a_child_that_cannot_start_is_an_error_with_its_log(
     assert not up.children()
 
 
+def test_one_that_ends_while_others_start_is_an_error(
+    start_up: Callable[..., Up], tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    broken.mkdir()
+    ends = "import os, threading\nfrom stand_in import serve\n"
+    ends += "threading.Timer(2, os._exit, [7]).start()\nserve('SIE_CONFIG_HTTP_PORT')\n"
+    (broken / "config_service.py").write_text(ends)
+    (broken / "worker.py").write_text("import time\ntime.sleep(60)\n")
+    up = start_up(PYTHONPATH=os.pathsep.join([str(broken), str(STAND_INS), *sys.path]))
+    up.wait_for("  config ")
+    assert up.process.wait(30) == 1
+    assert "Error: config ended with exit code 7 while starting" in up.output
+
+
 def test_a_folder_in_use_is_an_error(start_up: Callable[..., Up]) -> None:
     first = start_up()
     first.wait_for("broker")
