@@ -14,14 +14,14 @@ from gateway.adoption import Adoption
 from gateway.cluster import Cluster
 from gateway.connection_gauge import ConnectionGauge
 from gateway.demand import Demand, DemandGauge
-from gateway.dispatch import Dispatcher
 from gateway.hosting_gauge import HostingGauge
 from gateway.leases import LeaseGauge
 from gateway.peers import Peers
+from gateway.queue.dispatch import Dispatcher
+from gateway.queue.work_metrics import WorkMetrics
 from gateway.refusals import Refusals
 from gateway.settings import Settings
 from gateway.usage import Usage, UsageGauge
-from gateway.work_metrics import WorkMetrics
 from gateway.worker_gauges import QueueGauge, WorkersGauge
 from servicekit import broker
 from servicekit.grpc_client import channel

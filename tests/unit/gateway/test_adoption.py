@@ -6,8 +6,8 @@ import time
 import pytest
 
 from gateway.adoption import Adoption
-from gateway.dispatch import Dispatcher
-from gateway.work import Chunk, Work
+from gateway.queue.dispatch import Dispatcher
+from gateway.queue.work import Chunk, Work
 from servicekit import subjects
 from servicekit.broker import connect
 from servicekit.errors import SieError, proto_of

@@ -8,9 +8,9 @@ import pytest
 from nats.js.api import ConsumerConfig
 from prometheus_client import CollectorRegistry
 
-from gateway.dispatch import Dispatcher
-from gateway.work import Chunk, PackedWorkResult, Work
-from gateway.work_metrics import OUTCOMES, WorkMetrics
+from gateway.queue.dispatch import Dispatcher
+from gateway.queue.work import Chunk, PackedWorkResult, Work
+from gateway.queue.work_metrics import OUTCOMES, WorkMetrics
 from servicekit import subjects
 from servicekit.broker import connect
 from servicekit.errors import SieError, code_of
@@ -393,7 +393,7 @@ async def test_what_is_no_answer_to_the_work_is_not_taken_for_one(client, dispat
 async def test_work_that_lost_a_piece_of_its_result_is_published_again(
     client, dispatcher, monkeypatch
 ):
-    monkeypatch.setattr("gateway.dispatch._PIECES_WITHIN_S", 0.1)
+    monkeypatch.setattr("gateway.queue.dispatch._PIECES_WITHIN_S", 0.1)
     task = run(dispatcher, chunk(0, "a"))
     (item,) = await pull(client, 1)
     part = {"reply_id": "r", "number": 0, "count": 2, "data": b"lost"}
@@ -407,7 +407,7 @@ async def test_work_that_lost_a_piece_of_its_result_is_published_again(
 async def test_work_whose_result_is_large_and_slow_is_not_published_again(
     client, dispatcher, monkeypatch
 ):
-    monkeypatch.setattr("gateway.dispatch._PIECES_WITHIN_S", 0.5)
+    monkeypatch.setattr("gateway.queue.dispatch._PIECES_WITHIN_S", 0.5)
     task = run(dispatcher, chunk(0, "a"))
     (item,) = await pull(client, 1)
     response = EncodeResponse(items=[{"id": "a"}])
