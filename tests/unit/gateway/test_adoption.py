@@ -47,7 +47,7 @@ class Waiting:
             self.workers.update(status)
         for status in statuses:
             self.adoption.follow(self.dispatcher, status)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not self.offers and not self.request.done() and not self.is_hosted():
                 await asyncio.sleep(0.01)
         return self.offers

@@ -311,7 +311,7 @@ async def test_closing_wakes_tasks_that_wait(gateway):
         await asyncio.sleep(0.01)
     await client.close()
     with pytest.raises(errors.ClientClosedError):
-        await asyncio.wait_for(waiting, 10)
+        await asyncio.wait_for(waiting, 30)
 
 
 async def test_a_cancelled_call_ends_at_once(gateway):
