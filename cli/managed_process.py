@@ -96,14 +96,18 @@ class ManagedProcess:
         """Asks its probe once."""
         return self.is_running and self._probe()
 
+    def expect_running(self) -> None:
+        """Raises ProcessError if it has ended while it, or what needs it, was starting."""
+        if not self.is_running:
+            raise ProcessError(self, f"ended with exit code {self.exit_code} while starting")
+
     def has_started(self) -> bool:
         """Asks its probe once, while it is expected to become ready.
 
         Raises:
             ProcessError: it has ended instead.
         """
-        if not self.is_running:
-            raise ProcessError(self, f"ended with exit code {self.exit_code} while starting")
+        self.expect_running()
         return self._probe()
 
     def wait_ready(self, timeout: float = 60.0) -> None:

@@ -47,6 +47,7 @@ _json = partial(
 
 address = _address()
 json_output = _json()
+profile = click.option("--profile", default="", help="Profile of the model, when not its default.")
 # Of groups, which leave both to their commands.
 group_address = _address(expose_value=False)
 group_json_output = _json(expose_value=False)

@@ -55,15 +55,44 @@ class Ports:
 
         Raises:
             PortTakenError: a public port, or one named by a variable, is taken.
-            CommandError: a variable holds no port.
+            CommandError: a variable holds no port, or one that another has.
         """
+        choice = _Choice(environment)
         return cls(
-            http=_exactly("SIE_HTTP_PORT", environment.get("SIE_HTTP_PORT", "8080")),
-            grpc=_exactly("SIE_GRPC_PORT", environment.get("SIE_GRPC_PORT", "9090")),
-            broker=_preferably("SIE_NATS_PORT", environment, 4222),
-            config_grpc=_preferably("SIE_CONFIG_GRPC_PORT", environment, 9091),
-            config_http=_preferably("SIE_CONFIG_HTTP_PORT", environment, 9092),
+            http=choice.exactly("SIE_HTTP_PORT", "8080"),
+            grpc=choice.exactly("SIE_GRPC_PORT", "9090"),
+            broker=choice.preferably("SIE_NATS_PORT", 4222),
+            config_grpc=choice.preferably("SIE_CONFIG_GRPC_PORT", 9091),
+            config_http=choice.preferably("SIE_CONFIG_HTTP_PORT", 9092),
         )
+
+
+class _Choice:
+    """The ports of one stack, no two of them alike."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._chosen: dict[int, str] = {}
+
+    def exactly(self, variable: str, usual: str) -> int:
+        """The port that a variable names, or the usual one."""
+        port = _exactly(variable, self._environment.get(variable, usual))
+        if port in self._chosen:
+            raise CommandError(
+                f"{self._chosen[port]} and {variable} are both {port}; each needs a port of its own"
+            )
+        self._chosen[port] = variable
+        return port
+
+    def preferably(self, variable: str, usual: int) -> int:
+        """As `exactly`, but any free port where nothing names one and the usual one is in use."""
+        if variable in self._environment:
+            return self.exactly(variable, "")
+        # A stack that starts beside this one may have chosen it and not listen yet.
+        is_ours = usual not in self._chosen and is_free(usual) and _is_ours(usual)
+        port = usual if is_ours else free_port()
+        self._chosen[port] = variable
+        return port
 
 
 def is_free(port: int) -> bool:
@@ -109,9 +138,3 @@ def _exactly(variable: str, text: str) -> int:
     if not is_free(port):
         raise PortTakenError(port, variable)
     return port
-
-
-def _preferably(variable: str, environment: Mapping[str, str], usual: int) -> int:
-    if variable in environment:
-        return _exactly(variable, environment[variable])
-    return usual if is_free(usual) else free_port()

@@ -1,4 +1,4 @@
-"""Options that commands of the registry share."""
+"""Options that commands of the registry share, beside those of all commands."""
 
 from collections.abc import Sequence
 from pathlib import Path

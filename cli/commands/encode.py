@@ -17,7 +17,7 @@ from cli.client import GatewayClient
     type=click.Choice(["dense", "sparse", "multivector"]),
     help="What to return, when not the model's first output.",
 )
-@click.option("--profile", default="", help="Profile of the model, when not its default.")
+@options.profile
 def command(
     model: str,
     texts: tuple[str, ...],

@@ -24,7 +24,7 @@ from cli.client import GatewayClient
 )
 @options.json_output
 @options.address
-@click.option("--profile", default="", help="Profile of the model, when not its default.")
+@options.profile
 def command(
     model: str,
     texts: tuple[str, ...],

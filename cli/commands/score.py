@@ -14,7 +14,7 @@ from cli.client import GatewayClient
 @options.json_output
 @options.address
 @click.option("--instruction", default="", help="What relevance means, for models that take one.")
-@click.option("--profile", default="", help="Profile of the model, when not its default.")
+@options.profile
 def command(
     model: str,
     query: str,

@@ -96,6 +96,9 @@ def _wait_ready(stack: LocalStack, progress: Progress, interrupt: Interrupt) -> 
     while pending:
         progress.waiting(map(_awaited, pending))
         interrupt.sleep(_WAIT_TICK_S)
+        for process in stack.processes.values():
+            # What was ready and has ended is what others may be waiting for.
+            process.expect_running()
         for process in [process for process in pending if process.has_started()]:
             pending.remove(process)
             progress.done(process.name, details.get(process.name, "model loaded"))

@@ -28,17 +28,10 @@ from sie.registry.v1.machine_profile_pb2 import MachineProfile
 from sie.work.v1.work_item_pb2 import WorkItem
 from sie.work.v1.work_result_pb2 import WorkResult
 from sie.worker.v1.worker_status_pb2 import WorkerStatus
-from tests import broker
 from worker.consumer import consumer_config
 
 LANE = Lane("tenant", "l4", "default")
 ACTIVE = PoolState.POOL_STATE_ACTIVE
-
-
-@pytest.fixture
-def broker_url(tmp_path):
-    with broker.running(tmp_path) as url:
-        yield url
 
 
 class ConfigService:
@@ -113,8 +106,8 @@ class ConfigService:
 
 
 @pytest.fixture
-async def service(broker_url):
-    client = await nats.connect(broker_url)
+async def service(nats_server):
+    client = await nats.connect(nats_server.url)
     made = ConfigService(client)
     await made.start()
     yield made
@@ -122,8 +115,8 @@ async def service(broker_url):
 
 
 @pytest.fixture
-async def other(broker_url, service):
-    client = await nats.connect(broker_url)
+async def other(nats_server, service):
+    client = await nats.connect(nats_server.url)
     made = ConfigService(client)
     await made.start()
     yield made

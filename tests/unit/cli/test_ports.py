@@ -1,3 +1,4 @@
+import os
 import socket
 import subprocess
 import sys
@@ -52,6 +53,31 @@ def test_inner_ports_give_way_to_another_stack() -> None:
             listener.listen()
         ports = Ports.from_environment(free_environment())
     assert ports.broker != 4222
+
+
+def test_an_inner_port_gives_way_to_a_public_one() -> None:
+    environment = free_environment() | {"SIE_GRPC_PORT": "9091"}
+    if is_free(9091):
+        ports = Ports.from_environment(environment)
+        assert ports.grpc == 9091
+        assert ports.config_grpc != 9091
+
+
+def test_two_variables_with_one_port_are_refused() -> None:
+    port = str(free_port())
+    with pytest.raises(CommandError, match=f"SIE_HTTP_PORT and SIE_GRPC_PORT are both {port}"):
+        Ports.from_environment({"SIE_HTTP_PORT": port, "SIE_GRPC_PORT": port})
+
+
+def test_no_two_stacks_that_start_together_choose_one_inner_port() -> None:
+    ports = Ports.from_environment(free_environment())
+    program = "import os; from cli.ports import Ports; print(Ports.from_environment(os.environ))"
+    environment = os.environ | free_environment()
+    command = [sys.executable, "-c", program]
+    other = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    for port in (ports.broker, ports.config_grpc, ports.config_http):
+        assert f"={port}," not in other.stdout
+        assert f"={port})" not in other.stdout
 
 
 def test_free_ports_differ() -> None:
