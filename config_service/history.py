@@ -72,14 +72,19 @@ class History:
         newest = (events[-1] for events in self._events.values())
         return sorted(newest, key=lambda event: event.revision)
 
-    def definition_at(self, key: Key, revision: int) -> Definition | None:
+    def definition_at(self, key: Key, revision: int, field: str = "revision") -> Definition | None:
         """What a definition was at a revision; None: it was not there.
+
+        Args:
+            key: of the definition.
+            revision: when.
+            field: of the request, that the revision was read from.
 
         Raises:
             SieError: REVISION_NOT_KEPT; INVALID_INPUT, a revision of the future.
         """
         if revision > self.revision:
-            raise invalid("revision", f"is beyond {self.revision}, the newest")
+            raise invalid(field, f"is beyond {self.revision}, the newest")
         events = self._events.get(key, deque[Event]())
         for event in reversed(events):
             if event.revision <= revision:

@@ -68,13 +68,13 @@ def rollback_of(revision: int, key: Key | None, history: History) -> list[Change
     """
     if key is None:
         return _ordered(
-            Change(one, history.definition_at(one, revision))
+            Change(one, history.definition_at(one, revision, "to_revision"))
             for one in history.keys
             if one.kind in DEFINED
         )
     if history.latest(key) is None:
         raise not_found(key)
-    return [Change(key, history.definition_at(key, revision))]
+    return [Change(key, history.definition_at(key, revision, "to_revision"))]
 
 
 def _ordered(changes: Iterable[Change]) -> list[Change]:

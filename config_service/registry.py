@@ -117,8 +117,8 @@ class Registry:
         found = (
             change_of(
                 key,
-                self.history.definition_at(key, first),
-                self.history.definition_at(key, last),
+                self.history.definition_at(key, first, "from_revision"),
+                self.history.definition_at(key, last, "to_revision"),
             )
             for key in sorted(self.history.keys)
             if key.kind in DEFINED

@@ -22,7 +22,7 @@ from sie.registry.v1 import registry_admin_service_pb2 as admin
 from sie.registry.v1 import registry_history_service_pb2 as past
 from sie.registry.v1 import registry_service_pb2
 from sie.registry.v1.registry_admin_service_pb2_grpc import RegistryAdminServiceServicer
-from sie.registry.v1.registry_document_pb2 import RegistryDocument, ResourceChange
+from sie.registry.v1.registry_document_pb2 import RegistryDocument, ResourceChange, ResourceType
 from sie.registry.v1.registry_history_service_pb2_grpc import RegistryHistoryServiceServicer
 from sie.registry.v1.registry_service_pb2 import Event, WatchRegistryRequest
 from sie.registry.v1.registry_service_pb2_grpc import add_RegistryServiceServicer_to_server
@@ -76,7 +76,7 @@ class RegistryHistoryService(RegistryHistoryServiceServicer):
     async def ListRevisions(
         self, request: past.ListRevisionsRequest, context: Any
     ) -> past.ListRevisionsResponse:
-        kind = kind_of(request.resource_type) if request.resource_type else ""
+        kind = _kind(request.resource_type) if request.resource_type else ""
         if request.id and not kind:
             raise invalid("resource_type", "must be given where an id is")
         before = _revision_of(request.page_token) if request.page_token else 1 << 63
@@ -183,7 +183,7 @@ class RegistryAdminService(RegistryAdminServiceServicer):
             raise invalid("prune", "must not hold the unspecified value")
         command = Import(
             _definitions(request.registry),
-            frozenset(map(kind_of, request.prune)),
+            frozenset(_kind(each, "prune") for each in request.prune),
             request.expected_revision,
         )
         revision, changes = await self._change(command, request, context)
@@ -196,7 +196,7 @@ class RegistryAdminService(RegistryAdminServiceServicer):
             raise invalid("to_revision", "is required")
         if bool(request.id) != bool(request.resource_type):
             raise invalid("id", "goes with resource_type: both or none")
-        key = Key(kind_of(request.resource_type), request.id) if request.id else None
+        key = Key(_kind(request.resource_type), request.id) if request.id else None
         command = Rollback(request.to_revision, key, request.expected_revision)
         revision, changes = await self._change(command, request, context)
         return admin.RollbackRegistryResponse(revision=revision, changes=changes)
@@ -240,6 +240,13 @@ def _identity(request: Any, context: Any) -> Identity | None:
     if len(found) > 1:
         raise invalid(IDEMPOTENCY_KEY, "must be given once")
     return identity_of(found[0], request) if found else None
+
+
+def _kind(resource_type: ResourceType, field: str = "resource_type") -> str:
+    # Over gRPC any number may stand for an enum's value.
+    if resource_type not in ResourceType.values():
+        raise invalid(field, f"has no value {resource_type}")
+    return kind_of(resource_type)
 
 
 def _definitions(document: RegistryDocument) -> dict[str, Definition]:

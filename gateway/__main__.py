@@ -6,6 +6,7 @@ python -m gateway        settings come from SIE_* variables, see Settings
 import contextlib
 import logging
 import secrets
+import sys
 from importlib.metadata import version
 
 import uvloop
@@ -18,7 +19,7 @@ from gateway.settings import Settings
 from servicekit import logs
 from servicekit.build_info import show_build
 from servicekit.lifecycle import run_until_signal
-from servicekit.settings import describe, from_environment
+from servicekit.settings import SettingsError, describe, from_environment
 from servicekit.tracing import Tracer, open_tracer
 
 log = logging.getLogger("gateway")
@@ -38,14 +39,17 @@ async def run(settings: Settings, gateway_id: str, tracer: Tracer) -> None:
 
 
 def main() -> None:
-    settings = from_environment(Settings)
-    logs.configure(settings.log_level, as_json=settings.log_json, process="gateway")
-    log.info("starting", extra={"fields": describe(settings)})
-    show_build(REGISTRY)
-    gateway_id = secrets.token_hex(4)
-    tracer = open_tracer(settings, "sie-gateway", gateway_id, version("sie"))
-    with contextlib.closing(tracer):
-        uvloop.run(run(settings, gateway_id, tracer))
+    try:
+        settings = from_environment(Settings)
+        logs.configure(settings.log_level, as_json=settings.log_json, process="gateway")
+        log.info("starting", extra={"fields": describe(settings)})
+        show_build(REGISTRY)
+        gateway_id = secrets.token_hex(4)
+        tracer = open_tracer(settings, "sie-gateway", gateway_id, version("sie"))
+        with contextlib.closing(tracer):
+            uvloop.run(run(settings, gateway_id, tracer))
+    except (SettingsError, OSError) as error:
+        sys.exit(f"gateway: {error}")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What the gateway knows: the registry, the live workers, and what follows from both."""
 
+import difflib
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -21,6 +22,8 @@ from sie.worker.v1.worker_status_pb2 import HostedModel, WorkerStatus
 _ESTIMATED_WAIT_S = 180
 _LONGEST_SHOWN = 200
 _LANES_KEPT_S = 0.25
+# Comparing takes a moment of everybody's time.
+_MOST_COMPARED, _LONGEST_GUESS, _CLOSE = 200, 100, 0.7
 # Stands in metrics for a machine profile that was not named, or does not exist.
 _NO_PROFILE = "default"
 
@@ -68,8 +71,12 @@ class Cluster:
         """Every model, ordered by id."""
         return [self._registry.models[key] for key in sorted(self._registry.models)]
 
-    def model(self, model_id: str) -> Model:
+    def model(self, model_id: str, sees: Callable[[str], bool] = lambda _: False) -> Model:
         """One model.
+
+        Args:
+            model_id: its id.
+            sees: whether an id may be suggested to the caller.
 
         Raises:
             SieError: MODEL_NOT_FOUND, INVALID_INPUT where none is named, or REGISTRY_UNAVAILABLE
@@ -86,9 +93,17 @@ class Cluster:
             )
         raise SieError(
             ErrorReason.ERROR_REASON_MODEL_NOT_FOUND,
-            f"no model '{model_id[:_LONGEST_SHOWN]}' is registered",
+            f"no model '{model_id[:_LONGEST_SHOWN]}' is registered" + self._guess(model_id, sees),
             model=model_id[:_LONGEST_SHOWN],
         )
+
+    def _guess(self, model_id: str, sees: Callable[[str], bool]) -> str:
+        if len(self._registry.models) > _MOST_COMPARED or len(model_id) > _LONGEST_GUESS:
+            return ""
+        # Without its organisation, which is what people leave out, and in any case.
+        seen = {_short(each): each for each in sorted(self._registry.models) if sees(each)}
+        close = difflib.get_close_matches(_short(model_id), seen, n=1, cutoff=_CLOSE)
+        return f"; did you mean {seen[close[0]]}?" if close else ""
 
     def bundles_of(self, model: Model) -> list[str]:
         return bundles_of(model, self._registry.bundles)
@@ -161,3 +176,7 @@ class Cluster:
         """The configured machine profile that a header value names; metrics know no others."""
         profile = routing.wanted({routing.MACHINE_PROFILE_HEADER: header}).machine_profile
         return resolve_profile(profile, self._registry.machine_profiles) or _NO_PROFILE
+
+
+def _short(model_id: str) -> str:
+    return model_id.rpartition("/")[2].casefold()

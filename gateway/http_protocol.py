@@ -93,9 +93,14 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _refuse(self, error: SieError) -> None:
         """Says what is wrong, unless that would stand in the midst of an answer, and closes."""
-        if self.cycle is not None and not self.cycle.response_complete:
-            self.transport.abort()
-            return
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if cycle.response_started or self.pipeline:
+                self.transport.abort()
+                return
+            # Its body breaks off here. To whoever reads it the client has gone.
+            cycle.disconnected = True
+            cycle.message_event.set()
         answer = error_response(error, request_id_of({}))
         headers = {
             **answer.headers,

@@ -71,7 +71,7 @@ class InferenceService:
 
     async def _answer(self, verb: Verb, request: Any, call: Call) -> Reply:
         bundle, model_id = routing.split_model(request.model)
-        model = self._cluster.model(model_id)
+        model = self._cluster.model(model_id, call.principal.sees)
         call.principal.check_model(model.model_id)
         asked = routing.wanted(call.metadata, bundle)
         # Before it is looked up: who may not use a pool need not learn whether there is one.

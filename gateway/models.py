@@ -42,7 +42,7 @@ class ModelService:
     async def get_model(self, request: GetModelRequest, call: Call) -> GetModelResponse:
         if not request.model:
             raise invalid("model", "a model id is needed")
-        model = self._cluster.model(request.model)
+        model = self._cluster.model(request.model, call.principal.sees)
         call.principal.check_model(model.model_id)
         return GetModelResponse(model=self._describe(model))
 

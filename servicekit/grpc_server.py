@@ -104,12 +104,16 @@ class GrpcServer:
         """Listens, and returns the port.
 
         Raises:
-            RuntimeError: the address is taken.
+            OSError: the address is taken, and the message names it.
         """
-        if self._tls is None:
-            port = self.server.add_insecure_port(self._address)
-        else:
-            port = self.server.add_secure_port(self._address, self._tls.grpc_credentials())
+        try:
+            if self._tls is None:
+                port = self.server.add_insecure_port(self._address)
+            else:
+                port = self.server.add_secure_port(self._address, self._tls.grpc_credentials())
+        except RuntimeError:
+            # All that the library says is a hint at a variable of its own.
+            raise OSError(f"cannot listen on {self._address} for gRPC") from None
         await self.set_serving(False)
         await self.server.start()
         return int(port)

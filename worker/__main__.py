@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sys
 from importlib.metadata import version
 
 import uvloop
@@ -16,7 +17,7 @@ from prometheus_client import REGISTRY
 from servicekit import logs
 from servicekit.build_info import show_build
 from servicekit.lifecycle import end, until_signal
-from servicekit.settings import describe, from_environment
+from servicekit.settings import SettingsError, describe, from_environment
 from servicekit.tracing import Tracer, open_tracer
 from worker.settings import Settings
 from worker.start_clock import StartClock
@@ -41,13 +42,16 @@ async def run(settings: Settings, tracer: Tracer, start: StartClock) -> None:
 def main() -> None:
     start = StartClock.of_process()
     start.passed("import")
-    settings = from_environment(Settings)
-    logs.configure(settings.log_level, as_json=settings.log_json, process="worker")
-    log.info("starting", extra={"fields": describe(settings)})
-    show_build(REGISTRY)
-    tracer = open_tracer(settings, "sie-worker", settings.worker_id, version("sie"))
-    with contextlib.closing(tracer):
-        uvloop.run(run(settings, tracer, start))
+    try:
+        settings = from_environment(Settings)
+        logs.configure(settings.log_level, as_json=settings.log_json, process="worker")
+        log.info("starting", extra={"fields": describe(settings)})
+        show_build(REGISTRY)
+        tracer = open_tracer(settings, "sie-worker", settings.worker_id, version("sie"))
+        with contextlib.closing(tracer):
+            uvloop.run(run(settings, tracer, start))
+    except (SettingsError, OSError) as error:
+        sys.exit(f"worker: {error}")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from sie.registry.v1.model_pb2 import Model
 from sie.worker.v1.worker_status_pb2 import HostedModel, LoadPhase
 from worker import metrics
 from worker.device import Device
-from worker.failures import RETRY_AFTER_S, class_of, load_failed
+from worker.failures import RETRY_AFTER_S, ErrorClass, class_of, load_failed
 from worker.hosted import Hosted
 from worker.intake import Intake
 from worker.load_report import record_load
@@ -213,8 +213,7 @@ class ModelHost:
             await self._serve(hosted, loaded)
         except FetchCancelledError:
             log.info("load given up", extra={"fields": {"model": model.model_id}})
-        except Exception as error:
-            log.exception("model failed to load", extra={"fields": {"model": model.model_id}})
+        except Exception as error:  # noqa: BLE001 - it is this model's failure, whatever it is
             self._fail(hosted, error)
         self._on_change()
 
@@ -279,6 +278,10 @@ class ModelHost:
         attempts = attempts + 1 if definition == hosted.model else 1
         self._attempts[model_id] = (hosted.model, attempts)
         error_class = class_of(error)
+        # Where the class says what happened, where in our code it came up says nothing more.
+        trace = error if error_class is ErrorClass.UNKNOWN else None
+        fields = {"model": model_id, "error_class": error_class.value, "problem": str(error)}
+        log.error("model failed to load", exc_info=trace, extra={"fields": fields})
         metrics.model_load_failures.labels(model_id, error_class).inc()
         hosted.error = load_failed(model_id, error, attempts)
         hosted.state = _FAILED

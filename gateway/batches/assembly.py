@@ -68,10 +68,11 @@ class Batches:
         self._limits = limits
         self._places = places
         self._records = Records(client)
+        self._metrics = BatchMetrics(registry)
         self._files = Files(self._records, store, limits.file_bytes, limits.tenant_bytes)
         self._runner = Runner(
             self._records,
-            BatchMetrics(registry),
+            self._metrics,
             runner_id=gateway_id,
             lease_s=limits.lease_s,
             most_jobs=limits.jobs,
@@ -83,7 +84,12 @@ class Batches:
         batch = batch_service_pb2.DESCRIPTOR.services_by_name["BatchService"]
         file = file_service_pb2.DESCRIPTOR.services_by_name["FileService"]
         service = BatchService(
-            self._records, self._files, calls, self._places, created=self._runner.wake
+            self._records,
+            self._files,
+            calls,
+            self._places,
+            created=self._runner.wake,
+            changed=self._metrics.changed,
         )
         return [(batch, service), (file, FileService(self._files, self._records))]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from gateway.api import Call
 from gateway.batches.file_service import INPUT
 from gateway.batches.files import Files, is_id
-from gateway.batches.outcome import ENDED
+from gateway.batches.outcome import ENDED, finish
 from gateway.batches.places import Places
 from gateway.batches.records import Conflict, Key, Records, new_id
 from gateway.batches.request_line import check_endpoint
@@ -51,6 +51,7 @@ class BatchService:
         calls: what batches can be for.
         places: where they may read and write.
         created: called when there is a new batch.
+        changed: called with the record before and after a change that was written.
         clock: seconds since 1970 UTC.
     """
 
@@ -61,6 +62,7 @@ class BatchService:
         calls: Callable[[], JsonCalls],
         places: Places,
         created: Callable[[], None],
+        changed: Callable[[BatchRecord, BatchRecord], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._records = records
@@ -68,6 +70,7 @@ class BatchService:
         self._calls = calls
         self._places = places
         self._created = created
+        self._changed = changed
         self._clock = clock
 
     async def create_batch(self, request: CreateBatchRequest, call: Call) -> CreateBatchResponse:
@@ -135,12 +138,21 @@ class BatchService:
                 BatchStatus.BATCH_STATUS_IN_PROGRESS,
             ):
                 return CancelBatchResponse(batch=record.batch)
+            before = BatchRecord()
+            before.CopyFrom(record)
+            now = int(self._clock())
             record.batch.status = BatchStatus.BATCH_STATUS_CANCELLING
-            record.batch.cancelling_at = int(self._clock())
+            record.batch.cancelling_at = now
+            if not record.epoch:
+                # Nobody has begun it, and with others before it nobody would for long.
+                finish(now)(record)
             try:
                 await self._records.update(key, record.SerializeToString(), revision)
             except Conflict:
                 continue  # Its runner has written, which it does a few times a second at most.
+            self._changed(before, record)
+            if record.batch.status in ENDED:
+                await self._records.remove(key._replace(kind="active"))
             return CancelBatchResponse(batch=record.batch)
 
     async def delete_batch(self, request: DeleteBatchRequest, call: Call) -> DeleteBatchResponse:

@@ -7,6 +7,7 @@ write, and stops.
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 import secrets
@@ -52,6 +53,7 @@ class Hold:
         self._revision = revision
         self._on_change = on_change
         self._turn = asyncio.Lock()
+        self._cancelling = asyncio.Event()
         self.record = record
 
     @property
@@ -62,6 +64,12 @@ class Hold:
     def is_cancelling(self) -> bool:
         """Whether the tenant has told the batch to stop."""
         return self.record.batch.status == BatchStatus.BATCH_STATUS_CANCELLING
+
+    async def pause(self, seconds: float) -> None:
+        """Waits, or returns as soon as the tenant has told the batch to stop."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._cancelling.wait()
 
     async def commit(self, change: Change) -> None:
         """Changes the record, however long the broker is away.
@@ -127,4 +135,6 @@ class Hold:
 
     def _saw(self, record: BatchRecord, revision: int) -> None:
         before, self.record, self._revision = self.record, record, revision
+        if self.is_cancelling:
+            self._cancelling.set()
         self._on_change(before, record)

@@ -6,7 +6,6 @@ together in one commit
 finalizing    make the pieces files, and write them where the caller wants them too
 """
 
-import asyncio
 import functools
 import logging
 import random
@@ -99,6 +98,12 @@ class BatchJob:
         self._clock = clock
         self._principal = _principal_of(hold.record)
         self._headers = {**hold.record.headers, WORK_CLASS_HEADER: "bulk"}
+        self._in_hand = self._pausing = 0
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether none of its requests in hand can be computed at present."""
+        return 0 < self._in_hand == self._pausing
 
     async def run(self) -> None:
         """Takes the batch from wherever it is to its end.
@@ -208,6 +213,7 @@ class BatchJob:
         request_id = f"{batch.id.replace('batch_', 'batch_req_')}_{line.number}"
         # It was read before, when the input was checked.
         request = read_line(self._calls, batch.endpoint, line.content or b"")
+        self._in_hand += 1
         try:
             body = await self._persist(request, request_id)
         except SieError as error:
@@ -217,6 +223,8 @@ class BatchJob:
             route = request.match.route
             text = error_line(request_id, line.number, request.custom_id, route, error)
             return Done(line, text, failed=True)
+        finally:
+            self._in_hand -= 1
         return Done(line, result_line(request_id, line.number, request.custom_id, body))
 
     async def _persist(self, request: RequestLine, request_id: str) -> bytes:
@@ -238,11 +246,20 @@ class BatchJob:
                 )
             except SieError as error:
                 attempts += error.reason in _OWN_FAULT
-                lasts = not spec_of(error.reason).retryable or attempts >= _MOST_ATTEMPTS
-                if lasts or self._hold.is_cancelling:
+                if not spec_of(error.reason).retryable or attempts >= _MOST_ATTEMPTS:
                     raise
-                await asyncio.sleep(_pause(error))
+                await self._pause(error)
+                if self._hold.is_cancelling:
+                    raise
         raise _expired(self._hold.record.batch.id)
+
+    async def _pause(self, error: SieError) -> None:
+        seconds = min(error.retry_after_s or 1.0, _LONGEST_WAIT_S)
+        self._pausing += 1
+        try:
+            await self._hold.pause(seconds * random.uniform(1.0, 1.25))  # noqa: S311 - no secret
+        finally:
+            self._pausing -= 1
 
     async def _commit(self, part: list[Done]) -> None:
         """Keeps the results of a run of lines, together with how far the input is done."""
@@ -309,7 +326,3 @@ def _expired(batch_id: str) -> SieError:
         "the batch's window passed before this request was computed",
         batch_id=batch_id,
     )
-
-
-def _pause(error: SieError) -> float:
-    return min(error.retry_after_s or 1.0, _LONGEST_WAIT_S) * random.uniform(1.0, 1.25)  # noqa: S311 - no secret

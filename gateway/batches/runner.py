@@ -24,6 +24,9 @@ _LOOK_EVERY_S = 1.0
 # Signs of life in the length of a lease.
 _BEATS = 4
 _POSTPONED_S = 15.0
+# Batches in hand for each that may be computed at a time, so that some which wait for workers
+# keep no others from those that are there.
+_STALLED_BESIDE = 8
 
 
 class _Sighting(NamedTuple):
@@ -34,6 +37,7 @@ class _Sighting(NamedTuple):
 class _Running(NamedTuple):
     task: asyncio.Task[None]
     hold: Hold
+    job: BatchJob
 
 
 class Runner:
@@ -44,7 +48,7 @@ class Runner:
         metrics: count what becomes of them.
         runner_id: unique among gateways.
         lease_s: a batch whose record stays the same for so long is nobody's. Seconds.
-        most_jobs: at a time; 0: none ever.
+        most_jobs: at a time, beside some whose requests find no capacity; 0: none ever.
         clock: seconds, monotonic.
     """
 
@@ -103,7 +107,7 @@ class Runner:
             keys = self._unended = await self._records.keys("active")
             self._forget_all_but(keys)
             for key in self._in_turn(keys):
-                if len(self._jobs) >= self._most_jobs:
+                if not self._has_room():
                     break
                 await self._try(key, job_of)
         except SieError as error:
@@ -122,6 +126,11 @@ class Runner:
         except Exception:
             log.exception("batch cannot be taken", extra={"fields": {"batch": key.id}})
             self._postponed[key] = self._clock() + _POSTPONED_S
+
+    def _has_room(self) -> bool:
+        computing = sum(not running.job.is_stalled for running in self._jobs.values())
+        most = self._most_jobs
+        return computing < most and len(self._jobs) < most * _STALLED_BESIDE
 
     def _forget_all_but(self, keys: list[Key]) -> None:
         known = set(keys)
@@ -176,7 +185,7 @@ class Runner:
 
     def _begin(self, active: Key, hold: Hold, job: BatchJob) -> None:
         task = asyncio.create_task(self._run(active, hold, job))
-        self._jobs[active] = _Running(task, hold)
+        self._jobs[active] = _Running(task, hold, job)
         task.add_done_callback(lambda _: self._end(active))
 
     def _end(self, active: Key) -> None:

@@ -45,7 +45,7 @@ class RerankService:
             problem = f"1 to {self._max_items} documents are taken, got {len(request.documents)}"
             raise invalid("documents", problem)
         texts = list(_texts(request.documents))
-        self._check_length(request)
+        self._check_length(request, call)
         with named("documents"):
             scores, headers = await ranked(self._verbs, request.model, request.query, texts, call)
         results = [
@@ -68,9 +68,9 @@ class RerankService:
         )
         return Reply(response.SerializeToString(), headers)
 
-    def _check_length(self, request: RerankRequest) -> None:
+    def _check_length(self, request: RerankRequest, call: Call) -> None:
         _, model_id = split_model(request.model)
-        longest = self._cluster.model(model_id).max_sequence_length
+        longest = self._cluster.model(model_id, call.principal.sees).max_sequence_length
         asked = request.max_tokens_per_doc
         if asked and not longest:
             problem = "documents are cut to what the model reads, which its definition does not say"

@@ -141,7 +141,7 @@ class OpenInferenceService:
         if not name:
             raise invalid(field, "a model id is needed")
         _, model_id = split_model(name)
-        model = self._cluster.model(model_id)
+        model = self._cluster.model(model_id, call.principal.sees)
         call.principal.check_model(model.model_id)
         check_version(model, version)
         return model

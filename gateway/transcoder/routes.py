@@ -118,7 +118,9 @@ class RouteTable:
             return MethodNotAllowed(http_method, path, allow)
         shown = path[:_LONGEST_SHOWN]
         return SieError(
-            ErrorReason.ERROR_REASON_ROUTE_NOT_FOUND, f"nothing is served at {shown}", path=shown
+            ErrorReason.ERROR_REASON_ROUTE_NOT_FOUND,
+            f"nothing is served at {shown}; /openapi.json lists what is",
+            path=shown,
         )
 
 

@@ -155,6 +155,7 @@ def test_the_past_is_listed_compared_and_brought_back(http):
     assert http("GET", "/models/m").status == 404
     future = http("POST", "/rollback", {"to_revision": first + 1000})
     assert future.json()["error"]["code"] == "INVALID_INPUT"
+    assert future.json()["error"]["metadata"] == {"field": "to_revision"}
 
 
 def test_status_names_who_has_applied_a_model(http):

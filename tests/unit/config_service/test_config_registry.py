@@ -6,11 +6,17 @@ from hypothesis import strategies as st
 
 from config_service.commands import Apply, Delete
 from config_service.registry import Registry
+from config_service.service import RegistryAdminService, RegistryHistoryService
 from servicekit.errors import SieError, code_of
 from servicekit.registry_state import Key, RegistryState
 from sie.registry.v1.bundle_pb2 import Bundle
 from sie.registry.v1.machine_profile_pb2 import MachineProfile
 from sie.registry.v1.model_pb2 import Model
+from sie.registry.v1.registry_admin_service_pb2 import (
+    ImportRegistryRequest,
+    RollbackRegistryRequest,
+)
+from sie.registry.v1.registry_history_service_pb2 import ListRevisionsRequest
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
@@ -132,3 +138,23 @@ def test_an_event_out_of_order_is_refused():
     target = registry([Apply(model("a"))])
     with pytest.raises(ValueError, match="does not follow"):
         target.apply(target.events_since(1)[0])
+
+
+@pytest.mark.parametrize("number", [-1, 99])
+async def test_a_kind_that_there_is_not_is_refused_by_its_field(number):
+    held = registry()
+    past = RegistryHistoryService(held)
+    admin = RegistryAdminService(held, None)
+    asked = (
+        ("resource_type", past.ListRevisions, ListRevisionsRequest(resource_type=number)),
+        (
+            "resource_type",
+            admin.RollbackRegistry,
+            RollbackRegistryRequest(to_revision=1, resource_type=number, id="a"),
+        ),
+        ("prune", admin.ImportRegistry, ImportRegistryRequest(registry={}, prune=[number])),
+    )
+    for field, rpc, request in asked:
+        with pytest.raises(SieError) as caught:
+            await rpc(request, None)
+        assert caught.value.metadata == {"field": field}

@@ -488,9 +488,13 @@ async def test_a_batch_that_is_cancelled_keeps_what_is_done(client, place):
         batch = await gateway.begin(lines, endpoint="/v1/encode")
         waiting = await gateway.begin([request(0)])
         await asyncio.wait_for(inference.called.wait(), 5)
-        for each in (batch, waiting):
-            answer = await gateway.ask("POST", f"/v1/batches/{each}/cancel")
-            assert answer.json["status"] == "cancelling"
+        answer = await gateway.ask("POST", f"/v1/batches/{batch}/cancel")
+        assert answer.json["status"] == "cancelling"
+        unbegun = await gateway.ask("POST", f"/v1/batches/{waiting}/cancel")
+        assert unbegun.json["status"] == "cancelled"
+        ended = "sie_gateway_batches_ended_total"
+        assert gateway.registry.get_sample_value(ended, {"status": "cancelled"}) == 1
+        assert (await gateway.ask("DELETE", f"/v1/batches/{waiting}")).json["deleted"]
         held = await gateway.ask("DELETE", f"/v1/batches/{batch}")
         assert (held.status, held.json["error"]["code"]) == (409, "IN_USE")
         file_id = answer.json["input_file_id"]
@@ -502,12 +506,35 @@ async def test_a_batch_that_is_cancelled_keeps_what_is_done(client, place):
         assert 1 <= done["request_counts"]["completed"] < 300
         count = len(await gateway.results(done["output_file_id"]))
         assert count == done["request_counts"]["completed"]
-        assert (await gateway.until(waiting, *ENDED))["status"] == "cancelled"
         again = await gateway.ask("POST", f"/v1/batches/{batch}/cancel")
         assert again.json["status"] == "cancelled"
         gone = await gateway.ask("DELETE", f"/v1/batches/{batch}")
         assert gone.json["deleted"]
         assert (await gateway.ask("GET", f"/v1/batches/{batch}")).status == 404
+
+
+async def test_a_batch_without_workers_keeps_no_other_waiting_and_is_cancelled_at_once(
+    client, place
+):
+    inference = EchoInference()
+
+    async def without_workers(model):
+        if model == MODEL:
+            reason = ErrorReason.ERROR_REASON_PROVISIONING
+            raise SieError(reason, "no worker", retry_after_s=30.0)
+
+    inference._misbehave = without_workers
+    async with Gateway(client, "gw", [place], inference, jobs=1, lease_s=2) as gateway:
+        stalled = await gateway.begin([request(n) for n in range(3)])
+        await asyncio.wait_for(inference.called.wait(), 5)
+        done = await gateway.until(
+            await gateway.begin([request(0, url="/v1/encode/x")], "/v1/encode"), *ENDED
+        )
+        assert done["status"] == "completed"
+        await gateway.ask("POST", f"/v1/batches/{stalled}/cancel")
+        done = await gateway.until(stalled, *ENDED)
+        assert done["status"] == "cancelled"
+        assert len(await gateway.results(done["error_file_id"])) == 3
 
 
 async def test_a_batch_whose_window_passes_says_what_was_not_computed(client, place):

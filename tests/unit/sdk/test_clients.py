@@ -224,6 +224,20 @@ def test_a_model_id_stays_in_its_place(gateway, ask, model):
     assert not gateway.requests
 
 
+@pytest.mark.parametrize(
+    ("items", "more", "field"),
+    [
+        ([{"id": "a", "text": "x"}, "a\ud800"], {}, "items[1].text"),
+        ("x", {"instruction": "\ud800"}, "params.instruction"),
+    ],
+)
+def test_what_cannot_be_sent_is_named_by_its_field(gateway, ask, items, more, field):
+    with pytest.raises(errors.RequestError) as caught:
+        ask(gateway.url, "encode", "m", items, **more)
+    assert (caught.value.code, caught.value.metadata) == ("INVALID_INPUT", {"field": field})
+    assert not gateway.requests
+
+
 def test_mistakes_are_told_where_they_are_made(gateway, ask):
     with pytest.raises(TypeError, match="'colour'"):
         ask(gateway.url, "encode", "m", {"text": "x", "colour": 1})

@@ -84,11 +84,24 @@ def test_requests_have_the_form_of_the_contract():
 
 
 @pytest.mark.parametrize(
-    "params", [{"output_dtype": "int4"}, {"output_types": ["dens"]}, {"colour": 1}]
+    ("field", "message"),
+    [
+        ("params.output_dtype", {"params": {"output_dtype": "int4"}}),
+        ("params.output_types", {"params": {"output_types": ["dens"]}}),
+        ("params.colour", {"params": {"colour": 1}}),
+        ("params.dimensions", {"params": {"dimensions": -1}}),
+        ("params.dimensions", {"params": {"dimensions": "a"}}),
+        ("items[1].text", {"items": [{"text": "a"}, {"text": "\ud800"}]}),
+        ("items[0].images[0].data", {"items": [{"images": [{"data": "x"}]}]}),
+        ("model", {"model": 5}),
+    ],
 )
-def test_what_the_contract_has_not_is_refused(params):
-    with pytest.raises(ValueError, match=r"int4|dens|colour"):
-        method(rpcs.ENCODE).serialise({"model": "m", "items": [], "params": params})
+def test_what_the_contract_has_not_is_refused_as_the_server_would(field, message):
+    with pytest.raises(errors.RequestError) as caught:
+        method(rpcs.ENCODE).serialise({"model": "m", "items": [], **message})
+    assert (caught.value.code, caught.value.status_code) == ("INVALID_INPUT", 400)
+    assert caught.value.metadata == {"field": field}
+    assert str(caught.value).startswith(f"INVALID_INPUT: {field}: ")
 
 
 def test_replies_hold_arrays():

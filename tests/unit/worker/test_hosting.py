@@ -231,6 +231,19 @@ async def test_only_failures_that_may_pass_are_forgotten_after_their_time(loader
         assert entry.last_error.metadata["attempts"] == "2"
 
 
+async def test_a_failure_is_logged_with_its_class_and_one_that_has_none_with_its_traceback(
+    loader, caplog
+):
+    loader.errors = {"bad": CheckpointError(Path("f"), "is corrupt"), "odd": ZeroDivisionError()}
+    async with host_of(loader) as host:
+        await bring(host, "bad", "odd")
+    logged = {record.fields["model"]: record for record in caplog.records if record.levelno == 40}
+    assert logged["bad"].fields["error_class"] == "CHECKPOINT"
+    assert "is corrupt" in logged["bad"].fields["problem"]
+    assert logged["bad"].exc_info is None
+    assert logged["odd"].exc_info[0] is ZeroDivisionError
+
+
 async def test_a_model_that_ends_badly_makes_room_and_may_come_back(loader, monkeypatch):
     async def fail(self):
         raise FlushTimeoutError

@@ -65,6 +65,12 @@ def error_of(failure: Failure) -> errors.SIEError:
     )
 
 
+def invalid(path: str, problem: str) -> errors.SIEError:
+    """The exception for what cannot be sent, as the server's for what it cannot read."""
+    message, metadata = f"{path}: {problem}", {"field": path}
+    return error_of(Failure(Kind.ANSWER, message, 400, "INVALID_INPUT", metadata=metadata))
+
+
 def _class_of(failure: Failure) -> type[errors.SIEError]:
     if failure.kind is Kind.UNREADABLE:
         return errors.ServerError

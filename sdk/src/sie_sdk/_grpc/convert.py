@@ -6,7 +6,7 @@ enums and messages when set.
 
 import functools
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,19 +26,44 @@ _SHOWN_WHEN_SET = (
 )
 
 
+class FieldError(ValueError):
+    """A value is not what its field holds.
+
+    Args:
+        problem: why.
+        path: of the field, such as `items[0].text`.
+    """
+
+    def __init__(self, problem: str, path: str) -> None:
+        super().__init__(f"{path}: {problem}")
+        self.problem = problem
+        self.path = path
+
+    def below(self, name: str) -> "FieldError":
+        """The same, seen from the message or list around it."""
+        dot = "" if self.path.startswith("[") else "."
+        return FieldError(self.problem, f"{name}{dot}{self.path}")
+
+
 def to_message(value: Mapping[str, Any], descriptor: Descriptor) -> Any:
     """A message of a dict.
 
     Raises:
-        TypeError, ValueError: a value is not what its field holds.
+        FieldError: a value is not what its field holds.
     """
     message = message_class(descriptor.full_name)()
     for name, part in value.items():
         field = descriptor.fields_by_name.get(name)
         if field is None:
-            raise ValueError(f"{descriptor.name} has no field {name!r}")
-        if part is not None:
+            raise FieldError("unknown field", str(name))
+        if part is None:
+            continue
+        try:
             _put(message, field, part)
+        except FieldError as error:
+            raise error.below(name) from None
+        except (TypeError, ValueError, AttributeError) as error:
+            raise FieldError(str(error), name) from None
     return message
 
 
@@ -73,7 +98,7 @@ def _put(message: Any, field: FieldDescriptor, part: Any) -> None:
     if kind is not None and kind.GetOptions().map_entry:
         getattr(message, field.name).update(part)
     elif kind is not None and field.is_repeated:
-        getattr(message, field.name).extend(to_message(each, kind) for each in part)
+        getattr(message, field.name).extend(_messages(part, kind))
     elif kind is not None:
         getattr(message, field.name).CopyFrom(_sub_message(part, kind))
     elif field.enum_type is not None:
@@ -82,6 +107,14 @@ def _put(message: Any, field: FieldDescriptor, part: Any) -> None:
         getattr(message, field.name).extend(part)
     else:
         setattr(message, field.name, part)
+
+
+def _messages(parts: Iterable[Any], kind: Descriptor) -> Iterator[Any]:
+    for index, part in enumerate(parts):
+        try:
+            yield to_message(part, kind)
+        except FieldError as error:
+            raise error.below(f"[{index}]") from None
 
 
 def _sub_message(part: Any, kind: Descriptor) -> Any:
@@ -98,7 +131,7 @@ def _put_enum(message: Any, field: FieldDescriptor, part: Any) -> None:
     numbers = _enum_numbers(field.enum_type)
     names = list(part) if field.is_repeated else [part]
     if unknown := [name for name in names if name not in numbers]:
-        raise ValueError(f"{field.name}: {unknown[0]!r} is not one of {', '.join(numbers)}")
+        raise ValueError(f"{unknown[0]!r} is not one of {', '.join(numbers)}")
     if field.is_repeated:
         getattr(message, field.name).extend(numbers[name] for name in names)
     else:

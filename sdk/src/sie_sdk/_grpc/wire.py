@@ -9,10 +9,10 @@ from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from sie_sdk._core.failure import Failure, Kind
+from sie_sdk._core.failure import Failure, Kind, invalid
 from sie_sdk._core.rpcs import Call, Reply, Rpc
 from sie_sdk._core.settings import Settings
-from sie_sdk._grpc.convert import to_message, to_value
+from sie_sdk._grpc.convert import FieldError, to_message, to_value
 from sie_sdk._grpc.reasons import HTTP_STATUS
 from sie_sdk._grpc.schema import message_class, method_of
 from sie_sdk._version import VERSION
@@ -52,7 +52,11 @@ def method(rpc: Rpc) -> Method:
     response_class = message_class(found.output_type.full_name)
 
     def serialise(value: Mapping[str, Any]) -> bytes:
-        return to_message(value, found.input_type).SerializeToString()  # type: ignore[no-any-return]
+        try:
+            message = to_message(value, found.input_type)
+        except FieldError as error:
+            raise invalid(error.path, error.problem) from None
+        return message.SerializeToString()  # type: ignore[no-any-return]
 
     def parse(body: bytes) -> dict[str, Any]:
         return to_value(response_class.FromString(body))

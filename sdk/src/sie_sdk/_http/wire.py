@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
-from sie_sdk._core.failure import Failure, Kind
+from sie_sdk._core.failure import Failure, Kind, invalid
 from sie_sdk._core.rpcs import Call, Reply
 from sie_sdk._core.settings import Settings
 from sie_sdk._http.arrays import UnreadableError, pack, unpack
@@ -55,8 +55,26 @@ def request_of(call: Call, timeout_s: float) -> Request:
         path += _query(fields)
     elif fields:
         headers["content-type"] = _MSGPACK if rpc.is_binary else _JSON
-        body = pack(fields) if rpc.is_binary else json.dumps(fields).encode()
+        try:
+            body = pack(fields) if rpc.is_binary else json.dumps(fields).encode()
+        except UnicodeEncodeError as error:
+            raise invalid(
+                _path_to(error.object, fields), f"is no Unicode: {error.reason}"
+            ) from None
     return Request(rpc.method, path, headers, body)
+
+
+def _path_to(text: str, value: Any, path: str = "") -> str:
+    """Where a text stands; empty: nowhere."""
+    if isinstance(value, str):
+        return path if value == text else ""
+    if isinstance(value, Mapping):
+        parts = ((f"{path}.{key}" if path else str(key), part) for key, part in value.items())
+    elif isinstance(value, list):
+        parts = ((f"{path}[{index}]", part) for index, part in enumerate(value))
+    else:
+        return ""
+    return next(filter(None, (_path_to(text, part, at) for at, part in parts)), "")
 
 
 def outcome_of(status: int, headers: Mapping[str, str], body: bytes) -> Reply | Failure:
