@@ -116,13 +116,7 @@ class LocalStack:
         """Starts the broker, with what an earlier one has stored, and waits until it listens."""
         config = self.directory / "broker.conf"
         broker.write_config(config, port=self.ports.broker, store_dir=self.directory / "broker")
-        process = ManagedProcess(
-            "broker",
-            [broker.find_server(), "-c", str(config)],
-            self.logs_dir / "broker.log",
-            env=os.environ,
-            probe=probes.listening(HOST, self.ports.broker),
-        )
+        process = broker.process(config, self.logs_dir / "broker.log", self.ports.broker)
         self._start("broker", process, self.ports.broker)
         process.wait_ready(_BROKER_START_S)
         return process

@@ -1,23 +1,17 @@
-"""Options that commands of the registry share."""
+"""Options that commands of the registry share, beside those of all commands."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from cli.client import CallError, default_address
+from cli.client import CallError
 from cli.errors import CommandError
 from cli.registry_client import RegistryClient
 from cli.registry_files import Definitions, read_definitions
 from servicekit.yaml_nodes import DefinitionError
 from sie.registry.v1.registry_admin_service_pb2 import ImportRegistryResponse
 
-address = click.option(
-    "--address",
-    default=default_address,
-    show_default="127.0.0.1:$SIE_GRPC_PORT",
-    help="host:port of the gateway's gRPC face.",
-)
 filename = click.option(
     "-f",
     "--filename",

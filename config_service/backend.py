@@ -65,6 +65,7 @@ async def open_backend(
         ValueError: a setting is out of its bounds.
     """
     limits = settings.stream_limits
+    dedicated = settings.dedicated
     seeds = read_seeds(settings.machine_profiles_dir, settings.bundles_dir, settings.models_dir)
     registry = Registry()
     watchers = WatchHub(registry)
@@ -82,7 +83,7 @@ async def open_backend(
         await upkeep.first_round()
         workers = WorkerDirectory()
         pool_streams = PoolStreams(client, streams, time.monotonic)
-        keeper = PoolKeeper(client, registry, writer, workers, pool_streams, metrics)
+        keeper = PoolKeeper(client, registry, writer, workers, pool_streams, metrics, dedicated)
         await workers.follow(client)
         dead_letters = DeadLetters(client, metrics.dead_letters)
         yield Backend(

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import nats.errors
 from nats.aio.client import Client
@@ -25,6 +25,7 @@ from config_service.pool_commands import AssignWorkers, DeletePool
 from config_service.pool_streams import PoolStreams
 from config_service.registry import Registry
 from config_service.writer import RegistryWriter
+from servicekit.defaults import DEFAULT_POOL
 from servicekit.errors import SieError
 from servicekit.workers import STALE_AFTER_S, WorkerDirectory
 from sie.pool.v1.pool_pb2 import Pool
@@ -51,6 +52,8 @@ class PoolKeeper:
         workers: those alive.
         streams: the pools' queues.
         metrics: counts what happens to pools.
+        dedicated: pools that have a queue though nobody leases them. A worker's word is not enough
+            for one: whoever can send heartbeats could fill the broker with queues.
         clock: seconds, monotonic.
     """
 
@@ -62,6 +65,7 @@ class PoolKeeper:
         workers: WorkerDirectory,
         streams: PoolStreams,
         metrics: Metrics,
+        dedicated: Collection[str] = (),
         clock: Clock = time.monotonic,
     ) -> None:
         self._client = client
@@ -70,6 +74,7 @@ class PoolKeeper:
         self._workers = workers
         self._streams = streams
         self._metrics = metrics
+        self._dedicated = frozenset(dedicated)
         self._clock = clock
         self._leases = Leases()
         self._due = asyncio.Event()
@@ -122,9 +127,8 @@ class PoolKeeper:
             await self._writer.catch_up()
         await self._streams.end(set(left_over) - self._known())
 
-    def _known(self) -> set[str]:
-        dedicated = {worker.pool for worker in self._workers.live() if worker.dedicated}
-        return dedicated | self._registry.state.pools.keys()
+    def _known(self) -> frozenset[str]:
+        return self._dedicated | self._registry.state.pools.keys()
 
     def _listen(self) -> None:
         now = self._clock()
@@ -160,6 +164,9 @@ class PoolKeeper:
         if self._kinds.get(status.worker_id) != kind:
             self._kinds[status.worker_id] = kind
             self.wake()
+            if status.dedicated and status.pool not in self._known() | {DEFAULT_POOL}:
+                fields = {"worker_id": status.worker_id, "pool": status.pool}
+                log.warning("a worker is dedicated to an unknown pool", extra={"fields": fields})
 
 
 def _differs(wanted: Assignment, pool: Pool) -> bool:

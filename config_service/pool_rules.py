@@ -24,7 +24,8 @@ MAX_TTL_S = 30 * 24 * 3600
 MAX_PROFILES = 64
 MAX_WORKERS = 1000
 
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
+NAME_RULE = "1 to 63 lower-case letters, digits and '-', beginning with a letter"
 _TICK = dt.timedelta(microseconds=1)
 
 
@@ -69,9 +70,8 @@ def check_spec(spec: PoolSpec, state: RegistryState) -> PoolSpec:
     Raises:
         SieError: INVALID_INPUT.
     """
-    if not _NAME.fullmatch(spec.name):
-        rule = "1 to 63 lower-case letters, digits and '-', beginning with a letter"
-        raise invalid("name", f"must be {rule}")
+    if not NAME.fullmatch(spec.name):
+        raise invalid("name", f"must be {NAME_RULE}")
     if spec.name == DEFAULT_POOL:
         raise invalid("name", f"'{DEFAULT_POOL}' is the pool of all other workers")
     bundle = spec.bundle or DEFAULT_BUNDLE

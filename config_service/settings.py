@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from config_service.pool_rules import NAME, NAME_RULE
 from config_service.streams import StreamLimits
 from servicekit.payloads import JETSTREAM
 from servicekit.settings import setting
@@ -22,6 +23,8 @@ class Settings:
     stream_max_messages: int = setting("SIE_STREAM_MAX_MESSAGES", 100_000)
     # 0: 256 MiB in memory, 1 GiB in files.
     stream_max_bytes: int = setting("SIE_STREAM_MAX_BYTES", 0)
+    # Pools of workers that are started with SIE_POOL; leased ones need not be named.
+    dedicated_pools: tuple[str, ...] = setting("SIE_DEDICATED_POOLS", ())
     # Its old entries are removed here: jetstream, s3://, gs:// or file://.
     payload_store: str = setting("SIE_PAYLOAD_STORE", JETSTREAM)
     file_store: str = setting("SIE_FILE_STORE", JETSTREAM)
@@ -41,3 +44,15 @@ class Settings:
             self.stream_max_messages,
             self.stream_max_bytes,
         )
+
+    @property
+    def dedicated(self) -> tuple[str, ...]:
+        """Pools of dedicated workers.
+
+        Raises:
+            ValueError: one of them cannot be the name of a pool.
+        """
+        for name in self.dedicated_pools:
+            if not NAME.fullmatch(name):
+                raise ValueError(f"SIE_DEDICATED_POOLS: '{name}' must be {NAME_RULE}")
+        return self.dedicated_pools

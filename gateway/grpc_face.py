@@ -14,6 +14,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from gateway.access_log import Record
 from gateway.api import Api, Endpoint
+from gateway.metadata import Metadata
 from gateway.request_id import REQUEST_ID_HEADER, request_id_of
 from servicekit.errors import SieError, code_of, invalid
 from servicekit.grpc_server import abort
@@ -56,6 +57,7 @@ def _behaviour(api: Api, endpoint: Endpoint, max_request_bytes: int, version: st
             return parse(endpoint.request_class, body, max_request_bytes)
 
         try:
+            metadata.check()
             reply = await api.call(endpoint, read, metadata, context.time_remaining(), record)
             record.bytes_out = len(reply.body)
         except SieError as error:
@@ -79,9 +81,9 @@ def error_trailers(error: SieError, request_id: str, version: str) -> Sequence[t
     )
 
 
-def metadata_of(context: Any) -> dict[str, str]:
+def metadata_of(context: Any) -> Metadata:
     """A call's metadata, without binary entries."""
-    return {key: value for key, value in context.invocation_metadata() if isinstance(value, str)}
+    return Metadata([(k, v) for k, v in context.invocation_metadata() if isinstance(v, str)])
 
 
 def parse(request_class: type[M], body: bytes, max_request_bytes: int) -> M:

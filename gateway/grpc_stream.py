@@ -40,6 +40,7 @@ def handler(api: Api, max_request_bytes: int, version: str) -> "grpc.GenericRpcH
         metadata = metadata_of(context)
         stream = _Stream(api, metadata, request_id_of(metadata), max_request_bytes)
         try:
+            metadata.check()
             in_hand = api.identify(metadata).in_hand
             async with contextlib.aclosing(
                 answers(stream.jobs(bodies, context), in_hand)

@@ -39,8 +39,10 @@ from gateway.http_response import (
     header_name,
     json_response,
 )
-from gateway.http_websocket import StatusSocket
+from gateway.http_websocket import PATH as SOCKET_PATH
+from gateway.http_websocket import StatusSocket, without_upgrade
 from gateway.json_calls import JsonCalls, computes
+from gateway.metadata import Metadata
 from gateway.request_id import request_id_of
 from gateway.transcoder.openapi import document
 from gateway.transcoder.routes import MethodNotAllowed, RouteTable, routes_of
@@ -75,7 +77,7 @@ class Request(NamedTuple):
     """A request whose body was not read yet."""
 
     scope: Scope
-    metadata: Mapping[str, str]
+    metadata: Metadata
     record: Record
     receive: Receive
     watch: DisconnectWatch
@@ -160,13 +162,14 @@ class HttpFace:
             "/readyz": lambda _: _readiness(ready(), is_draining=api.is_draining),
             "/metrics": lambda _: _metrics(registry),
             "/openapi.json": lambda _: openapi,
+            SOCKET_PATH: without_upgrade,
             **(pages or {}),
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        metadata = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-        }
+        metadata = Metadata(
+            [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+        )
         if scope["type"] == "websocket":
             await self._socket(scope["path"], metadata, receive, send)
             return
@@ -186,6 +189,7 @@ class HttpFace:
     async def _respond(self, request: Request) -> Response | StreamedResponse:
         logs.request_id.set(request.id)
         try:
+            request.metadata.check()
             if (page := self._pages.get(request.path)) is not None:
                 reader = self._page_rules.check(request.path, request.metadata)
                 return _get(page, request, reader)

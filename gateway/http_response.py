@@ -46,9 +46,8 @@ def error_response(error: SieError, request_id: str) -> Response:
         "content-type": JSON,
         REQUEST_ID_HEADER: request_id,
         **http_headers_of(error),
+        **getattr(error, "headers", {}),
     }
-    if (allow := getattr(error, "allow", None)) is not None:
-        headers["allow"] = allow
     if error.reason == ErrorReason.ERROR_REASON_PAYLOAD_TOO_LARGE:
         # What the client is still sending would be read as its next request, or for nothing.
         headers["connection"] = "close"

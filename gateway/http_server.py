@@ -67,8 +67,9 @@ class HttpServer:
             backlog=_BACKLOG,
             # A fraction works as well: it is only added to a time.
             timeout_keep_alive=keep_alive_s,  # type: ignore[arg-type]
-            **(tls.uvicorn_options() if tls else {}),
         )
+        config.load()
+        config.ssl = tls.http_context() if tls else None
         self._server = _Server(config)
         self._serving: asyncio.Task[None] | None = None
 

@@ -6,13 +6,16 @@ then, since each frame is made when the one before has gone.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from gateway.auth.pages import PageRules
 from gateway.auth.principal import Principal
 from gateway.http_body import Receive
+from gateway.http_response import Response
+from gateway.metadata import Metadata
 from servicekit.errors import SieError
+from sie.errors.v1.error_reason_pb2 import ErrorReason
 
 PATH = "/ws/cluster-status"
 _EVERY_S = 1.0
@@ -21,6 +24,27 @@ _UNAUTHENTICATED = 4401
 _NOT_FOUND = 4404
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class UpgradeRequired(SieError):  # noqa: N818 - named by its meaning, as its base is
+    """The path is a WebSocket's, and was asked for as a page (RFC 9110, 15.5.22)."""
+
+    def __init__(self) -> None:
+        self.headers = {"upgrade": "websocket", "connection": "upgrade"}
+        super().__init__(
+            ErrorReason.ERROR_REASON_UPGRADE_REQUIRED,
+            f"{PATH} is a WebSocket: connect to it with ws:// or wss://",
+            path=PATH,
+        )
+
+
+def without_upgrade(_reader: Principal) -> Response:
+    """Answers who asks for the WebSocket's path as for a page.
+
+    Raises:
+        SieError: UPGRADE_REQUIRED, always.
+    """
+    raise UpgradeRequired
 
 
 class StatusSocket:
@@ -35,9 +59,7 @@ class StatusSocket:
         self._frame = frame
         self._page_rules = page_rules
 
-    async def __call__(
-        self, path: str, metadata: Mapping[str, str], receive: Receive, send: Send
-    ) -> None:
+    async def __call__(self, path: str, metadata: Metadata, receive: Receive, send: Send) -> None:
         """Serves one connection to its end."""
         await receive()
         reader = self._admit(path, metadata)
@@ -55,11 +77,12 @@ class StatusSocket:
             with contextlib.suppress(asyncio.CancelledError):
                 await gone
 
-    def _admit(self, path: str, metadata: Mapping[str, str]) -> Principal | int:
+    def _admit(self, path: str, metadata: Metadata) -> Principal | int:
         """Who reads, or the code to close with."""
         if path != PATH:
             return _NOT_FOUND
         try:
+            metadata.check()
             return self._page_rules.check(path, metadata)
         except SieError:
             return _UNAUTHENTICATED

@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 
 # A worker that died is noticed after this long without a progress ack.
 ACK_WAIT_S = 5.0
-PROGRESS_EVERY_S = ACK_WAIT_S / 3
 # Work is taken apart at its second delivery. The rest is for when that cannot be done.
 MAX_DELIVER = 5
 # Of one item by itself.

@@ -1,7 +1,7 @@
 """Extract: from a work item's texts to the fragments of its reply.
 
 An item is read in one input of the engine or in many: a long text has windows, a text with
-classes of the request's own is judged once for each.
+labels of the request's own is judged once for each.
 """
 
 from __future__ import annotations
@@ -12,15 +12,14 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from servicekit.errors import SieError, proto_of
-from sie.errors.v1.error_reason_pb2 import ErrorReason
+from servicekit.errors import SieError, invalid, proto_of
 from sie.inference.v1.inference_service_pb2 import ExtractResponse
 from sie.inference.v1.result_pb2 import ExtractResult
 from sie.registry.v1.model_pb2 import Model
-from worker.answers import Answers
+from worker.answers import Answers, too_large
 from worker.delivery import Delivery
 from worker.extraction.reader import reader_of
-from worker.extraction.reading import Reading
+from worker.extraction.reading import Reading, Refused
 from worker.extraction.settings import settings_of
 from worker.heads import Output
 from worker.loading import LoadedModel
@@ -44,7 +43,7 @@ class ExtractJob:
         self._items = request.items
         self._settings = settings_of(request.params, model)
         self._reader = reader_of(loaded, self._settings, model.model_id)
-        self._readings: list[Reading] = []
+        self._readings: dict[int, Reading] = {}
         # By index of an input: its item, and its place among the item's inputs.
         self._places: list[tuple[int, int]] = []
         self._outstanding = 0
@@ -57,7 +56,7 @@ class ExtractJob:
 
     @property
     def size(self) -> int:
-        """How much text there is to tokenise, which may be once for each label."""
+        """How much text there is to prepare, which may be once for each label."""
         return sum(len(item.text) for item in self._items) * max(1, len(self._settings.labels))
 
     @property
@@ -66,10 +65,14 @@ class ExtractJob:
         return self._outstanding == 0
 
     def prepare(self) -> list[tuple[int, TokenizedText]]:
-        """Tokenise the texts."""
-        self._readings = list(self._reader.read([item.text for item in self._items]))
+        """Tokenise the texts; those that cannot be read fail."""
         inputs: list[TokenizedText] = []
-        for item, reading in enumerate(self._readings):
+        for item, reading in enumerate(self._reader.read([item.text for item in self._items])):
+            if isinstance(reading, Refused):
+                field = f"items[{self._position(item)}].text"
+                self._fail_item(item, invalid(field, reading.problem))
+                continue
+            self._readings[item] = reading
             inputs += reading.inputs
             self._places += [(item, place) for place in range(len(reading.inputs))]
         self._outstanding = len(inputs)
@@ -96,7 +99,7 @@ class ExtractJob:
         await self._answers.finish()
 
     def _write(self) -> None:
-        for item, reading in enumerate(self._readings):
+        for item, reading in self._readings.items():
             if item not in self._answers:
                 self._write_item(item, reading)
 
@@ -110,7 +113,7 @@ class ExtractJob:
         fragment = ExtractResponse(items=[result]).SerializeToString()
         limit = self.delivery.max_fragment_bytes
         if len(fragment) > limit:
-            self._fail_item(item, _too_large(limit))
+            self._fail_item(item, too_large(limit))
         else:
             self._answers.set(item, fragment)
 
@@ -121,12 +124,8 @@ class ExtractJob:
             self._answers.fail(item, error, fragment)
 
     def _id(self, item: int) -> str:
-        return self._items[item].id or f"item-{self.delivery.item.first_item + item}"
+        return self._items[item].id or f"item-{self._position(item)}"
 
-
-def _too_large(limit: int) -> SieError:
-    return SieError(
-        ErrorReason.ERROR_REASON_RESULT_TOO_LARGE,
-        f"the result of one item is larger than {limit} bytes",
-        limit_bytes=limit,
-    )
+    def _position(self, item: int) -> int:
+        """Return an item's position in the whole request."""
+        return int(self.delivery.item.first_item) + item

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from servicekit.errors import SieError
+from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.registry.v1.model_pb2 import Model
 from worker.delivery import Delivery
 from worker.encode import EncodeJob
@@ -14,9 +16,26 @@ from worker.scoring import score_job
 from worker.tokenize import TokenizeJob
 
 # By the field of the work item that holds the request.
-JOBS: Mapping[str, Callable[[Delivery, Model, LoadedModel], Job]] = {
+_JOBS: Mapping[str, Callable[[Delivery, Model, LoadedModel], Job]] = {
     "encode": EncodeJob,
     "extract": ExtractJob,
     "score": score_job,
     "tokenize": TokenizeJob,
 }
+
+
+def job_of(model: Model, loaded: LoadedModel, delivery: Delivery) -> Job:
+    """Return the job of a work item.
+
+    Raises:
+        SieError: NOT_IMPLEMENTED; the model does not do what is asked.
+
+    """
+    verb = delivery.item.WhichOneof("request")
+    if verb in _JOBS and verb in loaded.verbs:
+        return _JOBS[verb](delivery, model, loaded)
+    raise SieError(
+        ErrorReason.ERROR_REASON_NOT_IMPLEMENTED,
+        f"this worker has no engine for '{verb}'",
+        method=verb,
+    )

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from worker.batcher import BatchLimits
+from worker.canary import check_canary, check_image_canary
 from worker.checkpoint import Checkpoint, CheckpointError
-from worker.engine import Batch, Engine, EngineError
+from worker.engine import Engine
 from worker.engines.catalog import REFERENCE
 from worker.engines.choose import Choice
 from worker.heads import Output, SequenceClassificationHead, TokenClassificationHead
@@ -20,15 +19,11 @@ from worker.late_interaction import open_tokenizer
 from worker.layout import LayoutChoice, LayoutSetting, with_rows
 from worker.opening import EngineOpener, EngineSettings
 from worker.overrides import Overrides, overridden
-from worker.packing import pack_images, pack_texts
 from worker.probe import DEFAULT_LIMITS, CostModel, limits_of
 from worker.relevance import Relevance, relevance_of
 from worker.special_tokens import special_tokens
 from worker.tokenizer import Tokenizer
 from worker.vision import Vision, has_vision
-
-# Short and long rows, so that padding and the masks are exercised too.
-_CANARY_TEXTS = ("canary", "The canary sang in the mine, and so the miners went on working.")
 
 _VERBS = {
     Output.DENSE: ("encode", "score"),
@@ -40,13 +35,8 @@ _VERBS = {
     Output.SPAN_LOGITS: ("extract",),
 }
 
-
 # BGE-M3 gives these no weight, whatever the model says.
 _WEIGHTLESS = ("cls_token", "eos_token", "pad_token", "unk_token")
-
-
-class CanaryError(EngineError):
-    """The model was loaded, but its first answer was not made of finite numbers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,46 +150,6 @@ def load(
         cost=profile.cost,
         layout=profile.layout,
     )
-
-
-def check_canary(
-    tokenizer: Tokenizer, engine: Engine, outputs: Sequence[Output]
-) -> dict[Output, tuple[int, ...]]:
-    """Run two known texts and return the shapes of the outputs.
-
-    Raises:
-        CanaryError: an answer is not a row of finite numbers for each text.
-
-    """
-    texts = tokenizer.encode(_CANARY_TEXTS)
-    return _checked(engine, pack_texts(texts), len(texts), outputs)
-
-
-def check_image_canary(vision: Vision, expected: tuple[int, ...]) -> None:
-    """Run two known images.
-
-    Raises:
-        CanaryError: the answer is not a vector of finite numbers for each, as long as a text's.
-
-    """
-    images = vision.canary()
-    shapes = _checked(vision.engine, pack_images(images), len(images), [Output.DENSE])
-    shape = shapes[Output.DENSE]
-    if shape[1:] != expected[1:]:
-        raise CanaryError(f"images have vectors of {shape[-1]}, texts of {expected[-1]}")
-
-
-def _checked(
-    engine: Engine, batch: Batch, rows: int, outputs: Sequence[Output]
-) -> dict[Output, tuple[int, ...]]:
-    answers = engine.run(batch, outputs)
-    for output in outputs:
-        answer = answers[output]
-        if answer.ndim < 2 or len(answer) != rows:
-            raise CanaryError(f"{engine.name}: {output} has shape {answer.shape}")
-        if not np.isfinite(answer).all():
-            raise CanaryError(f"{engine.name}: {output} holds NaN or infinity")
-    return {output: answers[output].shape for output in outputs}
 
 
 def _sizes(checkpoint: Checkpoint, shapes: Mapping[Output, tuple[int, ...]]) -> dict[Output, int]:

@@ -1,6 +1,6 @@
 """One model while it is served: messages in, inputs through the engines, replies out.
 
-PullConsumer ─► Delivery ─► Job ─► prepare ─► Runner ─► Job.put ─► reply ─► ack
+PullConsumer ─► Delivery ─► Preparation ─► Runner ─► Job.put ─► reply ─► ack (Outcomes)
                    │ past its deadline, or nobody waits: acknowledged, not computed
                    │ delivered before: taken apart, item by item
                    └ cannot be read: terminated
@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Coroutine, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -20,10 +20,8 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from servicekit import logs
-from servicekit.errors import SieError
 from servicekit.subjects import Lane, Queue
 from servicekit.tasks import Tasks
-from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.registry.v1.model_pb2 import Model
 from worker.appetite import Appetite
 from worker.delivery import Delivery, read_item, terminate
@@ -32,11 +30,13 @@ from worker.engine import OutOfMemoryError
 from worker.engine_health import EngineHealth
 from worker.in_hand import InHand
 from worker.intake import Intake
-from worker.isolation import isolate, with_request
+from worker.isolation import isolate
 from worker.job import Job
-from worker.jobs import JOBS
+from worker.jobs import job_of
 from worker.loading import LoadedModel
 from worker.metrics import ServingMetrics
+from worker.outcomes import Outcomes
+from worker.preparation import Preparation
 from worker.pulls import Pulls
 from worker.run_spans import trace_run
 from worker.runner import Computed, Waiting
@@ -44,12 +44,6 @@ from worker.runners import Runners
 
 log = logging.getLogger(__name__)
 
-# Below this an item is prepared faster than a thread is woken.
-_INLINE_SIZE = 4096
-# Larger work items are prepared so many at a time, beside the small ones.
-_PREPARED_AT_ONCE = 2
-
-_MEMORY_RETRY_S = 5.0
 _ISOLATION_RETRY_S = 1.0
 
 
@@ -98,8 +92,17 @@ class ServedModel:
         )
         self._appetite = Appetite(loaded, self.runners, self._in_hand)
         self._health = EngineHealth()
-        self._preparing = 0
-        self._preparation = asyncio.Semaphore(_PREPARED_AT_ONCE)
+        self._outcomes = Outcomes(model.model_id, self._metrics, self._in_hand, self._on_end)
+        self._preparation = Preparation(
+            partial(job_of, model, loaded),
+            intake.payloads,
+            self.runners,
+            self._appetite,
+            self._metrics,
+            self._outcomes,
+            self._tasks,
+            self._top_up,
+        )
         self._pulls = self._pulls_in(lane)
         self._starting: asyncio.Task[None] | None = None
         self._closing = False
@@ -177,8 +180,8 @@ class ServedModel:
             if delivery.item.reply_subject in reply_subjects and not delivery.closed:
                 delivery.closed = True
                 self.runners.discard(delivery)
-                self._count("cancelled")
-                self._tasks.spawn(self._end(delivery, delivery.ack()))
+                self._outcomes.count("cancelled")
+                self._tasks.spawn(self._outcomes.end(delivery, delivery.ack()))
 
     def _pulls_in(self, lane: Lane) -> Pulls:
         want = {
@@ -191,9 +194,13 @@ class ServedModel:
 
     def _wanted(self, appetite: Callable[[], int]) -> int:
         """Return what to ask for: nothing while nobody knows how much there is in hand."""
-        if self._health.broken or self._preparing >= _PREPARED_AT_ONCE:
+        if self._health.broken or self._preparation.busy:
             return 0
         return appetite()
+
+    async def _on_end(self) -> None:
+        self.used_at = time.monotonic()
+        await self._top_up()
 
     async def _top_up(self) -> None:
         # A broker that is back is asked again at the next tick.
@@ -214,7 +221,7 @@ class ServedModel:
         except ValueError as error:
             fields = {"subject": message.subject, "detail": str(error)}
             log.warning("unreadable work item", extra={"fields": fields})
-            self._count("unreadable")
+            self._outcomes.count("unreadable")
             await terminate(self._nats, message)
             return
         logs.request_id.set(item.request_id)
@@ -229,11 +236,11 @@ class ServedModel:
     async def _receive(self, delivery: Delivery, lane: Lane, queue: Queue) -> None:
         item = delivery.item
         if item.reply_subject in self._intake.cancelled:
-            self._count("cancelled")
+            self._outcomes.count("cancelled")
             await delivery.ack()
             return
         if delivery.expired:
-            self._count("expired")
+            self._outcomes.count("expired")
             await delivery.ack()
             return
         if queue is not Queue.SUSPECT and delivery.message.metadata.num_delivered > 1:
@@ -242,32 +249,7 @@ class ServedModel:
         self._in_hand.take(delivery, queue)
         self._metrics.queue_seconds.observe(delivery.timing.queue_ms / 1e3)
         delivery.begin(self._intake.tracer)
-        if len(delivery.message.data) > _INLINE_SIZE or item.HasField("payload"):
-            # Those behind it in the subscription would wait, and seem to have killed a worker.
-            self._tasks.spawn(self._take_up_large(delivery))
-        else:
-            await self._take_up(delivery)
-
-    async def _take_up_large(self, delivery: Delivery) -> None:
-        self._preparing += 1
-        try:
-            async with self._preparation:
-                if not delivery.closed:
-                    await self._take_up(delivery)
-        finally:
-            self._preparing -= 1
-        await self._top_up()
-
-    async def _take_up(self, delivery: Delivery) -> None:
-        try:
-            await self._begin(delivery)
-        except SieError as error:
-            self._count("refused")
-            await self._end(delivery, delivery.fail(error))
-        except Exception:
-            log.exception("work item failed")
-            self._count("failed")
-            await self._end(delivery, delivery.fail(self._inference_error("the tokenizer")))
+        await self._preparation.take(delivery)
 
     async def _isolate(self, delivery: Delivery, lane: Lane) -> None:
         """Have a work item with which a worker died computed item by item."""
@@ -279,48 +261,8 @@ class ServedModel:
             log.warning("suspect not isolated: %s", error or type(error).__name__)
             await delivery.nak(_ISOLATION_RETRY_S)
             return
-        self._count("isolated")
+        self._outcomes.count("isolated")
         await delivery.ack()
-
-    async def _begin(self, delivery: Delivery) -> None:
-        """Prepare a work item and queue its inputs."""
-        if delivery.item.HasField("payload"):
-            payload = await self._intake.payloads.get(delivery.item.payload.key)
-            with_request(delivery.item, payload)
-        job = self._job(delivery)
-        started = time.perf_counter()
-        with delivery.span.child("tokenise"):
-            if job.size <= _INLINE_SIZE:
-                inputs = job.prepare()
-            else:
-                inputs = await asyncio.to_thread(job.prepare)
-        seconds = time.perf_counter() - started
-        delivery.timing.tokenization_ms = seconds * 1000
-        self._metrics.tokenize_seconds.observe(seconds)
-        queued = [
-            Waiting(prepared, job.outputs, delivery.deadline, job, index, delivery.flow)
-            for index, prepared in inputs
-        ]
-        tokens = sum(each.tokens for each in queued)
-        delivery.input_tokens = tokens
-        self._appetite.received(delivery.queue, tokens)
-        if delivery.closed:
-            return  # Its caller went away meanwhile.
-        self.runners.submit(queued)
-        if job.done:
-            # What needs no engine has its answers by now; anything else has been refused.
-            self._count("refused" if job.outputs else "answered")
-            await self._end(delivery, job.finish())
-
-    def _job(self, delivery: Delivery) -> Job:
-        verb = delivery.item.WhichOneof("request")
-        if verb in JOBS and verb in self._loaded.verbs:
-            return JOBS[verb](delivery, self._model, self._loaded)
-        raise SieError(
-            ErrorReason.ERROR_REASON_NOT_IMPLEMENTED,
-            f"this worker has no engine for '{verb}'",
-            method=verb,
-        )
 
     def _on_batch(self, computed: Computed) -> None:
         """Hand a batch's rows to their jobs, and answer those that are complete."""
@@ -332,7 +274,7 @@ class ServedModel:
                 continue
             began = time.perf_counter()
             if computed.error is not None:
-                job.fail(waited.index, self._engine_error(computed.error))
+                job.fail(waited.index, self._outcomes.engine_error(computed.error))
             else:
                 self._put(job, waited.index, computed, row)
             timing = job.delivery.timing
@@ -340,8 +282,8 @@ class ServedModel:
             timing.queue_ms = max(timing.queue_ms, (computed.started - waited.arrived) * 1000)
             timing.postprocessing_ms += (time.perf_counter() - began) * 1000
             if job.done:
-                self._count("answered")
-                self._tasks.spawn(self._end(job.delivery, job.finish()))
+                self._outcomes.count("answered")
+                self._tasks.spawn(self._outcomes.end(job.delivery, job.finish()))
         self._measure(computed)
 
     def _put(self, job: Job, index: int, computed: Computed, row: int) -> None:
@@ -350,7 +292,7 @@ class ServedModel:
         except Exception:
             # The others of the batch have their answers, and this caller an error, not a silence.
             log.exception("no answer made of what the engine gave")
-            job.fail(index, self._inference_error("what follows the engine"))
+            job.fail(index, self._outcomes.inference_error("what follows the engine"))
 
     def _watch_health(self, computed: Computed) -> None:
         if computed.error is None:
@@ -379,42 +321,5 @@ class ServedModel:
         for job in {each.owner for each in inputs} - {None}:
             if not job.delivery.closed:
                 job.delivery.closed = True
-                self._count("expired")
-                self._tasks.spawn(self._end(job.delivery, job.delivery.ack()))
-
-    async def _end(self, delivery: Delivery, last_words: Coroutine[None, None, None]) -> None:
-        try:
-            with delivery.span, delivery.span.child("reply"):
-                await last_words
-        except NatsError as error:
-            # Without its ack it is delivered again, to whoever can answer it.
-            log.warning("work item not answered: %s", error or type(error).__name__)
-        finally:
-            self._forget(delivery)
-        await self._top_up()
-
-    def _forget(self, delivery: Delivery) -> None:
-        self._metrics.item_seconds.observe(time.time() - delivery.item.published_unix_us / 1e6)
-        self.used_at = time.monotonic()
-        self._in_hand.forget(delivery)
-
-    def _count(self, outcome: str) -> None:
-        self._metrics.work_items(outcome).inc()
-
-    def _engine_error(self, error: Exception) -> SieError:
-        if not isinstance(error, OutOfMemoryError):
-            return self._inference_error("the engine")
-        self._metrics.out_of_memory("failed").inc()
-        return SieError(
-            ErrorReason.ERROR_REASON_RESOURCE_EXHAUSTED,
-            f"model '{self._model.model_id}' ran out of memory on this input alone",
-            retry_after_s=_MEMORY_RETRY_S,
-        )
-
-    def _inference_error(self, part: str) -> SieError:
-        model_id = self._model.model_id
-        return SieError(
-            ErrorReason.ERROR_REASON_INFERENCE_ERROR,
-            f"{part} of model '{model_id}' failed on this input",
-            model=model_id,
-        )
+                self._outcomes.count("expired")
+                self._tasks.spawn(self._outcomes.end(job.delivery, job.delivery.ack()))

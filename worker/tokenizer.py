@@ -118,6 +118,12 @@ class Tokenizer:
         """
         return (self._ends if keep_end else self._beginnings).encode_pairs(pairs)
 
+    def frame_pair(self, first: NDArray[np.int32], second: NDArray[np.int32]) -> TokenizedText:
+        """Make the same of a pair of texts that come as ids, without special ones, and fit."""
+        frame = self.whole.pair_frame
+        ids, type_ids = frame.ids_of(first, second), frame.types_of(len(first), len(second))
+        return TokenizedText(ids, truncated=False, type_ids=type_ids)
+
     @functools.cached_property
     def whole(self) -> WholeTexts:
         """For texts of any length, without truncation."""

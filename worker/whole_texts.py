@@ -41,6 +41,37 @@ class WordPieces(NamedTuple):
     starts: NDArray[np.int64]
 
 
+class PairFrame(NamedTuple):
+    """Special tokens before, between and behind two texts, with the types of all.
+
+    Attributes:
+        ids: (tokens,) int32 of each of the three.
+        types: (tokens,) int32 of each of the three.
+        text_types: of the two texts' own tokens.
+
+    """
+
+    ids: tuple[NDArray[np.int32], ...]
+    types: tuple[NDArray[np.int32], ...]
+    text_types: tuple[int, int]
+
+    @property
+    def tokens(self) -> int:
+        """How many special tokens stand around a pair."""
+        return sum(map(len, self.ids))
+
+    def ids_of(self, one: NDArray[np.int32], other: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return the ids of a pair, (tokens,) int32."""
+        before, between, behind = self.ids
+        return np.concatenate([before, one, between, other, behind])
+
+    def types_of(self, one: int, other: int) -> NDArray[np.int32]:
+        """Return the types of a pair of texts of so many tokens, (tokens,) int32."""
+        before, between, behind = self.types
+        first, second = map(_repeated, self.text_types, (one, other))
+        return np.concatenate([before, first, between, second, behind])
+
+
 class WholeTexts:
     """Tokenises without cutting.
 
@@ -68,6 +99,11 @@ class WholeTexts:
         encodings = self._rust.encode_batch(texts, add_special_tokens=False)
         return [self._pieces(*both) for both in zip(texts, encodings, strict=True)]
 
+    def ids(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
+        """Tokenise texts, in order, to their ids alone, which is faster: (tokens,) int32 each."""
+        encodings = self._rust.encode_batch_fast(texts, add_special_tokens=False)
+        return [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
+
     def encode_words(self, texts: Sequence[Sequence[str]]) -> list[WordPieces]:
         """Tokenise texts that are divided into words already, in order."""
         encodings = self._rust.encode_batch(texts, is_pretokenized=True, add_special_tokens=False)
@@ -76,6 +112,21 @@ class WholeTexts:
     def framed(self, ids: NDArray[np.int32]) -> NDArray[np.int32]:
         """Put the special ids around those of a text."""
         return np.concatenate([self.prefix, ids, self.suffix])
+
+    @functools.cached_property
+    def pair_frame(self) -> PairFrame:
+        """What the tokenizer puts around a pair of texts."""
+        pair = self._rust.encode("a", "a")
+        ids, types = np.array([pair.ids, pair.type_ids], dtype=np.int32)
+        texts = pair.sequence_ids
+        first, second = texts.index(0), texts.index(1)
+        first_end, second_end = first + texts.count(0), second + texts.count(1)
+        parts = (slice(first), slice(first_end, second), slice(second_end, None))
+        return PairFrame(
+            tuple(ids[part] for part in parts),
+            tuple(types[part] for part in parts),
+            (int(types[first]), int(types[second])),
+        )
 
     def bare(self, ids: NDArray[np.int32]) -> NDArray[np.int32]:
         """Take the special ids away that stand around those of a text, where they do."""
@@ -131,6 +182,10 @@ class WholeTexts:
         if self._unknown is not None:
             begins |= ids == self._unknown
         return Pieces(ids, offsets, begins)
+
+
+def _repeated(type_id: int, count: int) -> NDArray[np.int32]:
+    return np.full(count, type_id, dtype=np.int32)
 
 
 def _behind_space(text: str, starts: NDArray[np.int64]) -> NDArray[np.bool_]:

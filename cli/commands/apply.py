@@ -2,15 +2,15 @@ from pathlib import Path
 
 import click
 
+from cli import options, registry_options
 from cli import registry_format as fmt
-from cli import registry_options as options
 from cli.registry_client import RegistryClient
 
 
 @click.command()
-@options.filename
-@options.prune
-@options.dry_run
+@registry_options.filename
+@registry_options.prune
+@registry_options.dry_run
 @click.option(
     "--expected-revision",
     default=0,
@@ -19,9 +19,9 @@ from cli.registry_client import RegistryClient
 @options.address
 def command(path: Path, prune: bool, dry_run: bool, expected_revision: int, address: str) -> None:
     """Make the registry hold what files define."""
-    definitions = options.read(path)
+    definitions = registry_options.read(path)
     with RegistryClient(address) as registry:
-        response = options.apply(
+        response = registry_options.apply(
             registry,
             definitions,
             prune=definitions.kinds if prune else (),

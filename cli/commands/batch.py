@@ -10,8 +10,8 @@ from typing import BinaryIO
 import click
 
 from cli import format as fmt
+from cli import options
 from cli.batch_client import BatchClient
-from cli.client import default_address
 from cli.errors import CommandError
 from sie.batch.v1.batch_pb2 import Batch, BatchStatus
 from sie.batch.v1.batch_service_pb2 import CreateBatchRequest
@@ -25,20 +25,6 @@ _ENDED = frozenset(
     }
 )
 _LOOK_EVERY_S = 0.5
-
-
-@click.group()
-@click.option("--json", "json_output", is_flag=True, help="Print everything as JSON.")
-@click.option(
-    "--address",
-    default=default_address,
-    show_default="127.0.0.1:$SIE_GRPC_PORT",
-    help="host:port of the gateway's gRPC face.",
-)
-@click.pass_context
-def command(ctx: click.Context, json_output: bool, address: str) -> None:
-    """Run many requests from a file: create, list, show, wait, results, cancel, delete."""
-    ctx.obj = _Batches(ctx.with_resource(BatchClient(address)), json_output)
 
 
 class _Batches:
@@ -78,6 +64,16 @@ class _Batches:
             time.sleep(_LOOK_EVERY_S)
 
 
+_connected = options.connected(BatchClient, _Batches)
+
+
+@click.group()
+@options.group_json_output
+@options.group_address
+def command() -> None:
+    """Run many requests from a file: create, list, show, wait, results, cancel, delete."""
+
+
 @command.command()
 @click.argument("source", metavar="FILE|URL")
 @click.option(
@@ -89,7 +85,7 @@ class _Batches:
 @click.option("--window", default="24h", show_default=True, help="How long it may take.")
 @click.option("--output", default="", metavar="URL", help="Where to write the results as well.")
 @click.option("--wait", is_flag=True, help="Wait for its end; exit with 1 unless it is completed.")
-@click.pass_obj
+@_connected
 def create(
     batches: _Batches, source: str, endpoint: str, window: str, output: str, wait: bool
 ) -> None:
@@ -110,7 +106,7 @@ def create(
 
 
 @command.command("list")
-@click.pass_obj
+@_connected
 def list_batches(batches: _Batches) -> None:
     """List batches, the newest first."""
     batches.show(batches.client.list())
@@ -118,7 +114,7 @@ def list_batches(batches: _Batches) -> None:
 
 @command.command()
 @click.argument("batch_id")
-@click.pass_obj
+@_connected
 def show(batches: _Batches, batch_id: str) -> None:
     """Show one batch."""
     batches.show([batches.client.get(batch_id)])
@@ -126,7 +122,7 @@ def show(batches: _Batches, batch_id: str) -> None:
 
 @command.command()
 @click.argument("batch_id")
-@click.pass_obj
+@_connected
 def wait(batches: _Batches, batch_id: str) -> None:
     """Wait for a batch to end; exit with 1 unless it is completed."""
     batches.show_end(batch_id)
@@ -136,7 +132,7 @@ def wait(batches: _Batches, batch_id: str) -> None:
 @click.argument("batch_id")
 @click.option("--errors", is_flag=True, help="Those that failed, in place of those that did not.")
 @click.option("-o", "--output", type=click.File("wb", lazy=True), default="-", help="Where to.")
-@click.pass_obj
+@_connected
 def results(batches: _Batches, batch_id: str, errors: bool, output: BinaryIO) -> None:
     """Write the results of a batch, one a line."""
     batch = batches.client.get(batch_id)
@@ -147,7 +143,7 @@ def results(batches: _Batches, batch_id: str, errors: bool, output: BinaryIO) ->
 
 @command.command()
 @click.argument("batch_id")
-@click.pass_obj
+@_connected
 def cancel(batches: _Batches, batch_id: str) -> None:
     """Stop a batch; what was computed can still be read."""
     batches.show([batches.client.cancel(batch_id)])
@@ -155,7 +151,7 @@ def cancel(batches: _Batches, batch_id: str) -> None:
 
 @command.command()
 @click.argument("batch_id")
-@click.pass_obj
+@_connected
 def delete(batches: _Batches, batch_id: str) -> None:
     """Forget a batch that has ended, not its files."""
     batches.client.delete(batch_id)

@@ -2,20 +2,20 @@ from pathlib import Path
 
 import click
 
+from cli import options, registry_options
 from cli import registry_format as fmt
-from cli import registry_options as options
 from cli.registry_client import RegistryClient
 
 
 @click.command()
-@options.filename
-@options.prune
+@registry_options.filename
+@registry_options.prune
 @options.address
 def command(path: Path, prune: bool, address: str) -> None:
     """Show what `apply` would change. Exits with 1 if anything."""
-    definitions = options.read(path)
+    definitions = registry_options.read(path)
     with RegistryClient(address) as registry:
-        response = options.apply(
+        response = registry_options.apply(
             registry, definitions, prune=definitions.kinds if prune else (), dry_run=True
         )
     for line in fmt.changes(response.changes):

@@ -5,21 +5,17 @@ import sys
 import click
 from google.protobuf import json_format
 
-from cli.client import GatewayClient, default_address
+from cli import options
+from cli.client import GatewayClient
 from servicekit.errors import code_of, from_proto
 from sie.operations.v1.dead_letter_pb2 import DeadLetter, ReplayOutcome, ReplayState
 
-_address = click.option(
-    "--address",
-    default=default_address,
-    show_default="127.0.0.1:$SIE_GRPC_PORT",
-    help="host:port of the gateway's gRPC face.",
-)
 _pool = click.option("--pool", default="", help="Only of this pool.")
 _model = click.option("--model", default="", help="Only of this model.")
 
 
 @click.group()
+@options.group_address
 def command() -> None:
     """Dead letters: work that was given up."""
 
@@ -27,8 +23,8 @@ def command() -> None:
 @command.command("list")
 @_pool
 @_model
-@click.option("--json", "json_output", is_flag=True, help="Print everything as JSON.")
-@_address
+@options.json_output
+@options.address
 def list_letters(pool: str, model: str, json_output: bool, address: str) -> None:
     """List letters, oldest first."""
     with GatewayClient(address) as gateway:
@@ -45,7 +41,7 @@ def list_letters(pool: str, model: str, json_output: bool, address: str) -> None
 
 @command.command()
 @click.argument("letter_id")
-@_address
+@options.address
 def show(letter_id: str, address: str) -> None:
     """Show one letter with its work item, as JSON."""
     with GatewayClient(address) as gateway:
@@ -54,7 +50,7 @@ def show(letter_id: str, address: str) -> None:
 
 @command.command()
 @click.argument("letter_ids", nargs=-1, required=True)
-@_address
+@options.address
 def replay(letter_ids: tuple[str, ...], address: str) -> None:
     """Have letters computed again; those that get a result are removed.
 
@@ -73,7 +69,7 @@ def replay(letter_ids: tuple[str, ...], address: str) -> None:
 @_pool
 @_model
 @click.option("--all", "every", is_flag=True, help="All that match, where no letter is named.")
-@_address
+@options.address
 def purge(letter_ids: tuple[str, ...], pool: str, model: str, every: bool, address: str) -> None:
     """Remove letters for good."""
     if not letter_ids and not every:

@@ -3,25 +3,21 @@ import json
 import click
 
 from cli import format as fmt
-from cli.client import GatewayClient, default_address
+from cli import options
+from cli.client import GatewayClient
 
 
 @click.command()
 @click.argument("model")
 @click.argument("texts", nargs=-1, required=True, metavar="TEXT...")
-@click.option("--json", "json_output", is_flag=True, help="Print everything as JSON.")
-@click.option(
-    "--address",
-    default=default_address,
-    show_default="127.0.0.1:$SIE_GRPC_PORT",
-    help="host:port of the gateway's gRPC face.",
-)
+@options.json_output
+@options.address
 @click.option(
     "--output",
     type=click.Choice(["dense", "sparse", "multivector"]),
     help="What to return, when not the model's first output.",
 )
-@click.option("--profile", default="", help="Profile of the model, when not its default.")
+@options.profile
 def command(
     model: str,
     texts: tuple[str, ...],

@@ -4,8 +4,8 @@ import sys
 import click
 
 from cli import format as fmt
-from cli import highlight
-from cli.client import GatewayClient, default_address
+from cli import highlight, options
+from cli.client import GatewayClient
 
 
 @click.command()
@@ -22,14 +22,9 @@ from cli.client import GatewayClient, default_address
     type=click.FloatRange(0, 1),
     help="Leave out what scores below this, when not the model's own.",
 )
-@click.option("--json", "json_output", is_flag=True, help="Print everything as JSON.")
-@click.option(
-    "--address",
-    default=default_address,
-    show_default="127.0.0.1:$SIE_GRPC_PORT",
-    help="host:port of the gateway's gRPC face.",
-)
-@click.option("--profile", default="", help="Profile of the model, when not its default.")
+@options.json_output
+@options.address
+@options.profile
 def command(
     model: str,
     texts: tuple[str, ...],

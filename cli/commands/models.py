@@ -3,17 +3,13 @@ import json
 import click
 
 from cli import format as fmt
-from cli.client import GatewayClient, default_address
+from cli import options
+from cli.client import GatewayClient
 
 
 @click.command()
-@click.option("--json", "json_output", is_flag=True, help="Print everything as JSON.")
-@click.option(
-    "--address",
-    default=default_address,
-    show_default="127.0.0.1:$SIE_GRPC_PORT",
-    help="host:port of the gateway's gRPC face.",
-)
+@options.json_output
+@options.address
 def command(json_output: bool, address: str) -> None:
     """List the models that a gateway serves."""
     with GatewayClient(address) as gateway:

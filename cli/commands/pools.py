@@ -4,25 +4,9 @@ from collections.abc import Iterable, Sequence
 import click
 
 from cli import format as fmt
-from cli.client import GatewayClient, default_address
+from cli import options
+from cli.client import GatewayClient
 from sie.pool.v1 import pool_pb2, pool_service_pb2
-
-
-@click.group(invoke_without_command=True)
-@click.option("--json", "json_output", is_flag=True, help="Print everything as JSON.")
-@click.option(
-    "--address",
-    default=default_address,
-    show_default="127.0.0.1:$SIE_GRPC_PORT",
-    help="host:port of the gateway's gRPC face.",
-)
-@click.pass_context
-def command(ctx: click.Context, json_output: bool, address: str) -> None:
-    """List the pools of workers, or lease one: create, show, renew, delete."""
-    gateway = ctx.with_resource(GatewayClient(address))
-    ctx.obj = _Pools(gateway, json_output)
-    if ctx.invoked_subcommand is None:
-        ctx.obj.show(gateway.list_pools())
 
 
 class _Pools:
@@ -35,6 +19,20 @@ class _Pools:
             click.echo(json.dumps({"pools": [fmt.as_json(pool) for pool in pools]}))
         else:
             click.echo("\n".join(fmt.pool_table(pools)))
+
+
+_connected = options.connected(GatewayClient, _Pools)
+
+
+@click.group(invoke_without_command=True)
+@options.json_output
+@options.address
+@click.pass_context
+def command(ctx: click.Context, json_output: bool, address: str) -> None:
+    """List the pools of workers, or lease one: create, show, renew, delete."""
+    if ctx.invoked_subcommand is None:
+        with GatewayClient(address) as gateway:
+            _Pools(gateway, json_output).show(gateway.list_pools())
 
 
 @command.command()
@@ -53,7 +51,7 @@ class _Pools:
     type=click.IntRange(0, 2**31),
     help="Workers at which it is active, when not all of them.",
 )
-@click.pass_obj
+@_connected
 def create(
     pools: _Pools, name: str, gpus: tuple[str, ...], bundle: str, ttl: int, minimum: int
 ) -> None:
@@ -70,7 +68,7 @@ def create(
 
 @command.command()
 @click.argument("name")
-@click.pass_obj
+@_connected
 def show(pools: _Pools, name: str) -> None:
     """Show one pool."""
     pools.show([pools.gateway.get_pool(name)])
@@ -78,7 +76,7 @@ def show(pools: _Pools, name: str) -> None:
 
 @command.command()
 @click.argument("name")
-@click.pass_obj
+@_connected
 def renew(pools: _Pools, name: str) -> None:
     """Start a pool's lease anew."""
     pools.show([pools.gateway.renew_pool(name)])
@@ -86,7 +84,7 @@ def renew(pools: _Pools, name: str) -> None:
 
 @command.command()
 @click.argument("name")
-@click.pass_obj
+@_connected
 def delete(pools: _Pools, name: str) -> None:
     """Give a pool's workers back."""
     pools.gateway.delete_pool(name)

@@ -3,14 +3,15 @@ from pathlib import Path
 import click
 
 from cli import format as table
+from cli import options, registry_options
 from cli import registry_format as fmt
-from cli import registry_options as options
 from cli.registry_client import RegistryClient, Resource
 from cli.registry_files import KINDS
 from servicekit.definition_yaml import write
 
 
 @click.group()
+@options.group_address
 def command() -> None:
     """Look into the registry's past, bring it back, and carry it elsewhere."""
 
@@ -41,7 +42,7 @@ def diff(first: int, last: int, address: str) -> None:
 @command.command()
 @click.argument("revision", type=int)
 @click.argument("resource", required=False)
-@options.dry_run
+@registry_options.dry_run
 @options.address
 def rollback(revision: int, resource: str | None, dry_run: bool, address: str) -> None:
     """Bring one definition (model/ID, ...), or all, back to what they were at a revision."""
@@ -79,13 +80,13 @@ def export_(revision: int, output: Path | None, address: str) -> None:
 
 @command.command("import")
 @click.argument("document", type=click.Path(path_type=Path))
-@options.dry_run
+@registry_options.dry_run
 @options.address
 def import_(document: Path, dry_run: bool, address: str) -> None:
     """Make the registry hold exactly the definitions of a document that `export` wrote."""
-    definitions = options.read(document)
+    definitions = registry_options.read(document)
     with RegistryClient(address) as registry:
-        response = options.apply(registry, definitions, prune=KINDS, dry_run=dry_run)
+        response = registry_options.apply(registry, definitions, prune=KINDS, dry_run=dry_run)
     did = fmt.summary(response.changes) or "nothing to change"
     click.echo(f"{did}{' (dry run)' if dry_run else ''}; revision {response.revision}")
 

@@ -3,22 +3,18 @@ import json
 import click
 
 from cli import format as fmt
-from cli.client import GatewayClient, default_address
+from cli import options
+from cli.client import GatewayClient
 
 
 @click.command()
 @click.argument("model")
 @click.argument("query")
 @click.argument("documents", nargs=-1, required=True, metavar="DOCUMENT...")
-@click.option("--json", "json_output", is_flag=True, help="Print everything as JSON.")
-@click.option(
-    "--address",
-    default=default_address,
-    show_default="127.0.0.1:$SIE_GRPC_PORT",
-    help="host:port of the gateway's gRPC face.",
-)
+@options.json_output
+@options.address
 @click.option("--instruction", default="", help="What relevance means, for models that take one.")
-@click.option("--profile", default="", help="Profile of the model, when not its default.")
+@options.profile
 def command(
     model: str,
     query: str,

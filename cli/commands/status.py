@@ -4,7 +4,8 @@ import os
 import click
 
 from cli import format as fmt
-from cli.client import GatewayClient, default_address
+from cli import options
+from cli.client import GatewayClient
 from cli.errors import CommandError
 from cli.probes import http_get
 
@@ -14,12 +15,7 @@ def _default_http_address() -> str:
 
 
 @click.command()
-@click.option(
-    "--address",
-    default=default_address,
-    show_default="127.0.0.1:$SIE_GRPC_PORT",
-    help="host:port of the gateway's gRPC face.",
-)
+@options.address
 @click.option(
     "--http-address",
     default=_default_http_address,

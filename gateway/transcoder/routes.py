@@ -34,16 +34,17 @@ class Match(NamedTuple):
 
 
 class MethodNotAllowed(SieError):  # noqa: N818 - named by its meaning, as its base is
-    """The path exists with the methods in `allow`."""
+    """The path exists with other methods, which the header `allow` names."""
 
     def __init__(self, http_method: str, path: str, allow: Iterable[str]) -> None:
         methods = set(allow)
         if "GET" in methods:
             methods.add("HEAD")
-        self.allow = ", ".join(sorted(methods))
+        allowed = ", ".join(sorted(methods))
+        self.headers = {"allow": allowed}
         super().__init__(
             ErrorReason.ERROR_REASON_METHOD_NOT_ALLOWED,
-            f"{http_method} is not allowed on {path}; allowed: {self.allow}",
+            f"{http_method} is not allowed on {path}; allowed: {allowed}",
             method=http_method,
             path=path,
         )

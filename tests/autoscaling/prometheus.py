@@ -14,6 +14,7 @@ from cli import probes
 from cli.managed_process import ManagedProcess
 from cli.ports import HOST, free_port
 from tests.charts.rendering import Object, of_kind, tool
+from tests.waiting import until
 
 # How long a series counts after its last sample, by Prometheus' own default.
 _LOOKBACK_S = 300
@@ -65,10 +66,7 @@ class Prometheus:
         """Returns when something was scraped, which takes some seconds at first."""
         self.process.start()
         self.process.wait_ready(60)
-        deadline = time.monotonic() + 30
-        while not self.value("sum(up)"):
-            assert time.monotonic() < deadline, self.process.log_tail()
-            time.sleep(0.1)
+        until(lambda: self.value("sum(up)"), wanted="a scrape")
 
     def value(self, query: str) -> float | None:
         """The one number that a query gives now; None where it gives none or nobody answers."""

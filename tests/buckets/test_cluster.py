@@ -2,7 +2,6 @@
 
 import json
 import signal
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import fsspec
@@ -11,6 +10,7 @@ import pytest
 from cli.local_stack import LocalStack
 from tests.e2e.conftest import ENCODE, ask
 from tests.e2e.test_batches import ENDED
+from tests.waiting import until
 
 BOOK = "the quick brown fox " * 450_000
 
@@ -22,13 +22,6 @@ def stack(server, tmp_path_factory):
     with LocalStack(tmp_path_factory.mktemp("cluster"), env=env) as stack:
         stack.start(workers=1)
         yield stack
-
-
-def until(condition, seconds=30):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def ask_book(stack):

@@ -3,11 +3,11 @@
 import signal
 
 from tests.chaos import registry_faults
-from tests.chaos.load import until
 from tests.chaos.registry_faults import config_channel
 from tests.chaos.scene import SOME, Scene
 from tests.chaos.stack import WORKERS
 from tests.chaos.verdicts import Verdict
+from tests.waiting import until
 
 _QUEUE = "SIE_WORK_default"
 

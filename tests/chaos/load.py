@@ -5,12 +5,13 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self
 
 from tests.chaos.verdicts import TEXTS, Ending, Verdict, body_of, judge
 from tests.e2e.conftest import ENCODE, ask
+from tests.waiting import until
 
 # Long texts would spend the time on computing rather than on faults.
 _SHORT = [index for index, text in enumerate(TEXTS) if 0 < len(text) < 320]
@@ -72,11 +73,6 @@ class Load:
         wanted = self.counts[Verdict.RIGHT] + more
         until(lambda: self.counts[Verdict.RIGHT] >= wanted, seconds, f"{more} right results")
 
-    def wait_for_sent(self, more: int, seconds: float = 60.0) -> None:
-        """Return when `more` requests have ended, however, from here on."""
-        wanted = self.sent + more
-        until(lambda: self.sent >= wanted, seconds, f"{more} requests to end")
-
     def _client(self, number: int, texts: random.Random) -> None:
         turn = number
         while not self._stop.is_set():
@@ -114,15 +110,3 @@ class Load:
         if time.monotonic() - started > longest:
             return Ending(Verdict.HUNG, f"{reply.status} after more than {longest:g} s")
         return judge(reply, indices)
-
-
-def until(condition: Callable[[], bool], seconds: float = 60.0, wanted: str = "it") -> None:
-    """Return when the condition holds.
-
-    Raises:
-        AssertionError: it does not hold after `seconds` seconds.
-    """
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {seconds:g} s in vain for {wanted}"
-        time.sleep(0.05)

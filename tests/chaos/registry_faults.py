@@ -23,8 +23,8 @@ from sie.registry.v1.registry_service_pb2 import (
     WatchRegistryRequest,
 )
 from sie.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
-from tests.chaos.load import until
 from tests.chaos.scene import SOME, Scene
+from tests.waiting import until
 
 _WATCHERS = 20
 _MODELS = 100

@@ -5,12 +5,12 @@ from io import FileIO
 from pathlib import Path
 
 
-def on_small_disk(directory: Path, mib: int, command: list[str]) -> list[str]:
-    """The command, run where `directory` is a file system of that size."""
+def on_small_disk(directory: Path, mib: int) -> list[str]:
+    """What runs the command behind it where `directory` is a file system of that size."""
     unshare = shutil.which("unshare")
     assert unshare is not None, "unshare is missing"
     mount = f'mount -t tmpfs -o size={mib}m small "$0" && exec "$@"'
-    return [unshare, "--map-root-user", "--mount", "sh", "-c", mount, str(directory), *command]
+    return [unshare, "--map-root-user", "--mount", "sh", "-c", mount, str(directory)]
 
 
 def fill(pid: int, directory: Path) -> Path:

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
-from cli import broker, probes
+from cli import broker
 from cli.local_stack import LocalStack
 from cli.managed_process import ManagedProcess
 from cli.ports import HOST, free_port
@@ -170,16 +170,8 @@ class ChaosStack(LocalStack):
         broker.write_config(config, port=port, store_dir=self._store(number))
         settings = json.loads(config.read_text()) | self._cluster_settings(number, name)
         config.write_text(json.dumps(settings, indent=2))
-        command = [broker.find_server(), "-c", str(config)]
-        if self._disk_mib:
-            command = on_small_disk(self._store(number), self._disk_mib, command)
-        return ManagedProcess(
-            name,
-            command,
-            self.logs_dir / f"{name}.log",
-            env=os.environ,
-            probe=probes.listening(HOST, port),
-        )
+        disk = on_small_disk(self._store(number), self._disk_mib) if self._disk_mib else []
+        return broker.process(config, self.logs_dir / f"{name}.log", port, within=disk)
 
     def _cluster_settings(self, number: int, name: str) -> dict[str, object]:
         common: dict[str, object] = {

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 
-from cli import broker, probes
+from cli import broker
 from cli.local_stack import DEFAULT_MODEL, LocalStack
 from cli.managed_process import ManagedProcess
 from cli.ports import HOST, free_port
@@ -24,13 +24,9 @@ class ChartStack(LocalStack):
         config.parent.mkdir(parents=True, exist_ok=True)
         config.write_text(self._here(text))
         passwords = {f"{user.upper()}_PASSWORD": self.password(user) for user in _USERS}
-        process = ManagedProcess(
-            "broker",
-            [broker.find_server(), "-c", str(config)],
-            self.logs_dir / "broker.log",
-            env={**os.environ, **passwords, "POD_NAME": "nats-0"},
-            probe=probes.listening(HOST, self.ports.broker),
-        )
+        env = {**os.environ, **passwords, "POD_NAME": "nats-0"}
+        log = self.logs_dir / "broker.log"
+        process = broker.process(config, log, self.ports.broker, env=env)
         self._start("broker", process, self.ports.broker)
         process.wait_ready(60)
         return process

@@ -5,7 +5,6 @@ import base64
 import http.client
 import json
 import socket
-import time
 from typing import Any
 
 import nats
@@ -16,6 +15,7 @@ from cli.ports import HOST
 from servicekit import subjects
 from tests.charts.chart_stack import ChartStack
 from tests.charts.rendering import of_kind, render
+from tests.waiting import until
 
 _FORGERIES = [
     ("worker", subjects.WORK_PREFIX + ".default.cpu.default.x"),
@@ -57,12 +57,12 @@ def test_a_batch_is_run(chart_stack: ChartStack) -> None:
     }
     begin = {"input": json.dumps(line), "endpoint": "/v1/encode"}
     batch = _ask(chart_stack, "POST", "/v1/batches", begin)
-    end = time.monotonic() + 120
-    found: dict[str, Any] = {}
-    while found.get("status") != "completed":
-        assert time.monotonic() < end, found
-        time.sleep(0.1)
+
+    def completed() -> dict[str, Any] | None:
         found = _ask(chart_stack, "GET", f"/v1/batches/{batch['id']}")
+        return found if found["status"] == "completed" else None
+
+    found = until(completed, 120, "a completed batch")
     content = _ask(chart_stack, "GET", f"/v1/files/{found['output_file_id']}/content")
     assert content["response"]["status_code"] == 200
     for path in ("batches/" + batch["id"], "files/" + found["output_file_id"]):

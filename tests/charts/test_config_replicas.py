@@ -17,15 +17,9 @@ from sie.registry.v1.registry_service_pb2 import GetModelRequest
 from sie.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
 from tests.charts.chart_stack import ChartStack
 from tests.e2e.conftest import ask
+from tests.waiting import until
 
 _MODEL = "replicas/one"
-
-
-def _until(holds: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + 60
-    while not holds():
-        assert time.monotonic() < end, what
-        time.sleep(0.1)
 
 
 def _again(call: Callable[[], object]) -> None:
@@ -75,7 +69,7 @@ def test_either_writes_and_both_know_it(chart_stack: ChartStack, second: str) ->
         model.tasks.encode.dense.dims = 8
         apply = ApplyModelRequest(model=model)
         _again(lambda: RegistryAdminServiceStub(two).ApplyModel(apply, timeout=20))
-        _until(lambda: _has(one, _MODEL), "the first follows the second")
+        until(lambda: _has(one, _MODEL), wanted="the first to follow the second")
 
         create = CreatePoolRequest(name="replicated", gpus={"cpu": 1})
         renew = RenewPoolRequest(name="replicated")
@@ -94,9 +88,9 @@ def test_either_writes_and_both_know_it(chart_stack: ChartStack, second: str) ->
             chart_stack.processes["config-2"].kill()
             gone = DeleteModelRequest(model_id=_MODEL)
             _again(lambda: RegistryAdminServiceStub(one).DeleteModel(gone, timeout=20))
-            _until(
+            until(
                 lambda: ask(address, "GET", f"/v1/models/{_MODEL}").status == 404,
-                "the gateway follows the one that is left",
+                wanted="the gateway to follow the one that is left",
             )
         finally:
             gateway.terminate()

@@ -131,6 +131,17 @@ gateway:
     assert settings.max_file_bytes == 1_000_000_000
 
 
+def test_the_config_service_is_told_which_pools_workers_are_dedicated_to() -> None:
+    values = """
+workers:
+  common: {pool: own}
+  pools: {cpu: {enabled: true}, l4: {enabled: true, pool: other}}
+"""
+    told = _services(render("", values=values))["config"]
+    settings = from_environment(config_service.settings.Settings, told)
+    assert settings.dedicated == ("other", "own")
+
+
 def test_stores_of_gateways_workers_and_the_config_service_are_the_same() -> None:
     told = _services(render("gke", *_EVERY_SETTING))
     assert {each["SIE_PAYLOAD_STORE"] for each in told.values()} == {"s3://bucket/payloads"}

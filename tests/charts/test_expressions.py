@@ -7,7 +7,6 @@ and besides that each of its selectors alone, since one side of an `or` hides th
 
 import json
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from tests.charts.monitoring import dashboards, queries_of, rules_of
 from tests.charts.rendering import CHART, Object, render, tool
 from tests.e2e.conftest import ask
 from tests.e2e.golden_models import GOLDEN
-from tests.e2e.test_faults import until
+from tests.waiting import until
 
 _PROFILE = "l4"
 _SELECTOR = re.compile(r"\b(?:sie|process|up)[a-z_]*\{[^}]*\}|\bDCGM_\w+")
@@ -91,10 +90,7 @@ class Scene:
         """Waits until all three services were scraped so many times more."""
         query = 'count_over_time(up{namespace="sie"}[1h])'
         wanted = [count + times for count in self.prometheus.values(query)]
-        deadline = time.monotonic() + 120
-        while sorted(self.prometheus.values(query)) < sorted(wanted):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+        until(lambda: sorted(self.prometheus.values(query)) >= sorted(wanted), 120, "scrapes")
 
     def _encode(self, model: str, profile: str = "", items: int = 1) -> int:
         headers = {"x-sie-machine-profile": profile} if profile else {}

@@ -20,7 +20,7 @@ from config_service.streams import StreamLimits, Streams
 from config_service.watch import WatchHub
 from config_service.writer import RegistryWriter
 from servicekit.errors import SieError, code_of
-from servicekit.subjects import Lane, work_stream, work_subject
+from servicekit.subjects import Lane, work_stream, work_subject, worker_status
 from servicekit.workers import WorkerDirectory
 from sie.pool.v1.pool_pb2 import PoolState
 from sie.pool.v1.pool_service_pb2 import CreatePoolRequest, DeletePoolRequest, RenewPoolRequest
@@ -28,17 +28,10 @@ from sie.registry.v1.machine_profile_pb2 import MachineProfile
 from sie.work.v1.work_item_pb2 import WorkItem
 from sie.work.v1.work_result_pb2 import WorkResult
 from sie.worker.v1.worker_status_pb2 import WorkerStatus
-from tests import broker
 from worker.consumer import consumer_config
 
 LANE = Lane("tenant", "l4", "default")
 ACTIVE = PoolState.POOL_STATE_ACTIVE
-
-
-@pytest.fixture
-def broker_url(tmp_path):
-    with broker.running(tmp_path) as url:
-        yield url
 
 
 class ConfigService:
@@ -65,6 +58,7 @@ class ConfigService:
             self.workers,
             self.streams,
             self.metrics,
+            ["fixed"],
             self.clock,
         )
         self.api = PoolService(self.registry, self.writer, self.keeper, self.streams, self.metrics)
@@ -112,8 +106,8 @@ class ConfigService:
 
 
 @pytest.fixture
-async def service(broker_url):
-    client = await nats.connect(broker_url)
+async def service(nats_server):
+    client = await nats.connect(nats_server.url)
     made = ConfigService(client)
     await made.start()
     yield made
@@ -121,8 +115,8 @@ async def service(broker_url):
 
 
 @pytest.fixture
-async def other(broker_url, service):
-    client = await nats.connect(broker_url)
+async def other(nats_server, service):
+    client = await nats.connect(nats_server.url)
     made = ConfigService(client)
     await made.start()
     yield made
@@ -306,13 +300,28 @@ async def test_a_process_with_an_older_view_does_not_end_what_another_has_just_c
     assert await service.queue() == 1
 
 
-async def test_a_dedicated_worker_has_a_queue_without_a_pool(service):
-    service.beat("w1", pool="fixed", dedicated=True)
+async def test_a_pool_of_dedicated_workers_has_a_queue_without_a_lease(service):
     await service.keeper.round()
     assert await service.queue("fixed") == 0
-    service.beat("w1", pool="default")
     await service.keeper.round()
-    assert await service.queue("fixed") is None
+    assert await service.queue("fixed") == 0
+
+
+async def test_a_heartbeat_makes_no_queue(service, caplog):
+    forged = WorkerStatus(
+        worker_id="w1",
+        pool="forged",
+        machine_profile="l4",
+        bundle="default",
+        state="WORKER_STATE_READY",
+        dedicated=True,
+    )
+    await service.client.publish(worker_status("w1"), forged.SerializeToString())
+    while not service.workers.live():
+        await asyncio.sleep(0.01)
+    await service.keeper.round()
+    assert await service.queue("forged") is None
+    assert "dedicated to an unknown pool" in caplog.text
 
 
 async def test_two_processes_never_give_one_worker_away_twice(service, other):

@@ -19,6 +19,7 @@ from sie.work.v1.work_item_pb2 import WorkItem
 from sie.work.v1.work_result_pb2 import WorkResult
 from tests.broker import running
 from tests.unit.worker.goldens import GOLDEN
+from tests.waiting import eventually
 from worker.broker_clock import BrokerClock
 from worker.cancellations import Cancellations
 from worker.device import Device
@@ -157,12 +158,6 @@ async def caller(client):
     return caller
 
 
-async def until(condition):
-    async with asyncio.timeout(60):
-        while not condition():
-            await asyncio.sleep(0.02)
-
-
 async def test_a_payload_that_comes_late_holds_up_nobody(client, loaded, caller):
     store = SlowStore()
     async with serving(client, loaded, store):
@@ -171,10 +166,10 @@ async def test_a_payload_that_comes_late_holds_up_nobody(client, loaded, caller)
         for number in range(3):
             await caller.send(f"large-{number}", WorkItem.FromString(large.SerializeToString()))
         await caller.send("small", request("small"))
-        await until(lambda: "small" in caller.results)
+        await eventually(lambda: "small" in caller.results)
         assert len(caller.results) == 1
         store.released.set()
-        await until(lambda: len(caller.results) == 4)
+        await eventually(lambda: len(caller.results) == 4)
     assert all(result.WhichOneof("outcome") == "encode" for result in caller.results.values())
 
 
@@ -183,12 +178,12 @@ async def test_what_could_not_be_answered_is_left_to_be_delivered_again(client, 
     failing.refused = (REPLIES,)
     async with serving(failing, loaded) as served:
         await caller.send("a", request("a"))
-        await until(lambda: failing.refusals and not served.in_use)
+        await eventually(lambda: failing.refusals and not served.in_use)
         await served.tick()
         assert not caller.results
         failing.refused = ()
         # The second delivery goes by way of the suspects.
-        await until(lambda: "a" in caller.results)
+        await eventually(lambda: "a" in caller.results)
     assert caller.results["a"].WhichOneof("outcome") == "encode"
 
 
@@ -198,12 +193,12 @@ async def test_a_tick_outlives_a_broker_that_takes_nothing(client, loaded, calle
         item = WorkItem()
         item.payload.key, item.payload.size_bytes = "key", 100
         await caller.send("a", item)
-        await until(lambda: served.in_use)
+        await eventually(lambda: served.in_use)
         failing.refused = ("$JS",)
         await served.tick()
         failing.refused = ()
         store.released.set()
-        await until(lambda: "a" in caller.results)
+        await eventually(lambda: "a" in caller.results)
 
 
 async def test_a_broken_engine_asks_for_no_more_work(client, loaded, caller):
@@ -211,8 +206,8 @@ async def test_a_broken_engine_asks_for_no_more_work(client, loaded, caller):
     async with serving(client, broken) as served:
         for number in range(3):
             await caller.send(f"{number}", request("a"))
-        await until(lambda: served.broken)
-        await until(lambda: len(caller.results) == 3)
+        await eventually(lambda: served.broken)
+        await eventually(lambda: len(caller.results) == 3)
         # What was asked for before may come yet; then it is for others.
         for number in range(3, 300):
             await caller.send(f"{number}", request("a"))
@@ -226,6 +221,6 @@ async def test_answers_that_cannot_be_made_end_in_an_error(client, loaded, calle
     async with serving(client, replace(loaded, engine=ShortEngine(loaded.engine))):
         for number in range(3):
             await caller.send(f"{number}", request("a"))
-        await until(lambda: len(caller.results) == 3)
+        await eventually(lambda: len(caller.results) == 3)
     reasons = {result.error.reason for result in caller.results.values()}
     assert reasons == {ErrorReason.ERROR_REASON_INFERENCE_ERROR}

@@ -1,5 +1,7 @@
 """Fenced blocks of Markdown pages, and what the comment above each says of it.
 
+A `console` block says itself what its commands print.
+
 <!-- name: x -->              what tests call it by
 <!-- not run: REASON -->      it cannot be run here, and why
 <!-- prints -->               what the block before prints, but for numbers and `...`
@@ -10,6 +12,7 @@
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +40,14 @@ class Block:
     note: str
     about: str
     line: int
+
+    def steps(self) -> Iterator[tuple[str, str]]:
+        """Commands of a `console` block, which follow `$ `, each with what is below it."""
+        assert self.text.startswith("$ "), f"line {self.line}: a console block begins with $"
+        for step in re.split(r"^\$ ", self.text, flags=re.MULTILINE)[1:]:
+            lines = step.splitlines(keepends=True)
+            end = next(n for n, line in enumerate(lines, 1) if not line.endswith("\\\n"))
+            yield "".join(lines[:end]), "".join(lines[end:])
 
 
 def blocks_of(page: Path) -> list[Block]:

@@ -1,4 +1,4 @@
-"""Links between pages lead to pages and to headings that are there."""
+"""What pages name is there: other pages, their headings, and files of the project."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,13 @@ import yaml
 from tests.charts.rendering import ROOT
 
 _DOCS = ROOT / "docs"
-_PAGES = [*sorted(_DOCS.glob("*.md")), ROOT / "README.md", ROOT / "ARCHITECTURE.md"]
+_PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted(_DOCS.glob("*.md")),
+    *sorted((ROOT / "benchmarks/results").glob("*.md")),
+    ROOT / "charts/sie-cluster/README.md",
+    ROOT / "sdk/README.md",
+]
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 
@@ -19,7 +25,7 @@ def _anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title).strip().lower().replace(" ", "-") for title in titles}
 
 
-@pytest.mark.parametrize("page", _PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", _PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_of_a_page(page: Path) -> None:
     for link in _LINK.findall(_FENCED.sub("", page.read_text())):
         if link.startswith(("http://", "https://")):
@@ -28,6 +34,14 @@ def test_links_of_a_page(page: Path) -> None:
         target = (page.parent / path).resolve() if path else page
         assert target.exists(), link
         assert not anchor or anchor in _anchors(target), link
+
+
+def test_files_that_pages_name_are_there() -> None:
+    """A module may be named by the end of its path, as `routing.py` beside `gateway/verbs/`."""
+    files = [f"/{path.relative_to(ROOT)}" for path in ROOT.glob("[!.]*/**/*.py")]
+    for page in _PAGES:
+        for name in re.findall(r"`([\w/.-]+\.py)`", page.read_text()):
+            assert any(file.endswith(f"/{name}") for file in files), (page, name)
 
 
 def test_every_page_is_in_the_site_and_none_is_missing() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from websockets.sync.client import ClientConnection, connect
 
-_STARTS_WITHIN_S = 60.0
+from tests.waiting import until
 
 
 def chromium() -> str | None:
@@ -51,10 +51,6 @@ class Page:
             time.sleep(0.05)
         return value
 
-    def screenshot(self) -> bytes:
-        """The page as base64 of PNG."""
-        return self._call("Page.captureScreenshot")["data"].encode()
-
     def _call(self, method: str, **params):
         number = next(self._ids)
         self._socket.send(json.dumps({"id": number, "method": method, "params": params}))
@@ -92,10 +88,8 @@ def browser(directory: Path) -> Iterator[Page]:
 
 def _tab(directory: Path) -> str:
     """Address of the tab, once the browser has said on which port it listens."""
-    port_file, deadline = directory / "DevToolsActivePort", time.monotonic() + _STARTS_WITHIN_S
-    while not (port_file.exists() and port_file.read_text().count("\n")):
-        assert time.monotonic() < deadline, "the browser did not start"
-        time.sleep(0.05)
+    port_file = directory / "DevToolsActivePort"
+    until(lambda: port_file.exists() and "\n" in port_file.read_text(), wanted="the browser")
     port = port_file.read_text().split("\n")[0]
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/json") as reply:
         tabs = json.load(reply)

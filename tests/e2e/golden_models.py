@@ -11,6 +11,7 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 _DENSE = {"encode": {"dense": {"dims": 24}}}
 _TASKS = {
     "bert_cross_encoder": {"score": {}},
+    "bert_logits": {"score": {}},
     "qwen3_reranker": {"score": {}},
     "colbert": {"encode": {"multivector": {"dims": 16}}},
     "splade_bert": {"encode": {"sparse": {"dims": 760}}},
@@ -20,6 +21,13 @@ _TASKS = {
     "bert_classes": {"extract": {}},
     "gliner": {"extract": {}},
 }
+# The inference model under names that make it a classifier of texts.
+_CLASSES = {
+    "id2label": {"0": "sad", "1": "merry", "2": "neither"},
+    "label2id": {"sad": 0, "merry": 1, "neither": 2},
+}
+# The cross-encoder without an activation: it gives its logits as they are.
+_LOGITS = {"sentence_transformers": {"activation_fn": "torch.nn.modules.linear.Identity"}}
 _INPUTS = {"clip": ["text", "image"]}
 
 MODELS = [f"golden/{name}" for name in _TASKS]
@@ -33,11 +41,14 @@ DEFAULT_MODELS = [
 def write_definitions(directory: Path) -> Path:
     """Write a file for each model, and return the directory."""
     directory.mkdir()
-    classes = _with_classes_of_its_own(directory.parent / "bert_classes")
+    made = {
+        "bert_classes": _changed(directory.parent, "bert_classes", "bert_nli", _CLASSES),
+        "bert_logits": _changed(directory.parent, "bert_logits", "bert_cross_encoder", _LOGITS),
+    }
     for name, tasks in _TASKS.items():
         model = {
             "model_id": f"golden/{name}",
-            "sources": [{"directory": str(GOLDEN / name if name != classes.name else classes)}],
+            "sources": [{"directory": str(made.get(name, GOLDEN / name))}],
             "inputs": _INPUTS.get(name, ["text"]),
             "tasks": tasks,
         }
@@ -45,11 +56,9 @@ def write_definitions(directory: Path) -> Path:
     return directory
 
 
-def _with_classes_of_its_own(directory: Path) -> Path:
-    """Copy the inference model under names that make it a classifier of texts."""
-    shutil.copytree(GOLDEN / "bert_nli", directory)
-    config = json.loads((directory / "config.json").read_bytes())
-    config["id2label"] = {"0": "sad", "1": "merry", "2": "neither"}
-    config["label2id"] = {label: int(place) for place, label in config["id2label"].items()}
-    (directory / "config.json").write_text(json.dumps(config))
-    return directory
+def _changed(directory: Path, name: str, golden: str, config: dict) -> Path:
+    """Copy a checkpoint, with some of its configuration replaced."""
+    copy = shutil.copytree(GOLDEN / golden, directory / name)
+    replaced = {**json.loads((copy / "config.json").read_bytes()), **config}
+    (copy / "config.json").write_text(json.dumps(replaced))
+    return copy

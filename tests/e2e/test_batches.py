@@ -3,7 +3,6 @@
 import json
 import re
 import signal
-import time
 from pathlib import Path
 
 import openai
@@ -14,6 +13,7 @@ from cli.__main__ import main
 from cli.local_stack import DEFAULT_MODEL, LocalStack
 from cli.ports import HOST, free_port
 from tests.e2e.conftest import ENCODE, ask
+from tests.waiting import until
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
 ENDED = ("completed", "failed", "expired", "cancelled")
@@ -37,11 +37,11 @@ def client(stack: LocalStack) -> openai.OpenAI:
 
 
 def until_ended(client: openai.OpenAI, batch_id: str, timeout: float = 120.0) -> openai.types.Batch:
-    end = time.monotonic() + timeout
-    while (batch := client.batches.retrieve(batch_id)).status not in ENDED:
-        assert time.monotonic() < end, batch
-        time.sleep(0.1)
-    return batch
+    def ended() -> openai.types.Batch | None:
+        batch = client.batches.retrieve(batch_id)
+        return batch if batch.status in ENDED else None
+
+    return until(ended, timeout, "the end of a batch")
 
 
 def test_lines_are_encoded_as_requests_are(stack: LocalStack):
@@ -149,24 +149,19 @@ def test_a_batch_outlives_the_gateways_that_run_it(fresh_stack: LocalStack):
     def status(name: str) -> dict:
         return ask(addresses[name], "GET", f"/v1/batches/{batch}").json()
 
-    def until(name: str, done: int) -> None:
-        end = time.monotonic() + 120
-        while status(name)["request_counts"]["completed"] < done:
-            assert time.monotonic() < end
-            time.sleep(0.02)
+    def until_done(name: str, count: int) -> None:
+        until(lambda: status(name)["request_counts"]["completed"] >= count, 120)
 
-    until("gateway-1", 1)
+    until_done("gateway-1", 1)
     (first,) = runners(fresh_stack, batch)
     other = next(name for name in gateways if name != first)
     gateways[first].signal(signal.SIGSTOP)
-    until(other, status(other)["request_counts"]["completed"] + 200)
+    until_done(other, status(other)["request_counts"]["completed"] + 200)
     assert runners(fresh_stack, batch) == [first, other]
     gateways[first].signal(signal.SIGCONT)
     gateways[other].kill()
-    end = time.monotonic() + 120
-    while (done := status(first))["status"] not in ENDED:
-        assert time.monotonic() < end, done
-        time.sleep(0.1)
+    until(lambda: status(first)["status"] in ENDED, 120, "the end of the batch")
+    done = status(first)
     assert done["request_counts"] == {"total": 1200, "completed": 1200, "failed": 0}
     path = f"/v1/files/{done['output_file_id']}/content"
     results = lines_of(ask(addresses[first], "GET", path).body)

@@ -22,7 +22,7 @@ from cli.local_stack import DEFAULT_MODEL, LocalStack
 from servicekit.subjects import Lane, work_subject
 from tests import broker
 from tests.e2e.conftest import ask
-from tests.e2e.test_faults import until
+from tests.waiting import until
 
 
 def doctor(stack: LocalStack, *arguments: str, url: str = "") -> tuple[int, list[dict]]:

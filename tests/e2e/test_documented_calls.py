@@ -19,7 +19,7 @@ from tests.docs.blocks import named_blocks
 from tests.docs.running import Place
 from tests.e2e.conftest import ask
 from tests.e2e.golden_models import GOLDEN
-from tests.e2e.test_faults import until
+from tests.waiting import until
 
 _REFERENCE = Path(__file__).parents[1] / "docs" / "reference"
 GKE = named_blocks(_REFERENCE / "gke.md")

@@ -79,6 +79,20 @@ def test_an_inference_model_judges_labels(extract):
     assert [e["score"] for e in found] == sorted((e["score"] for e in found), reverse=True)
 
 
+def test_an_inference_model_reads_a_long_text_to_its_end(extract):
+    sentence = "Water boils at one hundred degrees at sea level. "
+    labels = [f"label {number}" for number in range(256)]
+    few, many = {"labels": labels[:3]}, {"labels": labels}
+    (result,) = extract("bert_nli", {"items": items([sentence * 50]), "params": few})["items"]
+    assert not result.get("truncated")
+    assert result["input_tokens"] > 3 * 50 * len(sentence.split())
+    body = {"items": items([sentence, sentence * 500]), "params": many}
+    short, long = extract("bert_nli", body)["items"]
+    assert len(short["classifications"]) == 256
+    assert long["error"]["metadata"]["field"] == "items[1].text"
+    assert long["error"]["message"].startswith("items[1].text: its ")
+
+
 def test_many_items_return_in_order_with_their_ids(extract):
     texts = inputs("bert_ner")["texts"][1:9]
     body = {"items": [{"id": f"n{n}", "text": texts[n % 8]} for n in range(100)]}

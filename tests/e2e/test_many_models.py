@@ -16,7 +16,7 @@ from sie.registry.v1.registry_admin_service_pb2 import ApplyModelRequest, Delete
 from sie.registry.v1.registry_admin_service_pb2_grpc import RegistryAdminServiceStub
 from tests import broker, hub_server
 from tests.e2e.conftest import ask
-from tests.e2e.test_faults import until
+from tests.waiting import until
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 TOLERANCE = 1e-4

@@ -20,6 +20,7 @@ from sie.oip import open_inference_pb2 as oip
 from sie.oip.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from tests.e2e.conftest import ENCODE, ask
 from tests.e2e.otlp_receiver import OtlpReceiver
+from tests.waiting import until
 
 TOKENS = """
 tokens:
@@ -306,9 +307,7 @@ def test_gateways_may_share_their_ports(observed):
         gateway.wait_ready(60)
         # The other one may have answered the probe.
         log = observed.logs_dir / f"{name}.log"
-        deadline = time.monotonic() + 20
-        while '"message":"listening"' not in log.read_text() and time.monotonic() < deadline:
-            time.sleep(0.05)
+        until(lambda log=log: '"message":"listening"' in log.read_text())
     answered = Counter()
     for number in range(60):
         headers = {**ACME, "x-sie-request-id": f"shared-{number}"}

@@ -18,9 +18,10 @@ from servicekit.errors import code_of, from_status
 from sie.inference.v1.inference_service_pb2 import EncodeRequest
 from sie.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
 from tests import broker
-from tests.chaos.load import Load, until
+from tests.chaos.load import Load
 from tests.chaos.verdicts import Verdict
 from tests.e2e.conftest import ENCODE, HttpReply, ask
+from tests.waiting import until
 
 ALWAYS = ("broker", "config", "gateway-1", "worker-1")
 PROFILES = ("cpu", "l4", "a100-spot")
@@ -35,7 +36,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, engine_cache: Path) -> Ite
     profiles.mkdir()
     for name in PROFILES:
         (profiles / f"{name}.yaml").write_text(json.dumps({"machine_profile_id": name}))
-    env = {"SIE_MACHINE_PROFILES_DIR": str(profiles)}
+    env = {"SIE_MACHINE_PROFILES_DIR": str(profiles), "SIE_DEDICATED_POOLS": "fixed"}
     with LocalStack(directory / "stack", cache_dir=engine_cache, env=env) as stack:
         stack.start()
         yield stack

@@ -18,7 +18,7 @@ from sie_sdk import SIEAsyncClient, SIEClient, errors
 from sie_sdk.types import Item
 from tests.e2e.conftest import GOLDEN
 from tests.e2e.golden_models import GOLDEN as GOLDEN_MODELS
-from tests.e2e.test_faults import until
+from tests.waiting import until
 
 TEXTS = json.loads((GOLDEN / "texts.json").read_bytes())
 REFERENCE = np.load(GOLDEN / "reference.npy")

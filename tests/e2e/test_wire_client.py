@@ -1,7 +1,5 @@
 """A client that knows nothing but the wire: MessagePack, retries, leases, and the status stream."""
 
-import time
-
 import numpy as np
 import pytest
 
@@ -15,6 +13,7 @@ from tests.e2e.wire_client import (
     ServerError,
     WireClient,
 )
+from tests.waiting import until
 
 PICTURE = (GOLDEN / "clip/images/img0_48x32_rgb.png").read_bytes()
 TEXTS = ["The cat sat on the mat.", "Interest rates rose again."]
@@ -181,15 +180,6 @@ def check_pool(client, inside, outside):
 
 def _active(pool):
     return pool if pool and pool["status"]["state"] == "active" else None
-
-
-def until(found, seconds=60.0):
-    """Asks again until there is something."""
-    for _ in range(int(seconds / 0.05)):
-        if value := found():
-            return value
-        time.sleep(0.05)
-    raise AssertionError("it did not come to be")
 
 
 def test_a_model_that_cannot_be_loaded_says_whether_to_come_back(fresh_stack, tmp_path):

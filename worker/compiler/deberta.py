@@ -204,7 +204,7 @@ def _attention(
     own: Parameters, sizes: Sizes, scores: _Scores, relative: _Relative, hidden: str, lengths: str
 ) -> str:
     graph, size = own.graph, sizes.hidden
-    product = linear(graph, hidden, own.merged("qkv", _NAMES.qkv, size, size))
+    product = linear(graph, hidden, own.merged("qkv", _NAMES.qkv, size, size, biased=True))
     thirds = graph.integers(size, size, size)
     queries, keys, values = graph.nodes("Split", [product, thirds], 3, axis=-1)
     terms = []

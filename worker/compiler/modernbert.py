@@ -37,6 +37,8 @@ class _Sizes:
     heads: int
     activation: str
     epsilon: float
+    attention_biased: bool
+    mlp_biased: bool
 
 
 def modernbert(parameters: Parameters, config: Config, tokens: Tokens) -> Hidden:
@@ -62,13 +64,15 @@ def modernbert(parameters: Parameters, config: Config, tokens: Tokens) -> Hidden
 def _layer(own: Parameters, sizes: _Sizes, hidden: str, lengths: str, attention: _Attention) -> str:
     graph, size = own.graph, sizes.hidden
     before = _normalized(own, "attn_norm", sizes, hidden) if "attn_norm.weight" in own else hidden
-    qkv = linear(graph, before, own.linear("attn.Wqkv", size, 3 * size))
+    qkv = linear(
+        graph, before, own.linear("attn.Wqkv", size, 3 * size, biased=sizes.attention_biased)
+    )
     context = rotary_attention(graph, qkv, attention.rotation, sizes.heads, lengths, attention.bias)
-    out = own.linear("attn.Wo", size, size)
+    out = own.linear("attn.Wo", size, size, biased=sizes.attention_biased)
     hidden = graph.node("Add", hidden, linear(graph, context, out))
 
-    widen = own.linear("mlp.Wi", size, 2 * sizes.inner)
-    narrow = own.linear("mlp.Wo", sizes.inner, size)
+    widen = own.linear("mlp.Wi", size, 2 * sizes.inner, biased=sizes.mlp_biased)
+    narrow = own.linear("mlp.Wo", sizes.inner, size, biased=sizes.mlp_biased)
     before = _normalized(own, "mlp_norm", sizes, hidden)
     return graph.node("Add", hidden, gated(graph, before, widen, narrow, sizes.activation))
 
@@ -119,6 +123,8 @@ def _sizes(config: Config) -> _Sizes:
         heads=config.integer("num_attention_heads"),
         activation=checked_activation(config, "hidden_activation"),
         epsilon=config.number("norm_eps", default=1e-5),
+        attention_biased=config.flag("attention_bias", default=False),
+        mlp_biased=config.flag("mlp_bias", default=False),
     )
 
 

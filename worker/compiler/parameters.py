@@ -77,15 +77,28 @@ class Parameters:
         """Add a tensor of that shape as stored, such as a table of vectors (count, size)."""
         return self.add(name, self.read(name, *shape))
 
-    def linear(self, name: str, inputs: int, outputs: int) -> Linear:
-        return self.merged(name, [name], inputs, outputs)
+    def linear(self, name: str, inputs: int, outputs: int, *, biased: bool | None = None) -> Linear:
+        return self.merged(name, [name], inputs, outputs, biased=biased)
 
-    def merged(self, name: str, parts: Sequence[str], inputs: int, outputs: int) -> Linear:
-        """Join linear layers of one input, each `outputs` wide, into one product."""
+    def merged(
+        self,
+        name: str,
+        parts: Sequence[str],
+        inputs: int,
+        outputs: int,
+        *,
+        biased: bool | None = None,
+    ) -> Linear:
+        """Join linear layers of one input, each `outputs` wide, into one product.
+
+        `biased` says whether they have biases, which must then be there; None: as the file has it.
+        """
         weights = [self.read(dotted(part, "weight"), outputs, inputs).T for part in parts]
         weight = np.concatenate(weights, axis=1)
         bias = ""
-        if dotted(parts[0], "bias") in self:
+        if biased is None:
+            biased = any(dotted(part, "bias") in self for part in parts)
+        if biased:
             biases = [self.read(dotted(part, "bias"), outputs) for part in parts]
             bias = self.add(dotted(name, "bias"), np.concatenate(biases))
         return self.layer(name, weight, bias)
@@ -99,13 +112,16 @@ class Parameters:
         named = self.graph.constant(self.scope + self.prefix + dotted(name, "int8"), integers)
         return Linear(named, bias, inputs, self.add(dotted(name, "scales"), scales))
 
-    def layer_norm(self, name: str, size: int, epsilon: float) -> LayerNorm:
+    def layer_norm(
+        self, name: str, size: int, epsilon: float, *, biased: bool = False
+    ) -> LayerNorm:
+        """Add a norm, which with `biased` must have a bias; else one that is absent is zero."""
         # The first BERT releases call scale and bias as TensorFlow did.
         old = f"{name}.gamma" in self
         scale, bias = ("gamma", "beta") if old else ("weight", "bias")
         shift = (
             self.read(f"{name}.{bias}", size)
-            if f"{name}.{bias}" in self
+            if biased or f"{name}.{bias}" in self
             else np.zeros(size, dtype=np.float32)
         )
         return LayerNorm(

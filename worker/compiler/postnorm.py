@@ -80,7 +80,7 @@ def layer(
 ) -> str:
     """Add one layer and return its hidden state, (rows, tokens, size)."""
     graph, size = own.graph, sizes.hidden
-    qkv = own.merged("qkv", names.qkv, size, size)
+    qkv = own.merged("qkv", names.qkv, size, size, biased=True)
     context = self_attention(graph, hidden, qkv, sizes.heads, lengths, bias)
     return after_attention(own, names, sizes, context, hidden)
 
@@ -90,12 +90,12 @@ def after_attention(
 ) -> str:
     """Add what follows the attention over a layer's input, and return the layer's output."""
     graph, size = own.graph, sizes.hidden
-    out = own.linear(names.attention_out, size, size)
-    norm = own.layer_norm(names.attention_norm, size, sizes.epsilon)
+    out = own.linear(names.attention_out, size, size, biased=True)
+    norm = own.layer_norm(names.attention_norm, size, sizes.epsilon, biased=True)
     hidden = projected(graph, context, out, hidden, norm)
 
-    widen = own.linear(names.widen, size, sizes.inner)
+    widen = own.linear(names.widen, size, sizes.inner, biased=True)
     wide = activated(graph, hidden, widen, sizes.activation)
-    narrow = own.linear(names.narrow, sizes.inner, size)
-    norm = own.layer_norm(names.out_norm, size, sizes.epsilon)
+    narrow = own.linear(names.narrow, sizes.inner, size, biased=True)
+    norm = own.layer_norm(names.out_norm, size, sizes.epsilon, biased=True)
     return projected(graph, wide, narrow, hidden, norm)

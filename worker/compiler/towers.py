@@ -87,16 +87,18 @@ def patches(own: Parameters, config: Config, *, bias: bool) -> tuple[str, int]:
 
 def mlp(own: Parameters, tower: Tower, hidden: str) -> str:
     """Return fc2(activation(fc1(hidden)))."""
-    widen = own.linear("fc1", tower.size, tower.inner)
-    narrow = own.linear("fc2", tower.inner, tower.size)
+    widen = own.linear("fc1", tower.size, tower.inner, biased=True)
+    narrow = own.linear("fc2", tower.inner, tower.size, biased=True)
     return linear(own.graph, activated(own.graph, hidden, widen, tower.activation), narrow)
 
 
 def _layer(own: Parameters, tower: Tower, hidden: str, *, causal: bool) -> str:
     graph, size = own.graph, tower.size
     attention = own.below("self_attn")
-    qkv = attention.merged("qkv", _QKV, size, size)
-    first = normalized(graph, hidden, own.layer_norm("layer_norm1", size, tower.epsilon))
+    qkv = attention.merged("qkv", _QKV, size, size, biased=True)
+    first = normalized(
+        graph, hidden, own.layer_norm("layer_norm1", size, tower.epsilon, biased=True)
+    )
     context = graph.node(
         "Attention",
         *(first, qkv.weight, qkv.bias),
@@ -104,8 +106,8 @@ def _layer(own: Parameters, tower: Tower, hidden: str, *, causal: bool) -> str:
         num_heads=tower.heads,
         unidirectional=int(causal),
     )
-    out = attention.linear("out_proj", size, size)
-    norm = own.layer_norm("layer_norm2", size, tower.epsilon)
+    out = attention.linear("out_proj", size, size, biased=True)
+    norm = own.layer_norm("layer_norm2", size, tower.epsilon, biased=True)
     second, hidden = _added_and_normed(graph, context, out, hidden, norm)
     return graph.node("Add", mlp(own.below("mlp"), tower, second), hidden)
 

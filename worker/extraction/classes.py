@@ -1,14 +1,9 @@
-"""Classes of whole texts: labels of a request judged by entailment, or a model's own.
-
-A model of natural language inference is asked whether a text entails `This example is {label}.`
-(Yin et al., 2019). Its classes are told by their names, since published models order them
-differently: entailment, and contradiction or not_entailment.
-"""
+"""Classes of whole texts, of a model that has its own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,86 +15,29 @@ from worker.extraction.settings import ExtractSettings
 from worker.heads import Output
 from worker.tokenizer import TokenizedText, Tokenizer
 
-_FOR = "entail"
-_AGAINST = ("contradict", "not_entail", "not-entail", "not entail")
 
-
-@dataclass(slots=True)
 class ClassReading:
-    """A text with a score for each label.
+    """A text with a score for each class.
 
-    Attributes:
-        inputs: see Reading.inputs.
-        reader: who weighs the answers.
-        answers: logits (classes,) by input.
+    Args:
+        tokens: the text.
+        reader: who weighs the answer.
 
     """
 
-    inputs: Sequence[TokenizedText]
-    reader: ZeroShotReader | ClassReader
-    answers: dict[int, NDArray[np.float32]] = field(default_factory=dict)
+    def __init__(self, tokens: TokenizedText, reader: ClassReader) -> None:
+        self.inputs = [tokens]
+        self._reader = reader
+        self._scores = np.empty(0, dtype=np.float32)
 
-    def take(self, index: int, logits: NDArray[np.float32]) -> None:
+    def take(self, _index: int, logits: NDArray[np.float32]) -> None:
         """See Reading.take."""
-        self.answers[index] = logits
+        self._scores = self._reader.scores(logits)
 
     def write(self, result: ExtractResult) -> None:
         """See Reading.write."""
-        settings = self.reader.settings
-        logits = np.stack([self.answers[index] for index in range(len(self.inputs))])
-        scores = self.reader.scores(logits)
-        for place in np.argsort(-scores, kind="stable"):
-            if scores[place] >= (settings.threshold or 0.0):
-                label = self.reader.labels[place]
-                result.classifications.add(label=label, score=float(scores[place]))
-
-
-@dataclass(frozen=True, slots=True)
-class ZeroShotReader:
-    """Asks an inference model about each of the request's labels.
-
-    Attributes:
-        tokenizer: the model's.
-        classes: what the logits stand for.
-        settings: the request's.
-
-    """
-
-    tokenizer: Tokenizer
-    classes: tuple[str, ...]
-    settings: ExtractSettings
-    output: Output = Output.LOGITS
-
-    def __post_init__(self) -> None:
-        """Raise SieError if there are no labels."""
-        self.settings.require_labels()
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """What the scores stand for."""
-        return self.settings.labels
-
-    def read(self, texts: Sequence[str]) -> list[ClassReading]:
-        """See Reader.read."""
-        template = self.settings.template
-        # Not str.format, which would read attributes of what stands in braces.
-        hypotheses = [template.replace("{}", label) for label in self.labels]
-        return [
-            ClassReading(self.tokenizer.encode_pairs([(text, each) for each in hypotheses]), self)
-            for text in texts
-        ]
-
-    def scores(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Weigh labels against each other, or each against its contradiction.
-
-        Args:
-            logits: (labels, classes).
-
-        """
-        entailed = logits[:, entailment(self.classes)]
-        if not self.settings.multi_label and len(logits) > 1:
-            return softmax(entailed)
-        return sigmoid(entailed - logits[:, _contradiction(self.classes)])
+        threshold = self._reader.settings.threshold
+        add_classes(result, self._reader.labels, self._scores, threshold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +67,32 @@ class ClassReader:
 
     def read(self, texts: Sequence[str]) -> list[ClassReading]:
         """See Reader.read."""
-        return [ClassReading([tokens], self) for tokens in self.tokenizer.encode(texts)]
+        return [ClassReading(tokens, self) for tokens in self.tokenizer.encode(texts)]
 
     def scores(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the shares of the wanted classes; `logits` are (1, classes)."""
-        shares = sigmoid(logits[0]) if self.settings.multi_label else softmax(logits[0])
+        """Return the shares of the wanted classes, of logits (classes,)."""
+        shares = sigmoid(logits) if self.settings.multi_label else softmax(logits)
         return shares[[self.classes.index(label) for label in self.labels]]
+
+
+def add_classes(
+    result: ExtractResult,
+    labels: Sequence[str],
+    scores: NDArray[np.float32],
+    threshold: float | None,
+) -> None:
+    """Add the labels that score enough to a result, the best first.
+
+    Args:
+        result: what they are added to.
+        labels: their names.
+        scores: (labels,).
+        threshold: what scores below it is left out; None for none.
+
+    """
+    for place in np.argsort(-scores, kind="stable"):
+        if scores[place] >= (threshold or 0.0):
+            result.classifications.add(label=labels[place], score=float(scores[place]))
 
 
 def require_known(labels: Sequence[str], known: Sequence[str]) -> None:
@@ -143,15 +101,3 @@ def require_known(labels: Sequence[str], known: Sequence[str]) -> None:
         if label not in known:
             problem = f"the model does not know '{label}'; it knows {', '.join(known)}"
             raise invalid(f"params.labels[{index}]", problem)
-
-
-def entailment(classes: Sequence[str]) -> int | None:
-    """Return which class says that a text entails another; None where none does."""
-    found = [number for number, name in enumerate(classes) if name.lower().startswith(_FOR)]
-    return found[0] if found else None
-
-
-def _contradiction(classes: Sequence[str]) -> int:
-    named = [number for number, name in enumerate(classes) if name.lower().startswith(_AGAINST)]
-    others = [number for number in range(len(classes)) if number != entailment(classes)]
-    return (named or others)[0]

@@ -19,15 +19,12 @@ from servicekit.errors import invalid
 from worker.checkpoint import Checkpoint
 from worker.config import Config
 from worker.extraction.reading import Window
-from worker.extraction.windows import windows
+from worker.extraction.windows import LEAST_SHARE, windows
 from worker.tokenizer import TokenizedText, Tokenizer
 from worker.whole_texts import WordPieces
 
 # As published; what is no word and no space is a word of one character.
 _WORD = re.compile(r"\w+(?:[-_]\w+)*|\S")
-
-# Labels may take as much of an input as leaves this share of it to the words.
-_WORDS_SHARE = 0.25
 
 _CANARY_LABELS = ("entity",)
 
@@ -108,7 +105,7 @@ class GlinerTokenizer(Tokenizer):
     ) -> list[Window]:
         prompt = self._prompt(pieces, opening)
         room = self._max_tokens - len(prompt.ids) - len(self.whole.suffix)
-        if room < self._max_tokens * _WORDS_SHARE:
+        if room < self._max_tokens * LEAST_SHARE:
             taken = f"take {len(prompt.ids)} of {self._max_tokens} tokens that the model reads"
             raise invalid("params.labels", f"together the labels {taken}")
         starts = pieces.starts[opening:]

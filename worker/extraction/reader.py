@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from servicekit.errors import SieError
 from sie.errors.v1.error_reason_pb2 import ErrorReason
-from worker.extraction.classes import ClassReader, ZeroShotReader, entailment
+from worker.extraction.classes import ClassReader
 from worker.extraction.gliner_prompt import GlinerTokenizer
 from worker.extraction.gliner_spans import GlinerReader
 from worker.extraction.reading import Reader
 from worker.extraction.settings import ExtractSettings
 from worker.extraction.token_classes import TokenClassReader
+from worker.extraction.zero_shot import ZeroShotReader, entailment
 from worker.heads import Output
 from worker.loading import LoadedModel
 
@@ -27,7 +28,7 @@ def reader_of(loaded: LoadedModel, settings: ExtractSettings, model_id: str) -> 
     if Output.TOKEN_LOGITS in loaded.sizes:
         return TokenClassReader(tokenizer, loaded.max_length, classes, settings)
     if Output.LOGITS in loaded.sizes and entailment(classes) is not None:
-        return ZeroShotReader(tokenizer, classes, settings)
+        return ZeroShotReader(tokenizer, loaded.max_length, classes, settings)
     if Output.LOGITS in loaded.sizes and loaded.sizes[Output.LOGITS] == len(classes) > 1:
         return ClassReader(tokenizer, classes, settings)
     raise SieError(

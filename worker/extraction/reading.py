@@ -29,6 +29,17 @@ class Reading(Protocol):
         """Fill in what was found, once every input has been answered."""
 
 
+class Refused(NamedTuple):
+    """A text that is not read.
+
+    Attributes:
+        problem: what is wrong with it.
+
+    """
+
+    problem: str
+
+
 class Reader(Protocol):
     """How a model reads the items of one request."""
 
@@ -36,7 +47,7 @@ class Reader(Protocol):
     def output(self) -> Output:
         """The engine's output that is read."""
 
-    def read(self, texts: Sequence[str]) -> Sequence[Reading]:
+    def read(self, texts: Sequence[str]) -> Sequence[Reading | Refused]:
         """Prepare texts, in order."""
 
 

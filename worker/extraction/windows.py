@@ -23,6 +23,9 @@ from worker.extraction.spans import Rules, Span
 # A window has so many times the units that it shares with the next.
 _WINDOW_PER_OVERLAP = 4
 
+# Labels may take as much of an input as leaves this share of it to the text.
+LEAST_SHARE = 0.25
+
 
 def windows(sizes: NDArray[np.int64], room: int, most: int | None = None) -> list[range]:
     """Divide a text's units, tokens or words, into runs that overlap.

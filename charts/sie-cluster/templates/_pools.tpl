@@ -118,3 +118,12 @@ sie.superlinked.com/gpu-product: {{ . }}
 {{- end -}}
 {{- toJson $resources -}}
 {{- end -}}
+
+{{/* Pools that workers are dedicated to. */}}
+{{- define "sie.dedicatedPools" -}}
+{{- $names := list -}}
+{{- range include "sie.pools" . | fromYamlArray -}}
+{{- $names = append $names .pool -}}
+{{- end -}}
+{{- $names | compact | uniq | sortAlpha | join "," -}}
+{{- end -}}

@@ -4,8 +4,10 @@ import json
 import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from typing import Any
 
+import click
 import grpc
 import pytest
 from click.testing import CliRunner
@@ -115,6 +117,36 @@ def test_what_is_no_address_is_said_to_be_none(address: str) -> None:
     result = run("models", f"--address={address}")
     assert result.exit_code == 1
     assert f"{address!r} is no address" in result.output
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("pools", "create", "tenant", "l4=1"),
+        ("pools", "show", "tenant"),
+        ("batch", "list"),
+        ("batch", "wait", "b"),
+        ("dlq", "replay", "1"),
+        ("registry", "history"),
+    ],
+)
+def test_the_address_stands_before_or_after_a_subcommand_and_the_later_one_wins(
+    call: tuple[str, ...],
+) -> None:
+    group, *rest = call
+    for asked in (
+        run(group, "--address", "before", *rest),
+        run(*call, "--address", "before"),
+        run(group, "--address", "first", *rest, "--address", "before"),
+    ):
+        assert asked.output.startswith("Error: 'before' is no address")
+
+
+def test_every_subcommand_takes_the_address_and_has_a_group_that_does() -> None:
+    for name in ("batch", "dlq", "pools", "registry"):
+        group: click.Group = import_module(f"cli.commands.{name}").command
+        for command in (group, *group.commands.values()):
+            assert "address" in {param.name for param in command.params}, (name, command.name)
 
 
 def test_models_are_read_over_all_pages(address: str) -> None:

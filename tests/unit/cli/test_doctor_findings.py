@@ -1,20 +1,16 @@
 """What the doctor finds at the broker and on its machine, one fault at a time, each with advice."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from cli import broker as local_broker
-from cli import probes
 from cli.broker import MAX_PAYLOAD_BYTES
 from cli.doctor import broker_facts, machine
 from cli.doctor.broker import broker
 from cli.doctor.broker_facts import BrokerFacts, StreamFacts
 from cli.doctor.finding import Finding, Level
-from cli.managed_process import ManagedProcess
-from cli.ports import HOST, free_port
+from tests import broker as local_broker
 
 _WORK = StreamFacts("SIE_WORK_default", "file", 1, 100, 1, 1000)
 _LETTERS = StreamFacts("SIE_DEAD_LETTERS", "file", 0, -1, 0, 1000)
@@ -75,26 +71,11 @@ def test_what_is_wrong_with_a_broker(
 
 
 def test_a_real_broker_as_others_configure_it(tmp_path: Path) -> None:
-    port = free_port()
-    config = tmp_path / "broker.conf"
-    config.write_text(f"host: {HOST}\nport: {port}\nmax_payload: 1MB\n")
-    server = ManagedProcess(
-        "broker",
-        [local_broker.find_server(), "-c", str(config)],
-        tmp_path / "broker.log",
-        env=os.environ,
-        probe=probes.listening(HOST, port),
-    )
-    server.start()
-    try:
-        server.wait_ready(60)
-        facts = broker_facts.gather(f"nats://{HOST}:{port}", "nats://b")
-    finally:
-        server.kill()
-        server.wait(60)
+    with local_broker.running(tmp_path, text="max_payload: 1MB\n") as url:
+        facts = broker_facts.gather(url, "nats://b")
     assert facts.max_payload_bytes == 1024**2
     assert _told(broker(facts))[3].startswith("enable JetStream")
-    gone = broker_facts.gather(f"nats://{HOST}:{port}", "nats://b")
+    gone = broker_facts.gather(url, "nats://b")
     assert _told(broker(gone))[3].startswith("start it")
 
 

@@ -2,23 +2,20 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from cli.managed_process import ManagedProcess, ProcessError, stop_all
 from tests.unit.cli.conftest import MakeChild
+from tests.waiting import until
 
 SLEEP = "import time; print('up'); time.sleep(60)"
 STUBBORN = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); " + SLEEP
 
 
 def wait_for_log(child: ManagedProcess, text: str) -> None:
-    deadline = time.monotonic() + 10
-    while text not in child.log_tail():
-        assert time.monotonic() < deadline, f"{child.name} never wrote {text!r}"
-        time.sleep(0.01)
+    until(lambda: text in child.log_tail(), wanted=f"{text!r} of {child.name}")
 
 
 def is_alive(pid: int) -> bool:
@@ -109,7 +106,4 @@ def test_a_child_dies_with_a_killed_supervisor(tmp_path: Path) -> None:
         pid = int(supervisor.stdout.readline())
         assert is_alive(pid)
         supervisor.kill()
-    deadline = time.monotonic() + 5
-    while is_alive(pid):
-        assert time.monotonic() < deadline, "the child outlived its supervisor"
-        time.sleep(0.01)
+    until(lambda: not is_alive(pid), wanted="the end of the child")

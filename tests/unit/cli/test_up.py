@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cli.ports import free_port, is_free
+from tests.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -41,10 +42,7 @@ class Up:
         return self._output.read_text()
 
     def wait_for(self, text: str) -> None:
-        deadline = time.monotonic() + 20
-        while text not in self.output:
-            assert time.monotonic() < deadline, f"no {text!r} in\n{self.output}"
-            time.sleep(0.02)
+        until(lambda: text in self.output, wanted=f"{text!r} of sie up")
 
     def children(self) -> dict[str, int]:
         """Pids by module name, from the processes whose parent it is."""
@@ -72,13 +70,8 @@ def start_up(tmp_path: Path) -> Iterator[Callable[..., Up]]:
         up.process.wait()
 
 
-def all_gone(pids: list[int]) -> bool:
-    deadline = time.monotonic() + 5
-    while any(Path(f"/proc/{pid}").exists() for pid in pids):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
+def wait_until_gone(pids: list[int]) -> None:
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids), wanted="their ends")
 
 
 def test_it_comes_up_shows_what_to_try_and_ends_with_ctrl_c(start_up: Callable[..., Up]) -> None:
@@ -95,7 +88,7 @@ def test_it_comes_up_shows_what_to_try_and_ends_with_ctrl_c(start_up: Callable[.
     up.process.send_signal(signal.SIGINT)
     assert up.process.wait(60) == 0
     assert up.output.endswith("stopped\n")
-    assert all_gone(pids)
+    wait_until_gone(pids)
     assert all(is_free(port) for port in up.ports)
 
 
@@ -109,7 +102,7 @@ def test_a_second_ctrl_c_ends_at_once(start_up: Callable[..., Up]) -> None:
     up.process.send_signal(signal.SIGINT)
     assert up.process.wait(60) == 128 + signal.SIGINT
     assert time.monotonic() - begin < 2
-    assert all_gone(pids)
+    wait_until_gone(pids)
 
 
 def test_nothing_survives_a_killed_supervisor(start_up: Callable[..., Up]) -> None:
@@ -118,7 +111,7 @@ def test_nothing_survives_a_killed_supervisor(start_up: Callable[..., Up]) -> No
     pids = list(up.children().values())
     up.process.kill()
     up.process.wait()
-    assert all_gone(pids)
+    wait_until_gone(pids)
 
 
 def test_a_child_that_is_killed_comes_back(start_up: Callable[..., Up]) -> None:

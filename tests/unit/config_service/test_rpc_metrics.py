@@ -1,6 +1,5 @@
 """Calls to the config service are counted by how they ended."""
 
-import asyncio
 import contextlib
 
 import grpc
@@ -10,6 +9,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from config_service.metrics import Metrics
 from config_service.rpc_metrics import RpcMetrics
 from servicekit.grpc_server import GrpcServer
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -48,15 +48,7 @@ async def test_a_watch_counts_when_it_ends(metrics, channel):
     await watch.read()
     assert count(metrics, "Watch", "CANCELLED") is None
     watch.cancel()
-    await until_counted(metrics)
-
-
-async def until_counted(metrics):
-    for _ in range(500):
-        if count(metrics, "Watch", "CANCELLED"):
-            return
-        await asyncio.sleep(0.01)
-    pytest.fail("the watch was not counted")
+    await eventually(lambda: count(metrics, "Watch", "CANCELLED"))
 
 
 async def test_names_that_callers_make_up_have_no_series(metrics, channel):

@@ -3,7 +3,6 @@
 import asyncio
 import http.client
 import json
-import ssl
 from contextlib import closing
 
 import grpc
@@ -11,7 +10,6 @@ import pytest
 from google.rpc import error_details_pb2, status_pb2
 from prometheus_client import CollectorRegistry
 
-from gateway import grpc_face
 from gateway.auth.guard import Access, Guard, access_of
 from gateway.auth.modes import tokens_of
 from gateway.auth.pages import PageRules
@@ -21,9 +19,7 @@ from gateway.http_server import HttpServer
 from gateway.http_websocket import StatusSocket
 from gateway.json_calls import JsonCalls
 from servicekit.errors import SieError, code_of
-from servicekit.grpc_server import GrpcServer
 from servicekit.settings import SettingsError
-from servicekit.tls import ServerTls
 from sie.compat.v1 import tei_text_service_pb2
 from sie.inference.v1.inference_service_pb2 import EncodeRequest
 from sie.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
@@ -296,78 +292,3 @@ async def test_metrics_may_have_a_token_of_their_own(api, guard):
     assert (await ask(port, "GET", "/metrics", "user-token"))[0] == 401
     assert (await ask(port, "GET", "/metrics", "scraper"))[0] == 200
     await server.stop(0.05)
-
-
-@pytest.mark.parametrize("mutual", [False, True])
-async def test_both_ports_speak_tls_and_may_ask_for_a_certificate(
-    certificates, http_face, api, mutual
-):
-    tls = ServerTls.of(
-        certificates / "server.pem",
-        certificates / "server.key",
-        certificates / "ca.pem" if mutual else None,
-    )
-    server = HttpServer(http_face, "127.0.0.1", 0, tls)
-    port = await server.start()
-    assert await _https(port, certificates, with_certificate=True) == 200
-    if mutual:
-        with pytest.raises((ssl.SSLError, ConnectionError)):
-            await _https(port, certificates, with_certificate=False)
-    await server.stop(0.05)
-
-    rpc = GrpcServer("127.0.0.1:0", [], MAX_REQUEST_BYTES, tls)
-    rpc.server.add_generic_rpc_handlers(grpc_face.handlers(api, MAX_REQUEST_BYTES, "1.2.3"))
-    target = f"localhost:{await rpc.start()}"
-    files = [(certificates / name).read_bytes() for name in ("ca.pem", "client.key", "client.pem")]
-    credentials = grpc.ssl_channel_credentials(*files)
-    async with grpc.aio.secure_channel(target, credentials) as channel:
-        reply = await InferenceServiceStub(channel).Encode(
-            EncodeRequest(model="m"), metadata=[("authorization", "user-token")]
-        )
-        assert reply.model == "m"
-    if mutual:
-        async with grpc.aio.secure_channel(
-            target, grpc.ssl_channel_credentials(files[0])
-        ) as channel:
-            with pytest.raises(grpc.aio.AioRpcError):
-                await InferenceServiceStub(channel).Encode(EncodeRequest(model="m"), timeout=5)
-    await rpc.stop(0)
-
-
-async def _https(port, certificates, *, with_certificate):
-
-    def request():
-        context = ssl.create_default_context(cafile=certificates / "ca.pem")
-        if with_certificate:
-            context.load_cert_chain(certificates / "client.pem", certificates / "client.key")
-        connection = http.client.HTTPSConnection("localhost", port, timeout=10, context=context)
-        with closing(connection):
-            connection.request("GET", "/healthz")
-            return connection.getresponse().status
-
-    return await asyncio.to_thread(request)
-
-
-@pytest.mark.parametrize(
-    ("certificate", "key", "problem"),
-    [
-        ("server.pem", None, "both"),
-        (None, "server.key", "both"),
-        ("nowhere", "server.key", "no such"),
-        ("server.pem", "client.key", "KEY_VALUES_MISMATCH"),
-        ("server.key", "server.key", "SIE_TLS_CERT"),
-    ],
-)
-def test_half_a_tls_configuration_refuses_to_start(certificates, certificate, key, problem):
-    paths = [name and certificates / name for name in (certificate, key)]
-    with pytest.raises(SettingsError, match=problem):
-        ServerTls.of(*paths, None)
-    assert ServerTls.of(None, None, None) is None
-
-
-async def test_a_server_that_cannot_begin_tls_says_so(certificates, http_face):
-    # Checked when the settings were read, and exchanged since.
-    tls = ServerTls(certificates / "server.pem", certificates / "client.key")
-    server = HttpServer(http_face, "127.0.0.1", 0, tls)
-    with pytest.raises(ssl.SSLError):
-        await asyncio.wait_for(server.start(), 20)

@@ -108,6 +108,20 @@ async def test_a_request_timeout_in_metadata_is_typed(grpc_channel, inference):
     assert inference.cancelled.is_set()
 
 
+@pytest.mark.parametrize(
+    "name", ["authorization", "idempotency-key", "x-request-timeout", "x-sie-pool"]
+)
+async def test_metadata_of_one_meaning_is_given_once(grpc_channel, inference, name):
+    stub = inference_service_pb2_grpc.InferenceServiceStub(grpc_channel)
+    twice = [(name, "1"), (name, "1")]
+    error, code, _ = await failure(stub.Encode(EncodeRequest(model="m"), metadata=twice))
+    assert (code, error.metadata["field"]) == (grpc.StatusCode.INVALID_ARGUMENT, name)
+    stream = stub.EncodeStream(iter([]), metadata=twice)
+    error, code, _ = await failure(stream.read())
+    assert (code, error.metadata["field"]) == (grpc.StatusCode.INVALID_ARGUMENT, name)
+    assert not inference.calls
+
+
 async def test_a_client_that_cancels_stops_the_work(grpc_channel, inference):
     body = EncodeRequest(model="slow").SerializeToString()
     call = grpc_channel.unary_unary(ENCODE)(body)

@@ -126,8 +126,38 @@ async def test_the_ways_to_say_json_are_read(http_port, content_type):
     assert answer.status == 200
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["authorization", "content-type", "host", "idempotency-key", "x-request-timeout", "x-sie-pool"],
+)
+async def test_a_header_of_one_meaning_is_given_once(http_port, name):
+    twice = [(name, "application/json"), (name.title(), "application/json")]
+    answer = await ask(http_port, "POST", ENCODE, ONE, twice)
+    error = answer.json["error"]
+    assert (answer.status, error["code"]) == (400, "INVALID_INPUT")
+    assert (error["metadata"], error["message"]) == (
+        {"field": name},
+        f"{name}: must be given once",
+    )
+
+
+async def test_a_header_that_is_a_list_may_come_in_parts(http_port, inference):
+    parts = [("Accept", "text/html"), ("accept", "application/json"), ("via", "a"), ("via", "b")]
+    assert (await ask(http_port, "POST", ENCODE, ONE, parts)).status == 200
+    assert inference.calls[0].metadata["accept"] == "text/html, application/json"
+
+
 async def test_a_405_names_the_methods(http_port):
     assert (await ask(http_port, "PUT", "/v1/pools")).headers["allow"] == "GET, HEAD, POST"
+
+
+async def test_the_path_of_the_websocket_asks_for_an_upgrade(http_port):
+    answer = await ask(http_port, "GET", "/ws/cluster-status")
+    assert (answer.status, answer.json["error"]["code"]) == (426, "UPGRADE_REQUIRED")
+    assert answer.json["error"]["metadata"] == {"path": "/ws/cluster-status"}
+    assert (answer.headers["upgrade"], answer.headers["connection"]) == ("websocket", "upgrade")
+    assert (await ask(http_port, "HEAD", "/ws/cluster-status")).status == 426
+    assert (await ask(http_port, "POST", "/ws/cluster-status")).status == 405
 
 
 async def test_head_answers_as_get_without_the_body(http_port):

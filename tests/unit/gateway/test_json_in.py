@@ -23,7 +23,6 @@ def read(name, value):
 
 
 ENCODE = "sie.inference.v1.EncodeRequest"
-PROFILE = "sie.registry.v1.Profile"
 SOURCE = "sie.registry.v1.ModelSource"
 POOL = "sie.pool.v1.CreatePoolRequest"
 ENTITY = "sie.inference.v1.Entity"

@@ -47,7 +47,7 @@ def test_an_unknown_path_is_not_found(table, path):
 def test_a_known_path_names_the_methods_it_allows(table, method, path, allow):
     with pytest.raises(MethodNotAllowed) as caught:
         table.find(method, path)
-    assert caught.value.allow == allow
+    assert caught.value.headers == {"allow": allow}
 
 
 def test_two_rpcs_on_one_route_are_refused_at_start(api):

@@ -15,6 +15,7 @@ import pytest
 from sie_sdk import Item, SIEAsyncClient, SIEClient, errors
 from sie_sdk._http.arrays import pack
 from tests.unit.sdk.conftest import MSGPACK, RESET, answer, refusal, vectors
+from tests.waiting import until
 
 HEALTH = {
     "type": "gateway",
@@ -244,10 +245,7 @@ def test_a_bulk_call_that_fails_leaves_no_thread_behind(gateway):
     with SIEClient(gateway.url) as client:
         with pytest.raises(errors.RequestError):
             client.encode("m", ["bad", *["good"] * 3], batch_size=1)
-        deadline = time.monotonic() + 10
-        while any(thread.name.startswith("sie-sdk") for thread in threading.enumerate()):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        until(lambda: not any(each.name.startswith("sie-sdk") for each in threading.enumerate()))
 
 
 async def test_an_async_iterator_that_is_left_leaves_nothing_behind(gateway):

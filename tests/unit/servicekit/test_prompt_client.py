@@ -11,6 +11,7 @@ from nats.js.errors import KeyWrongLastSequenceError
 from servicekit.broker import connect, disconnect
 from servicekit.prompt_client import PromptClient
 from tests import broker
+from tests.waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +34,6 @@ async def plain(nats_url):
     await client.close()
 
 
-async def until(condition):
-    async with asyncio.timeout(30):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
 async def test_a_listener_gets_what_others_publish_in_order(prompt, plain):
     heard = []
     await prompt.listen("news.*", lambda subject, data: heard.append((subject, data)))
@@ -46,7 +41,7 @@ async def test_a_listener_gets_what_others_publish_in_order(prompt, plain):
     sent = [(f"news.{number % 3}", b"%d" % number) for number in range(1000)]
     for subject, data in sent:
         await plain.publish(subject, data, headers={"a": "b"} if data == b"7" else None)
-    await until(lambda: len(heard) == len(sent))
+    await eventually(lambda: len(heard) == len(sent))
     assert heard == sent
 
 
@@ -70,7 +65,7 @@ async def test_a_listener_that_fails_is_told_of_and_hears_the_next(prompt, plain
     await prompt.flush()
     for data in (b"1", b"none", b"2"):
         await plain.publish("numbers", data)
-    await until(lambda: heard == [1, 2])
+    await eventually(lambda: heard == [1, 2])
     assert "message handler failed" in caplog.text
     assert prompt.is_connected
 
@@ -100,14 +95,14 @@ async def test_everything_published_in_one_turn_arrives_however_much_it_is(promp
     await plain.subscribe("bulk", cb=on_message)
     await plain.flush()
     await asyncio.gather(*(prompt.publish("bulk", bytes(500_000)) for _ in range(40)))
-    await until(lambda: got == 40 * 500_000)
+    await eventually(lambda: got == 40 * 500_000)
 
 
 @pytest.mark.parametrize("end", [PromptClient.close, disconnect])
 async def test_a_connection_ends_well_while_the_broker_is_away(tmp_path, end):
     with broker.running(tmp_path) as url:
         client = await connect(url, "left")
-    await until(lambda: not client.is_connected)
+    await eventually(lambda: not client.is_connected)
     await client.publish("news", b"for nobody")
     await asyncio.wait_for(end(client), 10)
     assert client.is_closed
@@ -119,7 +114,7 @@ async def test_a_connection_ends_after_what_was_published(nats_url, prompt):
     await prompt.flush()
     await leaving.publish("news", b"last words")
     await disconnect(leaving)
-    await until(lambda: heard == [b"last words"])
+    await eventually(lambda: heard == [b"last words"])
 
 
 @pytest.mark.parametrize("headers", [None, {"a": "b", "traceparent": "00-1-2-01"}])

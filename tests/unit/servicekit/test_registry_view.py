@@ -12,6 +12,7 @@ from config_service.watch import WatchHub
 from servicekit.grpc_server import GrpcServer
 from servicekit.registry_view import FILE_NAME, RegistryView
 from sie.registry.v1.bundle_pb2 import Bundle
+from tests.waiting import eventually
 
 NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
@@ -42,12 +43,6 @@ class Source:
         self.hub.notify()
 
 
-async def until(condition):
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.01)
-
-
 async def test_a_view_follows_snapshot_and_events_and_calls_back():
     source, seen = Source(), []
     source.commit()
@@ -55,7 +50,7 @@ async def test_a_view_follows_snapshot_and_events_and_calls_back():
         view.subscribe(lambda event: seen.append(event and event.revision))
         await asyncio.wait_for(view.loaded(), 5)
         source.commit()
-        await until(lambda: view.revision == 2)
+        await eventually(lambda: view.revision == 2)
         assert view.connected
         assert view.bundles["b"].priority == 2
         assert seen == [None, 2]
@@ -67,10 +62,10 @@ async def test_a_callback_that_fails_or_is_taken_back_stops_nothing():
     async with source.serving(), RegistryView(source.address, None, "test") as view:
         view.subscribe(lambda _: 1 / 0)
         unsubscribe = view.subscribe(seen.append)
-        await until(lambda: view.revision == 1)
+        await eventually(lambda: view.revision == 1)
         unsubscribe()
         source.commit()
-        await until(lambda: view.revision == 2)
+        await eventually(lambda: view.revision == 2)
         assert seen == [None]
 
 
@@ -78,21 +73,21 @@ async def test_a_view_starts_from_disk_while_the_config_service_is_down(tmp_path
     source = Source()
     source.commit()
     async with source.serving(), RegistryView(source.address, tmp_path, "test") as view:
-        await until(lambda: view.revision == 1)
+        await eventually(lambda: view.revision == 1)
     async with RegistryView(source.address, tmp_path, "test") as view:
         await asyncio.wait_for(view.loaded(), 1)
         assert (view.revision, view.connected) == (1, False)
         assert view.bundles["b"].priority == 1
         source.commit()
         async with source.serving():
-            await until(lambda: view.revision == 2)
+            await eventually(lambda: view.revision == 2)
 
 
 async def test_changes_reach_the_disk_within_seconds(tmp_path):
     source = Source()
     source.commit()
     async with source.serving(), RegistryView(source.address, tmp_path, "test"):
-        await until((tmp_path / FILE_NAME).exists)
+        await eventually((tmp_path / FILE_NAME).exists)
 
 
 @pytest.mark.parametrize("content", [b"\xff\xff nonsense", b"\x0a"])
@@ -109,13 +104,13 @@ async def test_a_view_resumes_without_a_snapshot_after_a_lost_connection():
         view = RegistryView(source.address, None, "test")
         await view.__aenter__()
         view.subscribe(lambda event: seen.append(event and event.revision))
-        await until(lambda: view.revision == 1)
+        await eventually(lambda: view.revision == 1)
         source.commit()
-        await until(lambda: view.revision == 2)
-    await until(lambda: not view.connected)
+        await eventually(lambda: view.revision == 2)
+    await eventually(lambda: not view.connected)
     source.commit()
     async with source.serving():
-        await until(lambda: view.revision == 3)
+        await eventually(lambda: view.revision == 3)
         await view.__aexit__()
     assert seen == [None, 2, 3]
 
@@ -126,13 +121,13 @@ async def test_a_view_takes_a_snapshot_when_what_it_missed_is_compacted():
     async with source.serving():
         view = RegistryView(source.address, None, "test")
         await view.__aenter__()
-        await until(lambda: view.revision == 1)
+        await eventually(lambda: view.revision == 1)
         source.commit()
-        await until(lambda: view.revision == 2)
+        await eventually(lambda: view.revision == 2)
     for _ in range(10):
         source.commit()
     async with source.serving():
-        await until(lambda: view.revision == 12)
+        await eventually(lambda: view.revision == 12)
         await view.__aexit__()
 
 
@@ -144,14 +139,14 @@ async def test_a_view_follows_a_config_service_that_lost_its_memory(commits):
     async with old.serving():
         view = RegistryView(old.address, None, "test")
         await view.__aenter__()
-        await until(lambda: view.revision == 2)
+        await eventually(lambda: view.revision == 2)
         old.commit()
-        await until(lambda: view.revision == 3)
+        await eventually(lambda: view.revision == 3)
     # The same revisions, or fewer, or more: but another history.
     for _ in range(commits):
         new.commit(priority=100 + new.registry.revision, now=NOW + dt.timedelta(days=1))
     new.address = old.address
     async with new.serving():
-        await until(lambda: view.bundles["b"] == new.registry.state.bundles["b"])
+        await eventually(lambda: view.bundles["b"] == new.registry.state.bundles["b"])
         assert view.revision == commits
         await view.__aexit__()

@@ -1,6 +1,7 @@
 """What a checkpoint may vary is compiled, and what cannot be compiled says why."""
 
 import json
+import re
 import string
 
 import ml_dtypes
@@ -203,6 +204,41 @@ def test_tensors_below_a_prefix_and_old_norm_names_are_found(golden, checkpoint_
     edit(directory / "config.json", architectures=["BertForMaskedLM"])
     dense = compiled(directory).run(TokenBatch.pack(reference.ids))["dense"]
     np.testing.assert_allclose(dense, reference.embeddings, atol=VECTOR_TOLERANCE, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "lost"),
+    [
+        ("bert_mean", "encoder.layer.1.attention.self.query.bias"),
+        ("bert_mean", "encoder.layer.0.attention.self.value.bias"),
+        ("roberta_mean", "encoder.layer.0.output.LayerNorm.bias"),
+        ("mpnet", "encoder.layer.0.intermediate.dense.bias"),
+        ("distilbert", "transformer.layer.0.ffn.lin2.bias"),
+        ("deberta_v3", "encoder.layer.0.attention.self.key_proj.bias"),
+        ("clip", "text_model.encoder.layers.0.self_attn.k_proj.bias"),
+        ("siglip", "vision_model.encoder.layers.0.mlp.fc1.bias"),
+    ],
+)
+def test_a_bias_that_the_architecture_has_and_the_file_has_not_is_named(
+    checkpoint_copy, compiled, name, lost
+):
+    directory = checkpoint_copy(name)
+    tensors = load_file(directory / "model.safetensors")
+    (found,) = [each for each in tensors if each.endswith(lost)]
+    del tensors[found]
+    save_file(tensors, directory / "model.safetensors")
+    with pytest.raises(CheckpointError, match=f"has no tensor {re.escape(found)}"):
+        compiled(directory)
+
+
+@pytest.mark.parametrize(
+    ("entry", "tensor"), [("attention_bias", "attn.Wqkv.bias"), ("mlp_bias", "mlp.Wi.bias")]
+)
+def test_a_bias_that_a_configuration_names_must_be_there(checkpoint_copy, compiled, entry, tensor):
+    directory = checkpoint_copy("modernbert_mean")
+    edit(directory / "config.json", **{entry: True})
+    with pytest.raises(CheckpointError, match=rf"has no tensor .*layers\.0\.{re.escape(tensor)}"):
+        compiled(directory)
 
 
 def test_bfloat16_weights_answer_nearly_the_same(golden, checkpoint_copy, compiled):

@@ -207,6 +207,8 @@ async def test_inference_models_judge_labels_by_entailment(models, golden):
     classes = list(model.labels)
     yes, no = classes.index("entailment"), classes.index("contradiction")
     for (text, hypothesis), logits in zip(golden.inputs["pairs"], reference, strict=True):
+        if model.tokenizer.encode_pairs([(text, hypothesis)])[0].truncated:
+            continue  # The original drops what we read in windows.
         options = {"hypothesis_template": "{}", "multi_label": True}
         (result,) = await answer(model, [text], labels=[hypothesis], options=options)
         expected = softmax(logits[[no, yes]])[1]

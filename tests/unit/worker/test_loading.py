@@ -10,8 +10,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from tests.unit.worker.graphs import edit
+from worker.canary import CanaryError, check_canary
 from worker.heads import Output
-from worker.loading import CanaryError, check_canary, load
+from worker.loading import load
 from worker.overrides import Overrides
 from worker.weights import CheckpointError
 

@@ -65,14 +65,19 @@ LONG_TEXTS = {
 
 
 @functools.cache
+def opened(name: str) -> Checkpoint:
+    return Checkpoint.open(GOLDEN / name)
+
+
+@functools.cache
 def ours(name: str) -> Tokenizer:
-    return Tokenizer.open(Checkpoint.open(GOLDEN / name))
+    return Tokenizer.open(opened(name))
 
 
 @functools.cache
 def plain(name: str, direction: str) -> RustTokenizer:
     """Open the plain library, which tokenises the whole of a text before it cuts."""
-    checkpoint = Checkpoint.open(GOLDEN / name)
+    checkpoint = opened(name)
     rust = RustTokenizer.from_file(str(checkpoint.tokenizer_path))
     rust.enable_truncation(checkpoint.max_length, direction=direction)
     rust.no_padding()
@@ -85,7 +90,7 @@ def plain(name: str, direction: str) -> RustTokenizer:
 @given(**LONG_TEXTS)
 def test_long_texts_give_the_ids_of_the_whole_text(name, direction, words, repeats):
     """Only a piece of a long text is tokenised; nobody may be able to tell."""
-    checkpoint = Checkpoint.open(GOLDEN / name)
+    checkpoint = opened(name)
     text = " ".join(words) * repeats
     (tokens,) = ours(name).encode([text], keep_end=direction == "left")
     assert tokens.ids.tolist() == plain(name, direction).encode(text).ids

@@ -10,6 +10,7 @@ import pytest
 from servicekit.lifecycle import end
 from sie.worker.v1.worker_status_pb2 import WorkerState
 from tests.unit.worker.test_hosting import FakeLoader, FakeServed, host_of, model, states
+from tests.waiting import eventually
 from worker import __main__, hosting, worker
 from worker.start_clock import StartClock
 from worker.worker import Worker
@@ -107,12 +108,6 @@ async def running(loader, ticked, monkeypatch):
         await end(task)
 
 
-async def until(condition):
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)
-
-
 async def test_one_that_preloads_serves_what_it_has_and_ends_when_it_is_told(
     loader, ticked, running
 ):
@@ -131,14 +126,14 @@ async def test_one_that_preloads_follows_the_registry(loader, ticked, running):
     await asyncio.wait_for(ticked.wait(), 5)
     del made.view.models["slow"]
     made.view.callback(None)
-    await until(lambda: made.heartbeat.state == READY)
+    await eventually(lambda: made.heartbeat.state == READY)
     assert list(states(made.host)) == ["fast"]
     assert made.not_ready() == []
 
 
 async def test_one_that_ends_hears_no_offers_while_it_finishes(running, monkeypatch):
     made, task = running
-    await until(lambda: made.heartbeat.state == READY)
+    await eventually(lambda: made.heartbeat.state == READY)
     assert made.membership.hears
     heard = []
 
@@ -154,7 +149,7 @@ async def test_one_that_ends_hears_no_offers_while_it_finishes(running, monkeypa
 @pytest.mark.parametrize("broken", ["tick", "membership"])
 async def test_one_that_cannot_go_on_says_so(running, monkeypatch, broken):
     made, task = running
-    await until(lambda: made.heartbeat.state == READY)
+    await eventually(lambda: made.heartbeat.state == READY)
 
     async def fail(*_):
         raise ValueError("of interest")
