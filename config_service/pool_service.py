@@ -14,7 +14,7 @@ from config_service.writer import RegistryWriter
 from servicekit.errors import SieError
 from servicekit.paging import page_of
 from sie.errors.v1.error_reason_pb2 import ErrorReason
-from sie.pool.v1.pool_pb2 import Pool, PoolSpec
+from sie.pool.v1.pool_pb2 import Pool, PoolSpec, PoolState, PoolStatus
 from sie.pool.v1.pool_service_pb2 import (
     CreatePoolRequest,
     CreatePoolResponse,
@@ -66,7 +66,9 @@ class PoolService(PoolServiceServicer):
             await self._execute(CreatePool(spec), "renewed" if held else "created")
             # The answer shows what came of it: a pool whose workers are free is active at once.
             await self._keeper.try_round()
-        pool = find(spec.name, self._registry.state.pools)
+        # Somebody may have deleted it since: it was created all the same.
+        gone = PoolStatus(state=PoolState.POOL_STATE_PENDING, reason="the pool was deleted at once")
+        pool = self._registry.state.pools.get(spec.name) or Pool(spec=spec, status=gone)
         return CreatePoolResponse(pool=pool, revision=self._registry.revision)
 
     async def GetPool(self, request: GetPoolRequest, context: Any) -> GetPoolResponse:

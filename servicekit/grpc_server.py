@@ -4,6 +4,7 @@ Health answers for `""` and for every service by name, NOT_SERVING until `set_se
 Reflection is there under its stable name and under v1alpha, which older tools ask for.
 """
 
+import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Sequence
@@ -141,7 +142,11 @@ async def abort(
     status = rpc_status.to_status(status_of(error, request_id))
     # What was set as trailing metadata before is replaced by that of the status.
     metadata = (*status.trailing_metadata, *trailing)
-    await context.abort(status.code, status.details, metadata)
+    try:
+        await context.abort(status.code, status.details, metadata)
+    except grpc.aio.InternalError:
+        # The caller has gone, or its deadline has passed, while the status was on its way.
+        raise asyncio.CancelledError from None
 
 
 class Wrapping(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]

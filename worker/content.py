@@ -30,12 +30,17 @@ class ContentDigests:
                 return str(known["digest"])
         digest = digest_of_file(path)
         # Had the file changed while it was read, `state` would not match it any more.
-        write_atomically(record, _json({"state": state, "digest": digest}))
+        self._keep(record, state, digest)
         return digest
 
     def remember(self, path: Path, digest: str) -> None:
         """Record the digest of a file that the caller has just moved to `path`."""
-        write_atomically(self._record(path), _json({"state": _state(path), "digest": digest}))
+        self._keep(self._record(path), _state(path), digest)
+
+    def _keep(self, record: Path, state: list[int], digest: str) -> None:
+        # What is not kept is computed again.
+        with suppress(OSError):
+            write_atomically(record, _json({"state": state, "digest": digest}))
 
     def _record(self, path: Path) -> Path:
         return self._directory / f"{digest_of(str(path.absolute()).encode())}.json"
@@ -54,9 +59,15 @@ def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file so that a reader sees the old content or the new, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent)
-    with os.fdopen(handle, "wb") as file:
-        file.write(content)
-    os.replace(name, path)  # noqa: PTH105 - the name is a string already
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.replace(name, path)  # noqa: PTH105 - the name is a string already
+    except BaseException:
+        # On a disk that is full, what is left of each attempt would keep it full.
+        with suppress(OSError):
+            os.unlink(name)  # noqa: PTH108
+        raise
 
 
 def _state(path: Path) -> list[int]:

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
 from prometheus_client import REGISTRY
 
@@ -23,6 +24,7 @@ from servicekit.payloads import open_payloads
 from servicekit.probes import Probes
 from servicekit.prompt_client import PromptClient
 from servicekit.registry_view import RegistryView
+from servicekit.settings import SettingsError
 from servicekit.subjects import Lane
 from servicekit.tracing import Tracer
 from sie.worker.v1.worker_status_pb2 import WorkerState
@@ -149,6 +151,7 @@ async def open_worker(
     async def on_reconnect() -> None:
         host.on_reconnect()
 
+    check_cache(settings.cache_dir)
     name = f"worker/{settings.worker_id}"
     lane = Lane(settings.pool or DEFAULT_POOL, settings.machine_profile, settings.bundle)
     async with AsyncExitStack() as stack:
@@ -190,6 +193,18 @@ async def open_worker(
             )
         )
         yield worker
+
+
+def check_cache(directory: Path) -> None:
+    """Raise SettingsError if there can be no such directory, rather than fail every model."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        problem = f"SIE_CACHE_DIR={str(directory)!r}: cannot be made: {error.strerror}"
+        raise SettingsError(problem) from None
+    if not os.access(directory, os.W_OK):
+        # What is in it already can be used.
+        log.warning("cache cannot be written", extra={"fields": {"directory": directory}})
 
 
 def _host(

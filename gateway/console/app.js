@@ -171,6 +171,7 @@ for (const [verb, run] of Object.entries(verbs)) {
     button.disabled = true;
     problem.textContent = "";
     try {
+      if (!model.value) throw new Error(`no model is registered that can ${verb}`);
       await run(model.value, event.target);
       model.selectedOptions[0].textContent = model.value;
     } catch (error) {

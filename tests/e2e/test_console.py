@@ -95,3 +95,8 @@ def test_the_page_needs_nothing_from_elsewhere(stack):
         assert "default-src 'self'" in reply.headers["content-security-policy"]
         assert b"http://" not in reply.body.replace(b"http://www.w3.org/", b"")
         assert b"https://" not in reply.body
+
+
+def test_a_verb_without_models_says_so(page):
+    page.evaluate("document.querySelector('#extract select').replaceChildren()")
+    assert choose(page, "extract", "") == "no model is registered that can extract"

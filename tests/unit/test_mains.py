@@ -8,6 +8,8 @@ import sys
 import pytest
 
 from servicekit.grpc_server import GrpcServer
+from servicekit.settings import SettingsError
+from worker.worker import check_cache
 
 WRONG = {
     "gateway": {"SIE_HTTP_PORT": "abc"},
@@ -27,6 +29,14 @@ def test_a_setting_that_cannot_be_read_is_named_without_a_traceback(service):
     assert done.returncode == 1
     assert f": {variable}='{value}': " in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_cache_that_cannot_be_is_named_by_its_setting(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match=r"SIE_CACHE_DIR='.*file/cache': cannot be made"):
+        check_cache(tmp_path / "file" / "cache")
+    check_cache(tmp_path / "new" / "cache")
+    assert (tmp_path / "new" / "cache").is_dir()
 
 
 async def test_a_port_that_is_taken_is_named():

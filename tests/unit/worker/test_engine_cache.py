@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from worker.checkpoint import Checkpoint
-from worker.content import ContentDigests, digest_of
+from worker.content import ContentDigests, digest_of, write_atomically
 from worker.engine_cache import EngineCache
 from worker.weights import CheckpointError
 
@@ -140,3 +140,17 @@ def test_two_processes_build_an_entry_once(tmp_path):
     assert [process.exitcode for process in processes] == [0, 0]
     assert log.read_text() == "built\n"
     assert EngineCache(tmp_path).find("key") is not None
+
+
+def test_digests_are_computed_where_they_cannot_be_kept(tmp_path):
+    (tmp_path / "digests").touch()
+    file = tmp_path / "file"
+    file.write_bytes(b"content")
+    assert ContentDigests(tmp_path / "digests").of(file) == digest_of(b"content")
+
+
+def test_nothing_is_left_of_a_write_that_fails(tmp_path):
+    (tmp_path / "taken").mkdir()
+    with pytest.raises(OSError, match="taken"):
+        write_atomically(tmp_path / "taken", b"content")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken"]
