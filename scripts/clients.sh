@@ -8,6 +8,7 @@ venv=.venv/clients
 stamp=$({ .venv/bin/python -V; cat requirements/clients.txt; } | cksum)
 if [ "$(cat $venv/stamp 2>/dev/null)" = "$stamp" ]; then exit 0; fi
 
+echo "setting up $venv with clients of others, which the tests run (once, some minutes)"
 if .venv/bin/python -m venv --clear $venv &&
     $venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
         -r requirements/clients.txt; then
