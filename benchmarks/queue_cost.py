@@ -29,8 +29,8 @@ from nats.aio.msg import Msg
 
 from cli.local_stack import LocalStack
 from config_service.streams import StreamLimits, Streams
-from gateway.dispatch import Dispatcher
-from gateway.work import Chunk, Work
+from gateway.queue.dispatch import Dispatcher
+from gateway.queue.work import Chunk, Work
 from servicekit import broker
 from servicekit.subjects import Lane, Queue
 from sie.inference.v1.inference_service_pb2 import EncodeRequest, EncodeResponse

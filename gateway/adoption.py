@@ -15,7 +15,7 @@ from typing import NamedTuple
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-from gateway.dispatch import Dispatcher
+from gateway.queue.dispatch import Dispatcher
 from gateway.spreading import Crowd, Spreading
 from servicekit import subjects
 from servicekit.errors import SieError, from_proto

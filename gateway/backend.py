@@ -1,5 +1,6 @@
 """What stands behind the edge: the broker, the registry, the workers, the queue."""
 
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,14 +14,14 @@ from gateway.adoption import Adoption
 from gateway.cluster import Cluster
 from gateway.connection_gauge import ConnectionGauge
 from gateway.demand import Demand, DemandGauge
-from gateway.dispatch import Dispatcher
 from gateway.hosting_gauge import HostingGauge
 from gateway.leases import LeaseGauge
 from gateway.peers import Peers
+from gateway.queue.dispatch import Dispatcher
+from gateway.queue.work_metrics import WorkMetrics
 from gateway.refusals import Refusals
 from gateway.settings import Settings
 from gateway.usage import Usage, UsageGauge
-from gateway.work_metrics import WorkMetrics
 from gateway.worker_gauges import QueueGauge, WorkersGauge
 from servicekit import broker
 from servicekit.grpc_client import channel
@@ -108,7 +109,7 @@ async def open_backend(settings: Settings, gateway_id: str) -> AsyncIterator[Bac
         peers = Peers(client, gateway_id, version("sie"), lambda: view.revision)
         stack.callback(view.subscribe(lambda _: peers.beat()))
         for gauge in (
-            DemandGauge(demand, cluster.lanes, dispatcher.lanes),
+            DemandGauge(demand, cluster.lanes, dispatcher.lanes, time.monotonic),
             LeaseGauge(lambda: view.pools),
             UsageGauge(usage, workers.live, dispatcher.lanes, lambda: view.pools),
             WorkersGauge(workers.live),

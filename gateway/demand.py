@@ -6,7 +6,6 @@ goes when a worker of that very lane takes work. A worker of another bundle, mac
 or pool is no answer to it.
 """
 
-import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sized
 
@@ -79,7 +78,7 @@ class DemandGauge(Collector):
         demand: Demand,
         lanes: Callable[[], Mapping[Lane, Sized]],
         lanes_waiting: Callable[[], Iterable[Lane]],
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float],
     ) -> None:
         self._demand = demand
         self._lanes = lanes

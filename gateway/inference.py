@@ -11,12 +11,12 @@ from gateway import routing
 from gateway.adoption import Adoption
 from gateway.api import Call, Reply
 from gateway.cluster import Cluster
-from gateway.dispatch import Dispatcher
 from gateway.pools import PoolService
+from gateway.queue.dispatch import Dispatcher
+from gateway.queue.work import Chunk, Work
 from gateway.refusals import Refusals
 from gateway.verbs import encode, extract, score, tokenize
 from gateway.verbs.verb import Verb
-from gateway.work import Chunk, Work
 from gateway.work_class import work_class_of
 from servicekit.errors import SieError, from_proto
 from servicekit.subjects import Lane

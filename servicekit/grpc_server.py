@@ -200,13 +200,8 @@ def _awaited(behaviour: Any, method: str) -> Any:
     async def call(request: Any, context: Any) -> Any:
         try:
             return await behaviour(request, context)
-        except SieError as error:
-            await abort(context, error)
-        except grpc.aio.AbortError:
-            raise
-        except Exception:
-            log.exception("unexpected failure", extra={"fields": {"method": method}})
-            await abort(context, internal())
+        except Exception as error:  # noqa: BLE001 - whoever calls is told of it
+            await _tell(context, method, error)
 
     return call
 
@@ -216,12 +211,17 @@ def _stream(behaviour: Any, method: str) -> Any:
         try:
             async for response in behaviour(request, context):
                 yield response
-        except SieError as error:
-            await abort(context, error)
-        except grpc.aio.AbortError:
-            raise
-        except Exception:
-            log.exception("unexpected failure", extra={"fields": {"method": method}})
-            await abort(context, internal())
+        except Exception as error:  # noqa: BLE001 - whoever calls is told of it
+            await _tell(context, method, error)
 
     return call
+
+
+async def _tell(context: Any, method: str, error: Exception) -> None:
+    """Ends a call with what went wrong in it; a caller learns nothing of what was not meant."""
+    if isinstance(error, grpc.aio.AbortError):
+        raise error
+    if not isinstance(error, SieError):
+        log.error("unexpected failure", exc_info=error, extra={"fields": {"method": method}})
+        error = internal()
+    await abort(context, error)

@@ -53,12 +53,31 @@ class ScaledPool:
         values = {name: prometheus.value(each.query) for name, each in triggers}
         now = time.monotonic()
         self._due = now + self.scaling.polling_s
-        self.pods.wanted = self._autoscaler.poll(values, now)
-        self.history.append(Poll(now, values, self.pods.wanted, len(self.pods.running())))
+        replicas = self._autoscaler.poll(values, now)
+        # Who sees that the number has changed finds out why.
+        self.history.append(Poll(now, values, replicas, len(self.pods.running())))
+        self.pods.wanted = replicas
 
     def counts(self, since: float = 0.0) -> set[int]:
         """Every number of replicas that was wanted since then, monotonic seconds."""
         return {poll.replicas for poll in list(self.history) if poll.at >= since}
+
+    def idle_s(self) -> float:
+        """For how many seconds no trigger had been active when the last replica went."""
+        history, triggers = list(self.history), self.scaling.triggers
+        gone = max(
+            number
+            for number in range(1, len(history))
+            if history[number - 1].replicas and not history[number].replicas
+        )
+        active = max(
+            poll.at
+            for poll in history[:gone]
+            if any(
+                value > triggers[name].activation for name, value in poll.values.items() if value
+            )
+        )
+        return history[gone].at - active
 
     def last(self, trigger: str) -> float | None:
         return self.history[-1].values[trigger] if self.history else None

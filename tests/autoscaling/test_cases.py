@@ -75,10 +75,10 @@ def patient(cluster: ScaledCluster, model: str = MODEL, gpu: str | None = None) 
 
 def wait_for_none(cluster: ScaledCluster, *pools: str) -> None:
     """Until the pools have neither replicas nor pods, which the cooldown puts off."""
-    before = time.monotonic()
-    cluster.until(lambda: all(cluster.pools[name].replicas == 0 for name in pools))
-    assert time.monotonic() - before > 0.8 * cluster.real(COOLDOWN_S)
-    cluster.until(lambda: not any(cluster.pools[name].pods.running() for name in pools))
+    found = [cluster.pools[name] for name in pools]
+    cluster.until(lambda: not any(pool.replicas for pool in found))
+    assert min(pool.idle_s() for pool in found) > 0.99 * cluster.real(COOLDOWN_S)
+    cluster.until(lambda: not any(pool.pods.running() for pool in found))
 
 
 @contextlib.contextmanager

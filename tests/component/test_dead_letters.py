@@ -40,7 +40,7 @@ async def exhaust(js, data):
     await js.publish(subject, data)
     consumer = await js.pull_subscribe_bind(consumer="lane", stream=stream)
     for _ in range(2):
-        [message] = await consumer.fetch(1, timeout=5)
+        [message] = await consumer.fetch(1, timeout=30)
         await message.nak()
     # The broker notices on the next request.
     with pytest.raises(nats.errors.TimeoutError):
@@ -61,12 +61,12 @@ async def test_exhausted_work_becomes_a_dead_letter_and_its_caller_is_told(
     if listening_first:
         async with dead_letters(client, metrics):
             await exhaust(js, data)
-            reply = await replies.next_msg(timeout=5)
+            reply = await replies.next_msg(timeout=30)
     else:
         # The config service was away when the broker spoke.
         await exhaust(js, data)
         async with dead_letters(client, metrics):
-            reply = await replies.next_msg(timeout=5)
+            reply = await replies.next_msg(timeout=30)
             await asyncio.sleep(0.2)
     result = WorkResult.FromString(reply.data)
     assert (result.request_id, result.first_item, result.item_count) == ("r1", 4, 2)

@@ -242,7 +242,7 @@ async def test_what_a_worker_holds_of_a_deleted_pool_is_waited_for(service):
     config = consumer_config(LANE, "m")
     await service.js.add_consumer(work_stream("tenant"), config)
     pulled = await service.js.pull_subscribe_bind(config.durable_name, work_stream("tenant"))
-    (held,) = await pulled.fetch(1, timeout=5)
+    (held,) = await pulled.fetch(1, timeout=30)
     await service.delete()
     await service.keeper.round()
     assert await service.queue() == 1
@@ -258,7 +258,7 @@ async def test_a_worker_that_never_finishes_is_not_waited_for(service):
     config = consumer_config(LANE, "m")
     await service.js.add_consumer(work_stream("tenant"), config)
     pulled = await service.js.pull_subscribe_bind(config.durable_name, work_stream("tenant"))
-    await pulled.fetch(1, timeout=5)
+    await pulled.fetch(1, timeout=30)
     await service.delete()
     await service.keeper.round()
     service.ahead += FINISH_WITHIN_S + 1

@@ -65,6 +65,20 @@ async def test_a_memory_broker_that_restarted_is_given_history_and_receipts(
     assert after.registry.state.bundles["a"].priority == 1
 
 
+async def test_a_key_whose_caller_went_away_answers_the_next_call(new_writer):
+    writer, command = await new_writer(), Apply(Bundle(bundle_id="a", priority=1))
+    append = writer.writer._store.append
+
+    async def append_and_end(event):
+        await append(event)
+        raise asyncio.CancelledError
+
+    with writer.appending(append_and_end), pytest.raises(asyncio.CancelledError):
+        await writer.writer.execute(command, identity("k"))
+    async with asyncio.timeout(60):
+        assert await writer.writer.execute(command, identity("k")) == Outcome(1, 1)
+
+
 async def test_old_receipts_leave_the_store(new_writer):
     writer, command = await new_writer(), Apply(Bundle(bundle_id="a"))
     await writer.writer.execute(command)

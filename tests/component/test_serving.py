@@ -23,6 +23,7 @@ from tests.waiting import eventually
 from worker.broker_clock import BrokerClock
 from worker.cancellations import Cancellations
 from worker.device import Device
+from worker.engine import OutOfMemoryError
 from worker.intake import Intake
 from worker.loading import load
 from worker.serving import ServedModel
@@ -104,6 +105,13 @@ class ShortEngine:
 
     def run(self, *arguments):
         return {output: rows[:0] for output, rows in self._engine.run(*arguments).items()}
+
+
+class FullEngine(BrokenEngine):
+    """An engine without memory for anything."""
+
+    def run(self, *_):
+        raise OutOfMemoryError("no memory")
 
 
 @asynccontextmanager
@@ -224,3 +232,15 @@ async def test_answers_that_cannot_be_made_end_in_an_error(client, loaded, calle
         await eventually(lambda: len(caller.results) == 3)
     reasons = {result.error.reason for result in caller.results.values()}
     assert reasons == {ErrorReason.ERROR_REASON_INFERENCE_ERROR}
+
+
+async def test_an_input_that_does_not_fit_into_memory_alone_says_when_to_come_back(
+    client, loaded, caller
+):
+    async with serving(client, replace(loaded, engine=FullEngine(loaded.engine))) as served:
+        await caller.send("a", request("a"))
+        await eventually(lambda: "a" in caller.results)
+        assert not served.broken
+    error = caller.results["a"].error
+    assert error.reason == ErrorReason.ERROR_REASON_RESOURCE_EXHAUSTED
+    assert error.retry_after.seconds > 0

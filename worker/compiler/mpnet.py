@@ -6,11 +6,14 @@ longer ones share buckets that widen up to distance 128.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.compiler.bert import ROBERTA
 from worker.compiler.blocks import Embeddings, embed
-from worker.compiler.body import Classifier, Family, Hidden, Tokens
+from worker.compiler.body import Hidden, Tokens
 from worker.compiler.graph import Graph
 from worker.compiler.parameters import Parameters
 from worker.compiler.positions import distances, padding_id, places_after_padding
@@ -74,17 +77,5 @@ def _embeddings(own: Parameters, config: Config, tokens: Tokens, sizes: Sizes) -
     return embed(own.graph, tokens, tables, places_after_padding(own.graph, tokens, first))
 
 
-MPNET = Family(
-    mpnet,
-    prefix="mpnet",
-    words="embeddings.word_embeddings.weight",
-    sequence=Classifier("classifier.out_proj", dense="classifier.dense"),
-    token=Classifier("classifier"),
-    masked_lm=Classifier(
-        "lm_head.bias",
-        dense="lm_head.dense",
-        activation="gelu",
-        norm="lm_head.layer_norm",
-        decoder="lm_head.decoder.weight",
-    ),
-)
+# Its heads are RoBERTa's.
+MPNET = replace(ROBERTA, body=mpnet, prefix="mpnet")

@@ -38,7 +38,7 @@ class Watcher:
 
     async def heard(self):
         while not self._ahead:
-            body = await asyncio.wait_for(anext(self._watch), 2)
+            body = await asyncio.wait_for(anext(self._watch), 30)
             response = WatchRegistryResponse.FromString(body)
             kind = response.WhichOneof("update")
             update = getattr(response, kind)

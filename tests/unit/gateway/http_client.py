@@ -47,4 +47,4 @@ def raw_request(method, path, body=b"", headers=()):
 async def ask(port, method, path, body=b"", headers=()):
     async with connect(port) as (reader, writer):
         writer.write(raw_request(method, path, body, headers))
-        return await asyncio.wait_for(read_answer(reader, method != "HEAD"), 10)
+        return await asyncio.wait_for(read_answer(reader, method != "HEAD"), 30)

@@ -6,8 +6,8 @@ import time
 import pytest
 
 from gateway.adoption import Adoption
-from gateway.dispatch import Dispatcher
-from gateway.work import Chunk, Work
+from gateway.queue.dispatch import Dispatcher
+from gateway.queue.work import Chunk, Work
 from servicekit import subjects
 from servicekit.broker import connect
 from servicekit.errors import SieError, proto_of
@@ -47,7 +47,7 @@ class Waiting:
             self.workers.update(status)
         for status in statuses:
             self.adoption.follow(self.dispatcher, status)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not self.offers and not self.request.done() and not self.is_hosted():
                 await asyncio.sleep(0.01)
         return self.offers

@@ -66,9 +66,9 @@ async def test_every_request_has_an_id_of_its_own(grpc_channel, inference):
 async def test_a_caller_who_leaves_takes_his_requests_along(grpc_channel, inference):
     call = InferenceServiceStub(grpc_channel).EncodeStream()
     await call.write(request("a", "slow"))
-    await asyncio.wait_for(inference.called.wait(), 5)
+    await asyncio.wait_for(inference.called.wait(), 30)
     call.cancel()
-    await asyncio.wait_for(inference.cancelled.wait(), 5)
+    await asyncio.wait_for(inference.cancelled.wait(), 30)
 
 
 async def test_a_caller_who_does_not_read_is_not_read_from(grpc_channel, inference):

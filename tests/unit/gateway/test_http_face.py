@@ -191,7 +191,7 @@ class TestBodyLimit:
             length = MAX_REQUEST_BYTES + 1
             writer.write(f"POST {ENCODE} HTTP/1.1\r\nHost: a\r\n".encode())
             writer.write(f"Content-Length: {length}\r\n\r\n".encode())
-            answer = await asyncio.wait_for(read_answer(reader), 5)
+            answer = await asyncio.wait_for(read_answer(reader), 30)
             assert (answer.status, answer.headers["connection"]) == (413, "close")
             assert answer.json["error"]["metadata"] == {"limit_bytes": str(MAX_REQUEST_BYTES)}
 
@@ -200,7 +200,7 @@ class TestBodyLimit:
             writer.write(raw_request("POST", ENCODE, b"", [("Transfer-Encoding", "chunked")]))
             for _ in range(MAX_REQUEST_BYTES // 4096 + 1):
                 writer.write(b"1000\r\n" + b" " * 4096 + b"\r\n")
-            answer = await asyncio.wait_for(read_answer(reader), 5)
+            answer = await asyncio.wait_for(read_answer(reader), 30)
             assert answer.status == 413
 
     async def test_a_chunked_upload_within_the_limit_is_read(self, http_port):
@@ -229,7 +229,7 @@ async def test_pipelined_requests_are_answered_in_order(http_port):
     async with connect(http_port) as (reader, writer):
         paths = [f"/v1/encode/m{index}" for index in range(5)]
         writer.write(b"".join(raw_request("POST", path, ONE) for path in paths))
-        answers = [await asyncio.wait_for(read_answer(reader), 5) for _ in paths]
+        answers = [await asyncio.wait_for(read_answer(reader), 30) for _ in paths]
     assert [answer.json["model"] for answer in answers] == ["m0", "m1", "m2", "m3", "m4"]
 
 
@@ -238,7 +238,7 @@ async def test_a_client_that_leaves_cancels_its_call(http_port, inference, regis
         writer.write(raw_request("POST", "/v1/encode/slow", ONE))
         await writer.drain()
         await inference.called.wait()
-    await asyncio.wait_for(inference.cancelled.wait(), 5)
+    await asyncio.wait_for(inference.cancelled.wait(), 30)
     labels = {"endpoint": "encode", "status": "499", "machine_profile": "default"}
     assert registry.get_sample_value("sie_gateway_requests_total", labels) == 1
 
@@ -249,7 +249,7 @@ async def test_a_client_that_leaves_during_its_upload_is_no_failure_of_ours(http
         await writer.drain()
         await asyncio.sleep(0.02)
     labels = {"endpoint": "encode", "status": "499", "machine_profile": "default"}
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while registry.get_sample_value("sie_gateway_requests_total", labels) != 1:
             await asyncio.sleep(0.005)
 
@@ -346,6 +346,6 @@ async def test_arbitrary_requests_never_get_a_5xx_from_a_socket(http_port):
         async with connect(http_port) as (reader, writer):
             writer.write(line + b" HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}")
             writer.write_eof()
-            first = await asyncio.wait_for(reader.readline(), 5)
+            first = await asyncio.wait_for(reader.readline(), 30)
         assert not first or int(first.split()[1]) < 500, line
     assert (await ask(http_port, "GET", "/healthz")).status == 200

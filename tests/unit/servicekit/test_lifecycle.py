@@ -40,7 +40,7 @@ async def test_endless_work_that_fails_ends_the_wait_for_a_signal():
 
     tasks = [asyncio.create_task(forever()), asyncio.create_task(failing())]
     with pytest.raises(ValueError, match="of interest"):
-        await asyncio.wait_for(lifecycle.until_signal(*tasks), 5)
+        await asyncio.wait_for(lifecycle.until_signal(*tasks), 30)
     await lifecycle.end(*tasks)
 
 
@@ -50,7 +50,7 @@ async def test_a_signal_ends_the_wait_and_nothing_else():
 
     task = asyncio.create_task(forever())
     asyncio.get_running_loop().call_later(0.05, signal.raise_signal, signal.SIGTERM)
-    await asyncio.wait_for(lifecycle.until_signal(task), 5)
+    await asyncio.wait_for(lifecycle.until_signal(task), 30)
     assert not task.done()
     await lifecycle.end(task)
 
@@ -72,7 +72,7 @@ async def test_jobs_run_until_a_signal():
     await asyncio.sleep(0.05)
     assert not running.done()
     signal.raise_signal(signal.SIGTERM)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         await running
     assert ended == [1]
 
@@ -82,4 +82,4 @@ async def test_a_job_that_fails_ends_the_others_and_is_told_of():
         raise ValueError("a defect")
 
     with pytest.raises(ValueError, match="a defect"):
-        await asyncio.wait_for(lifecycle.run_until_signal(asyncio.sleep(60), failing()), 5)
+        await asyncio.wait_for(lifecycle.run_until_signal(asyncio.sleep(60), failing()), 30)

@@ -21,7 +21,7 @@ async def probes():
 async def exchange(probes, request):
     reader, writer = await asyncio.open_connection("127.0.0.1", probes.port)
     writer.write(request)
-    reply = await asyncio.wait_for(reader.read(), 5)
+    reply = await asyncio.wait_for(reader.read(), 30)
     writer.close()
     await writer.wait_closed()
     head, _, body = reply.partition(b"\r\n\r\n")

@@ -104,7 +104,7 @@ async def test_a_connection_ends_well_while_the_broker_is_away(tmp_path, end):
         client = await connect(url, "left")
     await eventually(lambda: not client.is_connected)
     await client.publish("news", b"for nobody")
-    await asyncio.wait_for(end(client), 10)
+    await asyncio.wait_for(end(client), 30)
     assert client.is_closed
 
 

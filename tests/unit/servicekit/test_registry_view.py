@@ -48,7 +48,7 @@ async def test_a_view_follows_snapshot_and_events_and_calls_back():
     source.commit()
     async with source.serving(), RegistryView(source.address, None, "test") as view:
         view.subscribe(lambda event: seen.append(event and event.revision))
-        await asyncio.wait_for(view.loaded(), 5)
+        await asyncio.wait_for(view.loaded(), 30)
         source.commit()
         await eventually(lambda: view.revision == 2)
         assert view.connected
@@ -75,7 +75,7 @@ async def test_a_view_starts_from_disk_while_the_config_service_is_down(tmp_path
     async with source.serving(), RegistryView(source.address, tmp_path, "test") as view:
         await eventually(lambda: view.revision == 1)
     async with RegistryView(source.address, tmp_path, "test") as view:
-        await asyncio.wait_for(view.loaded(), 1)
+        await asyncio.wait_for(view.loaded(), 30)
         assert (view.revision, view.connected) == (1, False)
         assert view.bundles["b"].priority == 1
         source.commit()

@@ -131,7 +131,7 @@ async def test_a_heartbeat_counts_only_from_the_worker_that_it_names_and_says_wh
         await client.publish(worker_status("d"), b"\xff")
         last = "host.example.org-1"
         await client.publish(worker_status(last), beat(last).SerializeToString())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while not directory.live():
                 await asyncio.sleep(0.01)
         assert [worker.worker_id for worker in directory.live()] == [last]

@@ -70,7 +70,7 @@ async def test_a_pull_that_the_broker_lost_is_made_again(client):
     consumer = await consumer_of(forgetful, came)
     await client.jetstream().publish(subjects.work_subject(LANE, MODEL), b"work")
     await ticking(consumer, 6)
-    assert await asyncio.wait_for(came.get(), 5) == b"work"
+    assert await asyncio.wait_for(came.get(), 30) == b"work"
 
 
 async def test_a_pull_that_delivers_nothing_is_not_made_again_while_it_is_open(client):
@@ -88,13 +88,13 @@ async def test_one_that_drains_hands_over_what_has_come_and_asks_for_no_more(cli
     came, seen = asyncio.Queue(), asyncio.Event()
     consumer = await consumer_of(counting, came, seen)
     await client.jetstream().publish(subjects.work_subject(LANE, MODEL), b"work")
-    assert await asyncio.wait_for(came.get(), 5) == b"work"
+    assert await asyncio.wait_for(came.get(), 30) == b"work"
     made = counting.pulls
     draining = asyncio.create_task(consumer.drain())
     await client.flush()
     await ticking(consumer, 1)
     seen.set()
-    await asyncio.wait_for(draining, 5)
+    await asyncio.wait_for(draining, 30)
     assert counting.pulls == made
 
 

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from gateway.reassembly import Reassembly
-from gateway.work import PackedWorkResult
+from gateway.queue.reassembly import Reassembly
+from gateway.queue.work import PackedWorkResult
 from sie.work.v1.work_item_pb2 import WorkItem
 from worker.delivery import Delivery, read_item
 

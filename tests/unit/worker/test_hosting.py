@@ -188,7 +188,7 @@ async def test_a_model_that_goes_while_it_is_fetched_is_given_up(loader):
     async with host_of(loader) as host:
         host.adopt(model("a"))
         await asyncio.sleep(0)
-        await asyncio.wait_for(host.reconcile({}), 5)
+        await asyncio.wait_for(host.reconcile({}), 30)
         assert (states(host), loader.loads) == ({}, [])
 
 
@@ -197,7 +197,7 @@ async def test_a_model_that_goes_while_it_waits_for_room_is_given_up(loader):
         await bring(host, "a")
         host.adopt(model("b"))
         await asyncio.sleep(0.05)
-        await asyncio.wait_for(host.reconcile({"a": model("a")}), 1)
+        await asyncio.wait_for(host.reconcile({"a": model("a")}), 30)
         assert states(host) == {"a": LOADED}
 
 
@@ -252,7 +252,7 @@ async def test_a_model_that_ends_badly_makes_room_and_may_come_back(loader, monk
     async with host_of(loader, budget=100) as host:
         await bring(host, "a")
         host.adopt(model("b"))
-        await asyncio.wait_for(host.wait_for("b"), 5)
+        await asyncio.wait_for(host.wait_for("b"), 30)
         assert states(host) == {"b": LOADED}
         assert host.adopt(model("a")) == ""
 
@@ -265,7 +265,7 @@ async def test_a_host_that_closes_takes_no_model(loader):
         closing = asyncio.create_task(host.close())
         await asyncio.sleep(0)
         assert host.adopt(model("b")) == "the worker is shutting down"
-        await asyncio.wait_for(closing, 5)
+        await asyncio.wait_for(closing, 30)
         assert states(host) == {}
 
 

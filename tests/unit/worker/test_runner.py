@@ -45,7 +45,7 @@ async def run(texts):
     engine, finished = FakeEngine(), asyncio.Event()
     runner = Runner(engine, pack_texts, LIMITS, lambda _: finished.set(), lambda _: None)
     runner.submit(texts)
-    await asyncio.wait_for(finished.wait(), 10)
+    await asyncio.wait_for(finished.wait(), 30)
     await asyncio.to_thread(runner.close)
     return engine.runs
 

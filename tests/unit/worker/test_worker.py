@@ -113,17 +113,17 @@ async def test_one_that_preloads_serves_what_it_has_and_ends_when_it_is_told(
 ):
     made, task = running
     loader.slow["slow"] = asyncio.Event()
-    await asyncio.wait_for(ticked.wait(), 5)
+    await asyncio.wait_for(ticked.wait(), 30)
     assert made.not_ready() == ["the worker is starting"]
     signal.raise_signal(signal.SIGTERM)
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, 30)
     assert (made.heartbeat.state, states(made.host)) == (DRAINING, {})
 
 
 async def test_one_that_preloads_follows_the_registry(loader, ticked, running):
     made, _ = running
     loader.slow["slow"] = asyncio.Event()
-    await asyncio.wait_for(ticked.wait(), 5)
+    await asyncio.wait_for(ticked.wait(), 30)
     del made.view.models["slow"]
     made.view.callback(None)
     await eventually(lambda: made.heartbeat.state == READY)
@@ -142,7 +142,7 @@ async def test_one_that_ends_hears_no_offers_while_it_finishes(running, monkeypa
 
     monkeypatch.setattr(FakeServed, "close", close)
     signal.raise_signal(signal.SIGTERM)
-    await asyncio.wait_for(task, 5)
+    await asyncio.wait_for(task, 30)
     assert heard == [False, False]
 
 
@@ -160,4 +160,4 @@ async def test_one_that_cannot_go_on_says_so(running, monkeypatch, broken):
         monkeypatch.setattr(made.host, "reconcile", fail)
         made.view.callback(None)
     with pytest.raises((ValueError, ExceptionGroup), match=r"of interest|unhandled errors"):
-        await asyncio.wait_for(task, 5)
+        await asyncio.wait_for(task, 30)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.reassembly import Reassembly
+from gateway.queue.reassembly import Reassembly
 from servicekit.errors import SieError, code_of
 from sie.work.v1.work_result_pb2 import ResultPart
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.gathering import Gathering
+from gateway.queue.gathering import Gathering
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.work.v1.work_result_pb2 import WorkResult
 

@@ -4,10 +4,10 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 
-from gateway.backlog import Backlog
-from gateway.drain_rate import DrainRate
-from gateway.pending import Pending
-from gateway.work import Path
+from gateway.queue.backlog import Backlog
+from gateway.queue.drain_rate import DrainRate
+from gateway.queue.pending import Pending
+from gateway.queue.work import Path
 from servicekit.errors import SieError
 from servicekit.subjects import Queue
 from sie.errors.v1.error_reason_pb2 import ErrorReason

@@ -19,13 +19,13 @@ from typing import Any
 from nats.errors import Error as NatsError
 from prometheus_client import CollectorRegistry
 
-from gateway.large_requests import LargeRequests
-from gateway.pending import Pending
-from gateway.publisher import ACK_WITHIN_S, Publisher, queue_unavailable
-from gateway.replies import fault
-from gateway.waits import Waits
-from gateway.work import Chunk, PackedWorkResult, Work
-from gateway.work_metrics import WorkMetrics
+from gateway.queue.large_requests import LargeRequests
+from gateway.queue.pending import Pending
+from gateway.queue.publisher import ACK_WITHIN_S, Publisher, queue_unavailable
+from gateway.queue.replies import fault
+from gateway.queue.waits import Waits
+from gateway.queue.work import Chunk, PackedWorkResult, Work
+from gateway.queue.work_metrics import WorkMetrics
 from servicekit import subjects
 from servicekit.errors import SieError
 from servicekit.payloads import JetStreamPayloads, PayloadStore

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.backlog import Backlog
+from gateway.queue.backlog import Backlog
 
 
 def busy(rate, seconds, waiting=1000, start=0.0, backlog=None):

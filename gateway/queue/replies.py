@@ -7,7 +7,7 @@ or somebody who should not. What does not fit is not taken, and the work waits o
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gateway.work import Work
+from gateway.queue.work import Work
 from servicekit.packed import packed_twin
 from sie.inference.v1.inference_service_pb2 import (
     EncodeResponse,

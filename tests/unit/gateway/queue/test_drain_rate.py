@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.drain_rate import DrainRate
+from gateway.queue.drain_rate import DrainRate
 
 
 def test_it_is_the_time_in_which_a_tenth_of_what_waits_is_answered():

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from gateway.work import PackedWorkItem
+from gateway.queue.work import PackedWorkItem
 from servicekit.errors import SieError
 from servicekit.payloads import PayloadStore
 

@@ -20,7 +20,7 @@ import orjson
 from nats.aio.client import Client
 from nats.errors import Error as NatsError
 
-from gateway.pending import Pending
+from gateway.queue.pending import Pending
 from servicekit import subjects
 from servicekit.errors import SieError
 from servicekit.tasks import Tasks

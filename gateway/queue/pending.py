@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from gateway.gathering import Gathering
-from gateway.reassembly import Reassembly
-from gateway.work import Chunk, Path, Work, work_items
+from gateway.queue.gathering import Gathering
+from gateway.queue.reassembly import Reassembly
+from gateway.queue.work import Chunk, Path, Work, work_items
 from servicekit.errors import SieError
 from servicekit.subjects import Lane, Queue
 from sie.errors.v1.error_reason_pb2 import ErrorReason
