@@ -170,6 +170,7 @@ def test_models_tell_which_verbs_answer_for_them(golden_stack):
     assert tasks == {
         "golden/bert_classes": ["extract"],
         "golden/bert_cross_encoder": ["score"],
+        "golden/bert_logits": ["score"],
         "golden/bert_ner": ["extract"],
         "golden/bert_nli": ["extract"],
         "golden/clip": ["encode", "score"],
