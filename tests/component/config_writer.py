@@ -11,6 +11,8 @@ from config_service.registry import Registry
 from config_service.store import RegistryStore
 from config_service.watch import WatchHub
 from config_service.writer import RegistryWriter
+from servicekit.errors import SieError
+from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.registry.v1.bundle_pb2 import Bundle
 
 
@@ -49,8 +51,32 @@ class Writer:
             yield
 
     @contextmanager
-    def appending(self, append):
-        """Its store appends in another way."""
+    def away_beyond(self, revision, detail="away"):
+        """Its store appends no later revision."""
+        append = self.writer._store.append
+
+        async def append_some(event):
+            if event.revision > revision:
+                raise SieError(ErrorReason.ERROR_REASON_REGISTRY_UNAVAILABLE, detail)
+            await append(event)
+
+        with self._appending(append_some):
+            yield
+
+    @contextmanager
+    def cut_off_by(self, end):
+        """Its store appends what it is given, and `end` is all that comes back."""
+        append = self.writer._store.append
+
+        async def append_and_end(event):
+            await append(event)
+            raise end
+
+        with self._appending(append_and_end):
+            yield
+
+    @contextmanager
+    def _appending(self, append):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(self.writer._store, "append", append)
             yield

@@ -10,7 +10,6 @@ from config_service.receipts import Identity, Receipts
 from config_service.writer import Outcome
 from servicekit.errors import SieError
 from servicekit.registry_state import Key
-from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.registry.v1.bundle_pb2 import Bundle
 from tests.waiting import eventually
 
@@ -67,13 +66,7 @@ async def test_a_memory_broker_that_restarted_is_given_history_and_receipts(
 
 async def test_a_key_whose_caller_went_away_answers_the_next_call(new_writer):
     writer, command = await new_writer(), Apply(Bundle(bundle_id="a", priority=1))
-    append = writer.writer._store.append
-
-    async def append_and_end(event):
-        await append(event)
-        raise asyncio.CancelledError
-
-    with writer.appending(append_and_end), pytest.raises(asyncio.CancelledError):
+    with writer.cut_off_by(asyncio.CancelledError()), pytest.raises(asyncio.CancelledError):
         await writer.writer.execute(command, identity("k"))
     async with asyncio.timeout(60):
         assert await writer.writer.execute(command, identity("k")) == Outcome(1, 1)
@@ -92,14 +85,7 @@ async def test_old_receipts_leave_the_store(new_writer):
 async def test_an_import_that_broke_off_is_finished_by_the_same_call(new_writer):
     writer = await new_writer()
     bundles = {f"d[{i}]": Bundle(bundle_id=f"b{i}") for i in range(5)}
-    append = writer.writer._store.append
-
-    async def append_three(event):
-        if event.revision > 3:
-            raise SieError(ErrorReason.ERROR_REASON_REGISTRY_UNAVAILABLE, "away")
-        await append(event)
-
-    with writer.appending(append_three), pytest.raises(SieError, match="away"):
+    with writer.away_beyond(3), pytest.raises(SieError, match="away"):
         await writer.writer.execute(Import(bundles), identity("k"))
     assert len(writer.registry.state.bundles) == 3
     assert await writer.writer.execute(Import(bundles), identity("k")) == Outcome(4, 5)

@@ -75,13 +75,7 @@ async def test_a_stale_writer_is_fenced_even_when_its_next_revision_was_forgotte
 )
 async def test_a_commit_whose_caller_never_learned_of_it_is_found_again(new_writer, end):
     writer, other = await new_writer(), await new_writer()
-    append = writer.writer._store.append
-
-    async def append_and_end(event):
-        await append(event)
-        raise end
-
-    with writer.appending(append_and_end), pytest.raises(type(end)):
+    with writer.cut_off_by(end), pytest.raises(type(end)):
         await writer.apply("a")
     assert not (await writer.apply("a")).changed
     assert writer.registry.revision == 1
@@ -119,14 +113,7 @@ async def test_a_rewrite_that_broke_off_is_gone_on_with(nats_server, new_writer)
         await writer.apply(name)
     await asyncio.to_thread(nats_server.restart)
     await eventually(lambda: writer.client.is_connected)
-    append = writer.writer._store.append
-
-    async def append_one(event):
-        if event.revision > 1:
-            raise SieError(ErrorReason.ERROR_REASON_REGISTRY_UNAVAILABLE, "away again")
-        await append(event)
-
-    with writer.appending(append_one), pytest.raises(SieError, match="away again"):
+    with writer.away_beyond(1, "away again"), pytest.raises(SieError, match="away again"):
         await writer.writer.catch_up()
     await writer.writer.catch_up()
     after = await new_writer()

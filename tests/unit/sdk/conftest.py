@@ -41,6 +41,16 @@ def vectors(request):
     return answer(200, pack(body), MSGPACK)
 
 
+HEALTH = {
+    "type": "gateway",
+    "status": "healthy",
+    "cluster": {"models_loaded": 1},
+    "workers": [
+        {"name": "a", "gpu": "l4", "healthy": True, "gpu_count": 1, "bundle": "default"},
+        {"name": "b", "gpu": "l4", "healthy": False, "gpu_count": 1, "bundle": "default"},
+        {"name": "c", "gpu": "cpu", "healthy": True, "gpu_count": 0, "bundle": "default"},
+    ],
+}
 # Closes the connection in the middle of a request.
 RESET = "reset"
 

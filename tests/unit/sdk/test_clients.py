@@ -10,18 +10,7 @@ import pytest
 
 from sie_sdk import Item, SIEClient, errors
 from sie_sdk._http.arrays import pack
-from tests.unit.sdk.conftest import MSGPACK, RESET, answer, refusal, vectors
-
-HEALTH = {
-    "type": "gateway",
-    "status": "healthy",
-    "cluster": {"models_loaded": 1},
-    "workers": [
-        {"name": "a", "gpu": "l4", "healthy": True, "gpu_count": 1, "bundle": "default"},
-        {"name": "b", "gpu": "l4", "healthy": False, "gpu_count": 1, "bundle": "default"},
-        {"name": "c", "gpu": "cpu", "healthy": True, "gpu_count": 0, "bundle": "default"},
-    ],
-}
+from tests.unit.sdk.conftest import HEALTH, MSGPACK, RESET, answer, refusal, vectors
 
 
 def test_one_item_gives_one_result_and_several_a_list(gateway, ask):

@@ -8,18 +8,8 @@ import time
 import pytest
 
 from sie_sdk import SIEAsyncClient, SIEClient, errors
-from tests.unit.sdk.conftest import RESET, answer, refusal, vectors
+from tests.unit.sdk.conftest import HEALTH, RESET, answer, refusal, vectors
 
-HEALTH = {
-    "type": "gateway",
-    "status": "healthy",
-    "cluster": {"models_loaded": 1},
-    "workers": [
-        {"name": "a", "gpu": "l4", "healthy": True, "gpu_count": 1, "bundle": "default"},
-        {"name": "b", "gpu": "l4", "healthy": False, "gpu_count": 1, "bundle": "default"},
-        {"name": "c", "gpu": "cpu", "healthy": True, "gpu_count": 0, "bundle": "default"},
-    ],
-}
 POOL = {"spec": {"name": "tenant-abc", "gpus": {"l4": 2}}, "status": {"state": "pending"}}
 
 
