@@ -12,7 +12,7 @@ definition. They are only for messages that we wrote ourselves: another writer m
 packed field into several runs, of which a `bytes` field would keep the last.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -38,38 +38,54 @@ def packed_twin(message: type[Message], opaque: Iterable[str] = ()) -> type[Any]
         message: the generated class.
         opaque: names of fields of `message` itself that are carried as unparsed bytes.
     """
-    pool = descriptor_pool.DescriptorPool()
     descriptor: Any = message.DESCRIPTOR
-    _add_file(pool, descriptor.file, descriptor, frozenset(opaque), set())
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(descriptor.full_name))
+    hidden = {f"{descriptor.full_name}.{name}" for name in opaque}
+    # What a field is holds for a whole pool, so twins that hide fields have one of their own.
+    twins = _Twins(hidden) if hidden else _ALL_OPEN
+    return twins.of(descriptor)
 
 
-def _add_file(
-    pool: descriptor_pool.DescriptorPool,
-    file: FileDescriptor,
-    root: Descriptor,
-    opaque: frozenset[str],
-    added: set[str],
-) -> None:
-    if file.name in added:
-        return
-    added.add(file.name)
-    for dependency in file.dependencies:
-        _add_file(pool, dependency, root, opaque, added)
-    proto = descriptor_pb2.FileDescriptorProto()
-    file.CopyToProto(proto)
-    for message in proto.message_type:
-        is_root = f"{proto.package}.{message.name}" == root.full_name
-        for field in message.field:
-            if is_root and field.name in opaque:
-                _declare_bytes(field)
-            elif field.label == _REPEATED and field.type in _FIXED_WIDTH:
-                _declare_bytes(field)
-                # The whole run of values is one `bytes`.
-                field.label = _SINGULAR
-    pool.Add(proto)
+class _Twins:
+    """Twins of whole files.
+
+    Args:
+        hidden: full names of fields of messages that are carried as unparsed bytes.
+    """
+
+    def __init__(self, hidden: Collection[str] = ()) -> None:
+        self._hidden = hidden
+        self._pool = descriptor_pool.DescriptorPool()
+        self._added: set[str] = set()
+
+    def of(self, descriptor: Descriptor) -> type[Any]:
+        """The twin of a message that is described in the default pool."""
+        self._add(descriptor.file)
+        return message_factory.GetMessageClass(
+            self._pool.FindMessageTypeByName(descriptor.full_name)
+        )
+
+    def _add(self, file: FileDescriptor) -> None:
+        if file.name in self._added:
+            return
+        self._added.add(file.name)
+        for dependency in file.dependencies:
+            self._add(dependency)
+        proto = descriptor_pb2.FileDescriptorProto()
+        file.CopyToProto(proto)
+        for message in proto.message_type:
+            for field in message.field:
+                if f"{proto.package}.{message.name}.{field.name}" in self._hidden:
+                    _declare_bytes(field)
+                elif field.label == _REPEATED and field.type in _FIXED_WIDTH:
+                    _declare_bytes(field)
+                    # The whole run of values is one `bytes`.
+                    field.label = _SINGULAR
+        self._pool.Add(proto)
 
 
 def _declare_bytes(field: descriptor_pb2.FieldDescriptorProto) -> None:
     field.type = descriptor_pb2.FieldDescriptorProto.TYPE_BYTES
     field.ClearField("type_name")
+
+
+_ALL_OPEN = _Twins()
