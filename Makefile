@@ -24,7 +24,8 @@ up: setup ## Start a broker, a config service, a worker and a gateway here, with
 	@$(BIN)/sie up $(ARGS)
 
 # A file at a time for each core and one more: some compute, others wait for clusters of processes.
-# In the order of their folders, those with clusters first and small ones last, so that all end at once.
+# In the order of their folders, those with clusters first and small ones last, so that all end at
+# once. tests/conftest.py says which files stay together.
 test: setup clients ## Run the tests (ARGS="-k name" for some)
 	@$(BIN)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile \
 		--no-loadscope-reorder $(ARGS)

@@ -213,6 +213,8 @@ class LocalStack:
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
             # Otherwise the last lines of a crash could be lost in a buffer.
             "PYTHONUNBUFFERED": "1",
+            # Engines compute, and numpy only copies: its threads would take their cores.
+            "OPENBLAS_NUM_THREADS": "1",
         }
 
 

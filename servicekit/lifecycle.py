@@ -1,6 +1,7 @@
 """Running until told to stop, and stopping: a first signal drains, a second one ends at once."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -22,6 +23,8 @@ async def until_signal(*tasks: asyncio.Task[None]) -> None:
     Raises:
         Exception: what a task raised; nothing else would tell that it runs no more.
     """
+    # What a start has made lasts until the end: no collection of garbage needs to look at it.
+    gc.freeze()
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
 

@@ -1,17 +1,42 @@
+import functools
 import gc
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from cli.local_stack import LocalStack
 
 # Nothing is timed on machines that do other things beside.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+class FileScheduling(LoadScopeScheduling):
+    """Deals a file to one process, and all that use the cluster of many models to the same one.
+
+    That cluster takes longest to start, and would be started in each of them.
+    """
+
+    @functools.cache  # noqa: B019 - there is one, for all of the run
+    def _scope_of(self, path: str) -> str:
+        uses_it = re.search(r"\bgolden_(stack|stub)\b", (self.config.rootpath / path).read_text())
+        return "many models" if uses_it else path
+
+    def _split_scope(self, nodeid: str) -> str:
+        return self._scope_of(nodeid.partition("::")[0])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling:
+    """What pytest-xdist asks for."""
+    return FileScheduling(config, log)
 
 
 def pytest_collection_finish() -> None:

@@ -9,7 +9,7 @@ T = TypeVar("T")
 
 # How long is no claim of any test: a machine may do other things beside.
 PATIENCE_S = 60.0
-_POLL_S = 0.02
+_POLL_S = 0.03
 
 
 def until(condition: Callable[[], T], seconds: float = PATIENCE_S, wanted: str = "it") -> T:

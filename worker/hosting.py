@@ -204,6 +204,7 @@ class ModelHost:
         model = hosted.model
         try:
             directory = await self._loader.fetch(model, hosted.progress)
+            self._measure_fetches()
             self._enter(hosted, LoadPhase.LOAD_PHASE_WAITING)
             async with self._one_load:
                 cost = await self._loader.cost(model, directory)

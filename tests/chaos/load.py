@@ -32,10 +32,17 @@ class Load:
         seed: decides which texts are sent.
         clients: how many send at a time.
         timeout_s: each request's deadline.
+        rest_s: how long each client waits after each reply.
     """
 
     def __init__(
-        self, addresses: Sequence[str], seed: int, clients: int = 6, timeout_s: float = 15.0
+        self,
+        addresses: Sequence[str],
+        seed: int,
+        *,
+        clients: int = 6,
+        timeout_s: float = 15.0,
+        rest_s: float = 0.0,
     ) -> None:
         self.counts: Counter[Verdict] = Counter()
         self.notes: Counter[str] = Counter()
@@ -44,6 +51,7 @@ class Load:
         self.slowest_s = 0.0
         self._addresses = addresses
         self._timeout_s = timeout_s
+        self._rest_s = rest_s
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(clients)
@@ -83,8 +91,7 @@ class Load:
             started = time.monotonic()
             ending = self._ask(self._addresses[turn % len(self._addresses)], indices)
             self._note(ending, time.monotonic() - started)
-            if ending.verdict is not Verdict.RIGHT:
-                self._stop.wait(_PAUSE_S)
+            self._stop.wait(self._rest_s if ending.verdict is Verdict.RIGHT else _PAUSE_S)
             turn += 1
 
     def _note(self, ending: Ending, seconds: float) -> None:

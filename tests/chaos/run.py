@@ -26,11 +26,13 @@ class Plan:
         seed: decides the order, the texts and all other chance.
         crash_seconds: how long workers crash at random.
         commits: how many are made behind the back of slow watchers.
+        rest_s: how long each client of the load waits after each reply.
     """
 
     seed: int = 1
     crash_seconds: float = 120.0
     commits: int = 10_000
+    rest_s: float = 0.0
 
 
 class Runner:
@@ -79,7 +81,7 @@ class Runner:
         except Exception as error:  # noqa: BLE001 - one fault's failure is a row of the table
             return Row(fault.name, Load([], self._plan.seed), 0.0, [_brief(error)])
         started = time.monotonic()
-        load = Load(cluster.gateway_addresses, self._plan.seed)
+        load = Load(cluster.gateway_addresses, self._plan.seed, rest_s=self._plan.rest_s)
         problems: list[str] = []
         scene = Scene(cluster, load, chance, self._plan.crash_seconds, self._plan.commits)
         try:

@@ -8,6 +8,7 @@ and besides that each of its selectors alone, since one side of an `or` hides th
 import json
 import re
 from collections.abc import Iterator
+from operator import ge
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,8 @@ class Scene:
         """Requests that are served and that fail; models that change places."""
         for model, status in {"near": 200, "remote": 200, "lost": 502}.items():
             assert self._encode(model) == status
+            # Series of a model end when another takes its place.
+            self.scraped(1)
         until(lambda: self._encode("near", items=_MANY_ITEMS) == 503)
         assert self._encode("near", "h100") == 503
 
@@ -88,9 +91,14 @@ class Scene:
 
     def scraped(self, times: int) -> None:
         """Waits until all three services were scraped so many times more."""
-        query = 'count_over_time(up{namespace="sie"}[1h])'
-        wanted = [count + times for count in self.prometheus.values(query)]
-        until(lambda: sorted(self.prometheus.values(query)) >= sorted(wanted), 120, "scrapes")
+
+        def scrapes() -> list[float]:
+            jobs = [f"sie-sie-cluster-{service}" for service in _SERVICES]
+            queries = [f'count_over_time(up{{job="{job}"}}[1h])' for job in jobs]
+            return [sum(self.prometheus.values(query)) for query in queries]
+
+        wanted = [count + times for count in scrapes()]
+        until(lambda: all(map(ge, scrapes(), wanted)), 120, "scrapes")
 
     def _encode(self, model: str, profile: str = "", items: int = 1) -> int:
         headers = {"x-sie-machine-profile": profile} if profile else {}

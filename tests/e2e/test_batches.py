@@ -139,8 +139,8 @@ def test_a_batch_outlives_the_gateways_that_run_it(fresh_stack: LocalStack):
     }
     for process in fresh_stack.processes.values():
         process.wait_ready(60)
-    body = {"items": [{"text": "word " * 15}]}
-    lines = jsonl(request(n, ENCODE, body) for n in range(1200)).decode()
+    body = {"items": [{"text": "word " * 5}]}
+    lines = jsonl(request(n, ENCODE, body) for n in range(900)).decode()
     made = ask(
         fresh_stack.http_address, "POST", "/v1/batches", {"input": lines, "endpoint": ENCODE}
     )
@@ -156,16 +156,16 @@ def test_a_batch_outlives_the_gateways_that_run_it(fresh_stack: LocalStack):
     (first,) = runners(fresh_stack, batch)
     other = next(name for name in gateways if name != first)
     gateways[first].signal(signal.SIGSTOP)
-    until_done(other, status(other)["request_counts"]["completed"] + 200)
+    until_done(other, status(other)["request_counts"]["completed"] + 100)
     assert runners(fresh_stack, batch) == [first, other]
     gateways[first].signal(signal.SIGCONT)
     gateways[other].kill()
     until(lambda: status(first)["status"] in ENDED, 120, "the end of the batch")
     done = status(first)
-    assert done["request_counts"] == {"total": 1200, "completed": 1200, "failed": 0}
+    assert done["request_counts"] == {"total": 900, "completed": 900, "failed": 0}
     path = f"/v1/files/{done['output_file_id']}/content"
     results = lines_of(ask(addresses[first], "GET", path).body)
-    assert [each["line"] for each in results] == list(range(1, 1201))
+    assert [each["line"] for each in results] == list(range(1, 901))
     assert runners(fresh_stack, batch)[-1] == first
 
 

@@ -77,7 +77,7 @@ def test_a_broker_that_forgets_everything_may_stop_and_come_back_under_load(
     fresh_stack: LocalStack,
 ):
     fresh_stack.start()
-    with Load([fresh_stack.http_address], seed=1, timeout_s=20.0) as load:
+    with Load([fresh_stack.http_address], seed=1, timeout_s=20.0, rest_s=0.1) as load:
         load.wait_for_right(10)
         broker.stop(fresh_stack)
         time.sleep(1.0)

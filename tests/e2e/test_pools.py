@@ -259,7 +259,7 @@ def test_over_grpc_a_cold_lane_is_unavailable_with_a_time_to_retry(pool_stack: L
 def test_workers_come_and_go_between_pools_under_load_and_nothing_is_lost(pool_stack: LocalStack):
     address = pool_stack.http_address
     pool_stack.start_worker("worker-2").wait_ready(60)
-    with Load([address], seed=1) as load:
+    with Load([address], seed=1, rest_s=0.05) as load:
         for _ in range(3):
             seen = load.sent
             assert create(address, gpus={"cpu": 1}).status == 201
