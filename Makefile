@@ -23,11 +23,11 @@ clients: setup
 up: setup ## Start a broker, a config service, a worker and a gateway here, with a real model
 	@$(BIN)/sie up $(ARGS)
 
-# A file at a time for each core and one more: some compute, others wait for clusters of processes.
+# A file at a time for each core and two more: some compute, others wait for clusters of processes.
 # In the order of their folders, those with clusters first and small ones last, so that all end at
 # once. tests/conftest.py says which files stay together.
 test: setup clients ## Run the tests (ARGS="-k name" for some)
-	@$(BIN)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile \
+	@$(BIN)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 2)) --dist loadfile \
 		--no-loadscope-reorder $(ARGS)
 
 # The short form of it, four faults, is part of the tests.

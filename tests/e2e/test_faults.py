@@ -41,7 +41,7 @@ def wait_for_work(address: str) -> None:
 
 def test_a_worker_killed_mid_request_is_replaced_and_the_request_completes(fresh_stack: LocalStack):
     fresh_stack.start()
-    indices = [n % len(TEXTS) for n in range(150)]
+    indices = [n % len(TEXTS) for n in range(100)]
     worker = fresh_stack.processes["worker-1"]
     with ThreadPoolExecutor(1) as pool:
         request = pool.submit(encode, fresh_stack.http_address, indices, 60.0)

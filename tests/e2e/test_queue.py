@@ -25,7 +25,7 @@ from tests.waiting import until
 MODEL = "golden/bert_ner"
 EXTRACT = f"/v1/extract/{MODEL}"
 # One item that keeps an engine busy for a while: it is read in windows, all of which count.
-BOOK = "Ada Lovelace met Charles Babbage in London in 1833. " * 4000
+BOOK = "Ada Lovelace met Charles Babbage in London in 1833. " * 3000
 POISON = "Xerxes met " + BOOK
 
 
