@@ -8,8 +8,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from worker.loading import load
-from worker.memory import HostMemory, release_unused
+from worker.hosting.loading import load
+from worker.hosting.memory import HostMemory, release_unused
 
 _BERT = Path(__file__).parents[1] / "tests" / "golden" / "bert_mean"
 # The first loads fill caches that stay: imports, kernels, the allocator's arena.

@@ -35,8 +35,8 @@ from servicekit import broker
 from servicekit.subjects import Lane, Queue
 from sie.inference.v1.inference_service_pb2 import EncodeRequest, EncodeResponse
 from sie.work.v1.work_item_pb2 import WorkItem
-from worker.delivery import Delivery
-from worker.pulls import Pulls
+from worker.queue.delivery import Delivery
+from worker.queue.pulls import Pulls
 
 _LANE = Lane("default", "cpu", "default")
 _MODEL = "bench/model"

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
+from worker.batching.packing import pack_texts
+from worker.batching.runner import Computed, Runner, Waiting
 from worker.engine import TokenBatch
-from worker.loading import LoadedModel
-from worker.packing import pack_texts
-from worker.runner import Computed, Runner, Waiting
-from worker.tokenizer import TokenizedText
+from worker.hosting.loading import LoadedModel
+from worker.texts.tokenizer import TokenizedText
 
 
 class Raw:

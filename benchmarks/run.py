@@ -29,7 +29,7 @@ import texts
 from cli.local_stack import DEFAULT_MODEL, LocalStack
 from sie.inference.v1.inference_service_pb2 import EncodeRequest
 from sie.registry.v1.model_pb2 import ModelSource, PythonPackage
-from worker.loading import LoadedModel, load
+from worker.hosting.loading import LoadedModel, load
 from worker.sources import Locator
 
 _HERE = Path(__file__).resolve().parent

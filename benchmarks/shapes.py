@@ -19,15 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 from texts import mixed
 
-from worker.batcher import BatchLimits, places, select
-from worker.checkpoint import Checkpoint
+from worker.batching.batcher import BatchLimits, places, select
+from worker.checkpoint.checkpoint import Checkpoint
 from worker.compiler import compile_checkpoint
 from worker.engine import Engine, TokenBatch
 from worker.engines.catalog import ENGINES, candidates
 from worker.engines.device import fingerprint
 from worker.engines.packed_rows import PackedRows
-from worker.graph_form import Layout
-from worker.tokenizer import Tokenizer
+from worker.opening.graph_form import Layout
+from worker.texts.tokenizer import Tokenizer
 
 ROUNDS = 2
 LIMITS = BatchLimits(max_tokens=512, max_rows=64, run_cost_tokens=12)

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from gateway.auth.principal import Principal
-from gateway.http_response import Response, json_response
+from gateway.http.response import Response, json_response
 from gateway.lane_status import LaneStatus
 from gateway.peers import Peers
 from gateway.pools import pools_of

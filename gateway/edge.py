@@ -18,9 +18,9 @@ from gateway.cluster_status import ClusterStatus
 from gateway.compat.services import compat_services
 from gateway.configs import registry_services
 from gateway.dead_letters import dead_letter_service
-from gateway.http_face import HttpFace, Readiness
-from gateway.http_server import HttpServer
-from gateway.http_websocket import StatusSocket
+from gateway.http.face import HttpFace, Readiness
+from gateway.http.server import HttpServer
+from gateway.http.websocket import StatusSocket
 from gateway.inference import InferenceService
 from gateway.json_calls import JsonCalls
 from gateway.lane_status import LaneStatus

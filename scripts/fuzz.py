@@ -20,7 +20,7 @@ from random import Random
 from fuzzing.targets import Target, targets
 
 from servicekit.errors import SieError, spec_of
-from worker.image_error import ImageError
+from worker.images.error import ImageError
 
 SLOWEST_S = 2.0
 HANGS_S = 30

@@ -22,7 +22,7 @@ import onnx
 from onnx import TensorProto, helper
 from safetensors.numpy import save_file
 
-from worker.checkpoint import Checkpoint
+from worker.checkpoint.checkpoint import Checkpoint
 from worker.compiler import compile_checkpoint
 from worker.engine import Engine, EngineError, TokenBatch
 from worker.engines.catalog import REFERENCE, EngineKind, at_hand

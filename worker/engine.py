@@ -151,8 +151,8 @@ class Engine(Protocol):
         """Compute a batch and return its outputs by name.
 
         Blocks; releases the GIL; may be called from several threads at once. Rows stand in
-        the order of the batch; `worker.heads.Output` says names and shapes. Where `outputs`
-        names some, others may be left uncomputed.
+        the order of the batch; `worker.checkpoint.heads.Output` says names and shapes. Where
+        `outputs` names some, others may be left uncomputed.
 
         Raises:
             EngineError: the computation failed.

@@ -27,7 +27,7 @@ from servicekit.registry_view import RegistryView
 from servicekit.subjects import Lane
 from sie.worker.v1.adoption_pb2 import AdoptionAnswer, AdoptionOffer
 from worker.heartbeat import Heartbeat
-from worker.hosting import ModelHost
+from worker.hosting.host import ModelHost
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ import functools
 from prometheus_client import Counter, Gauge, Histogram
 
 from servicekit.bounded_labels import BoundedLabels
-from worker.runner import Computed
+from worker.batching.runner import Computed
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from servicekit.payloads import JETSTREAM
 from servicekit.settings import setting
 from servicekit.tracing import TracingSettings
-from worker.layout import LayoutSetting
+from worker.opening.layout import LayoutSetting
 
 
 @dataclass(frozen=True)

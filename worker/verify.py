@@ -18,18 +18,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.checkpoint import Checkpoint
+from worker.batching.packing import pack_texts
+from worker.checkpoint.checkpoint import Checkpoint
+from worker.checkpoint.config import CheckpointError, Config
+from worker.checkpoint.heads import DenseHead, MultivectorHead, Output
 from worker.compiler import compile_checkpoint
-from worker.config import CheckpointError, Config
 from worker.engine import Batch, ImageBatch, TokenBatch
 from worker.engines.catalog import Candidate, EngineKind, candidates
 from worker.extraction.gliner_prompt import GlinerTokenizer
-from worker.graph_form import Precision
-from worker.heads import DenseHead, MultivectorHead, Output
-from worker.late_interaction import open_tokenizer
-from worker.packing import pack_texts
-from worker.tokenizer import TokenizedText
-from worker.vision import GRAPH
+from worker.images.vision import GRAPH
+from worker.opening.graph_form import Precision
+from worker.texts.late_interaction import open_tokenizer
+from worker.texts.tokenizer import TokenizedText
 
 Arrays = Mapping[str, NDArray[Any]]
 

@@ -29,18 +29,18 @@ from servicekit.subjects import Lane
 from servicekit.tracing import Tracer
 from sie.worker.v1.worker_status_pb2 import WorkerState
 from worker import metrics
-from worker.broker_clock import BrokerClock
+from worker.batching.device import Device
 from worker.busy import BusyShare
-from worker.cancellations import Cancellations
-from worker.device import Device
 from worker.engines.sessions import available_cores
 from worker.heartbeat import Heartbeat
-from worker.hosting import ModelHost
-from worker.intake import Intake
-from worker.loader import Loader
+from worker.hosting.host import ModelHost
+from worker.hosting.loader import Loader
+from worker.hosting.memory import HostMemory, default_budget
+from worker.hosting.placement import Limits, Residence
 from worker.membership import Membership
-from worker.memory import HostMemory, default_budget
-from worker.placement import Limits, Residence
+from worker.queue.broker_clock import BrokerClock
+from worker.queue.cancellations import Cancellations
+from worker.queue.intake import Intake
 from worker.settings import Settings
 from worker.sources import ClusterCache, HubSettings, Locator
 from worker.start_clock import StartClock

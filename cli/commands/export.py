@@ -8,7 +8,7 @@ from cli.model_archive import Exported, write_archive
 from servicekit.definitions import read_directory
 from servicekit.yaml_nodes import DefinitionError
 from sie.registry.v1.model_pb2 import Model
-from worker.config import CheckpointError
+from worker.checkpoint.config import CheckpointError
 from worker.sources import HubSettings, Locator, SourceError
 from worker.sources.patterns import needed
 

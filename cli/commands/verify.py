@@ -3,7 +3,7 @@ from pathlib import Path
 
 import click
 
-from worker.config import CheckpointError
+from worker.checkpoint.config import CheckpointError
 from worker.engine import EngineError
 from worker.engines.catalog import ENGINES, at_hand, engine_kind
 from worker.verify import Comparison, Verification, verify

@@ -14,11 +14,11 @@ from google.protobuf.message import Message
 from gateway.api import Api, Call
 from gateway.batches.file_service import INPUT, check_purpose
 from gateway.batches.files import Files
-from gateway.http_blocks import body_blocks, inflated, unless_silent
-from gateway.http_body import discard, is_gzip
-from gateway.http_face import Request
-from gateway.http_multipart import MultipartSplitter, Part, is_multipart
-from gateway.http_response import Response, StreamedResponse, error_response
+from gateway.http.blocks import body_blocks, inflated, unless_silent
+from gateway.http.body import discard, is_gzip
+from gateway.http.face import Request
+from gateway.http.multipart import MultipartSplitter, Part, is_multipart
+from gateway.http.response import Response, StreamedResponse, error_response
 from gateway.request_id import REQUEST_ID_HEADER
 from gateway.transcoder.json_out import ResponseWriter
 from gateway.transcoder.routes import MethodNotAllowed

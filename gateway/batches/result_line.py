@@ -4,8 +4,8 @@ from typing import Any
 
 import orjson
 
-from gateway.http_openai import is_openai, openai_error
-from gateway.http_response import Response, error_response
+from gateway.http.openai import is_openai, openai_error
+from gateway.http.response import Response, error_response
 from gateway.transcoder.routes import Route
 from servicekit.errors import SieError, code_of
 

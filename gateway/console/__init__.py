@@ -4,7 +4,7 @@ from collections.abc import Callable
 from importlib.resources import files
 
 from gateway.auth.principal import Principal
-from gateway.http_response import Response
+from gateway.http.response import Response
 
 _TYPES = {
     "index.html": "text/html; charset=utf-8",

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 from google.protobuf.message import Message
 
 from gateway.api import Api, Reply
-from gateway.http_body import read_body
-from gateway.http_face import Request
-from gateway.http_response import Response, json_response
+from gateway.http.body import read_body
+from gateway.http.face import Request
+from gateway.http.response import Response, json_response
 from gateway.oip import openapi, rest_out
 from gateway.oip.rest_in import HEADER_LENGTH, InferBody, read_infer, read_object
 from gateway.transcoder.path_template import decoded

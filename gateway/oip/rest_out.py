@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from gateway import http_response
-from gateway.http_response import JSON, Response
+from gateway.http import response as http_response
+from gateway.http.response import JSON, Response
 from gateway.oip.rest_in import HEADER_LENGTH, InferBody
 from gateway.oip.tensors import BYTES, NUMPY_TYPES, unpack_bytes
 from servicekit.errors import SieError

@@ -21,12 +21,12 @@ from gateway.api import Api, Call, Endpoint, Reply
 from gateway.auth.guard import Guard
 from gateway.batches.http_files import Form
 from gateway.grpc_face import parse
-from gateway.http_body import read_body
-from gateway.http_codec import Codec
-from gateway.http_disconnect import DisconnectWatch
-from gateway.http_msgpack import pack
-from gateway.http_multipart import MultipartSplitter
-from gateway.http_ndjson import NDJSON, ORDER_HEADER, LineCalls
+from gateway.http.body import read_body
+from gateway.http.codec import Codec
+from gateway.http.disconnect import DisconnectWatch
+from gateway.http.msgpack import pack
+from gateway.http.multipart import MultipartSplitter
+from gateway.http.ndjson import NDJSON, ORDER_HEADER, LineCalls
 from gateway.json_calls import JsonCalls
 from gateway.oip.inputs import read_inputs
 from gateway.oip.rest_in import read_infer
@@ -43,7 +43,7 @@ from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.inference.v1 import inference_service_pb2
 from sie.pool.v1 import pool_service_pb2
 from sie.registry.v1 import registry_admin_service_pb2
-from worker.images import decode
+from worker.images.decoding import decode
 
 MAX_BYTES = 1 << 20
 MAX_PIXELS = 4_000_000

@@ -28,7 +28,7 @@ from sie.registry.v1.machine_profile_pb2 import MachineProfile
 from sie.work.v1.work_item_pb2 import WorkItem
 from sie.work.v1.work_result_pb2 import WorkResult
 from sie.worker.v1.worker_status_pb2 import WorkerStatus
-from worker.consumer import consumer_config
+from worker.queue.consumer import consumer_config
 
 LANE = Lane("tenant", "l4", "default")
 ACTIVE = PoolState.POOL_STATE_ACTIVE

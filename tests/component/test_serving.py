@@ -20,13 +20,13 @@ from sie.work.v1.work_result_pb2 import WorkResult
 from tests.broker import running
 from tests.unit.worker.goldens import GOLDEN
 from tests.waiting import eventually
-from worker.broker_clock import BrokerClock
-from worker.cancellations import Cancellations
-from worker.device import Device
+from worker.batching.device import Device
 from worker.engine import OutOfMemoryError
-from worker.intake import Intake
-from worker.loading import load
-from worker.serving import ServedModel
+from worker.hosting.loading import load
+from worker.queue.broker_clock import BrokerClock
+from worker.queue.cancellations import Cancellations
+from worker.queue.intake import Intake
+from worker.serving.served_model import ServedModel
 
 LANE = Lane("default", "cpu", "default")
 MODEL = Model(model_id="golden/bert_mean")

@@ -17,9 +17,9 @@ _MAY_IMPORT = {
 }
 _OURS = {*_MAY_IMPORT, "cli", "sie", "sie_sdk", "tests", "scripts", "benchmarks"}
 _PURE = (
-    "worker/batcher.py",
-    "worker/placement.py",
-    "worker/fair_queue.py",
+    "worker/batching/batcher.py",
+    "worker/hosting/placement.py",
+    "worker/batching/fair_queue.py",
     "config_service/registry.py",
     "config_service/assignment.py",
     "gateway/routing.py",

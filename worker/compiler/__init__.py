@@ -5,7 +5,8 @@
     type_ids  (rows, tokens) int32, for pairs ────┘          └─ ...
 
 A body is a function that adds a family's encoder to a graph, in the family's own file; the
-heads are those that `worker.heads` finds in the checkpoint, and are the same for every family.
+heads are those that `worker.checkpoint.heads` finds in the checkpoint, and are the same for every
+family.
 Models of texts and images are duals: two towers, two graphs, one cache entry.
 """
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from worker.checkpoint.config import CheckpointError, Config
+from worker.checkpoint.token_types import type_count
 from worker.compiler.blocks import Embeddings, embed
 from worker.compiler.body import Classifier, Family, Hidden, Tokens
 from worker.compiler.parameters import Parameters
 from worker.compiler.positions import padding_id, places_after_padding
 from worker.compiler.postnorm import LayerNames, Sizes, layers
-from worker.config import CheckpointError, Config
-from worker.token_types import type_count
 
 _NAMES = LayerNames(
     qkv=("attention.self.query", "attention.self.key", "attention.self.value"),

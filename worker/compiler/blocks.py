@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from worker.checkpoint.config import CheckpointError, Config
 from worker.compiler.attention import attended
 from worker.compiler.body import Tokens
 from worker.compiler.graph import CONTRIB, Graph
 from worker.compiler.parameters import LayerNorm, Linear
 from worker.compiler.quantized import quantized_product
-from worker.config import CheckpointError, Config
 
 _FUSED_ACTIVATIONS = {
     "gelu": "BiasGelu",

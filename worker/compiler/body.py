@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from worker.checkpoint.config import CheckpointError, Config
+from worker.checkpoint.heads import Pooling
 from worker.compiler.packed import Packing
 from worker.compiler.parameters import Parameters
-from worker.config import CheckpointError, Config
-from worker.heads import Pooling
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,14 +12,14 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto
 
-from worker.checkpoint import Checkpoint
+from worker.checkpoint.checkpoint import Checkpoint
+from worker.checkpoint.config import Config
 from worker.compiler.blocks import linear, normalized
 from worker.compiler.body import Hidden, Tokens
 from worker.compiler.graph import Graph
 from worker.compiler.parameters import Parameters
 from worker.compiler.pooling import is_token
 from worker.compiler.towers import Tower, patches, pre_norm_encoder, text_embeddings
-from worker.config import Config
 
 # Published configurations name the end of text 2, which is a letter in their vocabulary.
 _WRONG_END = 2

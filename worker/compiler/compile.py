@@ -6,7 +6,9 @@ from pathlib import Path
 
 from onnx import TensorProto
 
-from worker.checkpoint import Checkpoint
+from worker.checkpoint.checkpoint import Checkpoint
+from worker.checkpoint.config import CheckpointError
+from worker.checkpoint.heads import DenseHead, SpanHead, architecture_of
 from worker.compiler.body import Family, Hidden, Tokens
 from worker.compiler.dual import DUALS, compile_dual
 from worker.compiler.families import family_of
@@ -16,9 +18,7 @@ from worker.compiler.heads import Encoded, add_head
 from worker.compiler.packed import POOLINGS, Packing
 from worker.compiler.parameters import Parameters
 from worker.compiler.standard import lowered
-from worker.config import CheckpointError
-from worker.graph_form import Dialect, GraphForm, Layout, Precision
-from worker.heads import DenseHead, SpanHead, architecture_of
+from worker.opening.graph_form import Dialect, GraphForm, Layout, Precision
 
 PADDED = GraphForm()
 
@@ -35,8 +35,8 @@ def compile_checkpoint(
     A model of texts and images has `vision.onnx` and `vision.weights` as well.
 
     The graph has one output for each of the checkpoint's heads, by the names and shapes of
-    `worker.heads.Output`. With `hidden_states` it has `last_hidden_state`, (rows, tokens,
-    hidden_size) float32, too.
+    `worker.checkpoint.heads.Output`. With `hidden_states` it has `last_hidden_state` too, (rows,
+    tokens, hidden_size) float32.
 
     Raises:
         UnsupportedArchitectureError: no family compiles this architecture.

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from worker.checkpoint.config import CheckpointError, Config
 from worker.compiler.blocks import activate, checked_activation, normalized
 from worker.compiler.parameters import Parameters
 from worker.compiler.pooling import is_token
-from worker.config import CheckpointError, Config
 
 
 def convolves(config: Config) -> bool:

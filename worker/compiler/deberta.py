@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.checkpoint.config import CheckpointError, Config
 from worker.compiler.attention import attended
 from worker.compiler.blocks import linear, normalized
 from worker.compiler.body import Classifier, Family, Hidden, Tokens
@@ -32,7 +33,6 @@ from worker.compiler.graph import Graph
 from worker.compiler.parameters import Parameters
 from worker.compiler.pooling import places
 from worker.compiler.postnorm import LayerNames, Sizes, after_attention
-from worker.config import CheckpointError, Config
 
 _WORDS = "embeddings.word_embeddings.weight"
 _NAMES = LayerNames(

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from worker.checkpoint.config import CheckpointError, Config
+from worker.checkpoint.heads import Pooling
 from worker.compiler.attention import attended, repeated_heads, window_bias
 from worker.compiler.blocks import checked_activation, linear
 from worker.compiler.body import Body, Classifier, Family, Hidden, Tokens
@@ -28,8 +30,6 @@ from worker.compiler.norms import added_and_rms_normed, rms_normed
 from worker.compiler.parameters import Parameters
 from worker.compiler.rope_scaling import turns_of
 from worker.compiler.rotary import Rotary, rotary, rotated
-from worker.config import CheckpointError, Config
-from worker.heads import Pooling
 
 _WORDS = "embed_tokens.weight"
 # What `transformers` assumes where config.json says nothing.

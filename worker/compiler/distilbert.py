@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from worker.checkpoint.config import Config
 from worker.compiler.blocks import Embeddings, embed
 from worker.compiler.body import Classifier, Family, Hidden, Tokens
 from worker.compiler.parameters import Parameters
 from worker.compiler.postnorm import LayerNames, Sizes, layers
-from worker.config import Config
 
 _NAMES = LayerNames(
     qkv=("attention.q_lin", "attention.k_lin", "attention.v_lin"),

@@ -12,14 +12,14 @@ from pathlib import Path
 
 from onnx import TensorProto
 
-from worker.checkpoint import Checkpoint
+from worker.checkpoint.checkpoint import Checkpoint
+from worker.checkpoint.heads import DenseHead, Output
 from worker.compiler.body import Hidden, Tokens
 from worker.compiler.clip import clip_image, clip_text
 from worker.compiler.graph import VISION_FILE, Graph, Lowering
 from worker.compiler.parameters import Parameters
 from worker.compiler.pooling import unit_length
 from worker.compiler.siglip import siglip_image, siglip_text
-from worker.heads import DenseHead, Output
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from worker.checkpoint.config import CheckpointError, Config
+from worker.checkpoint.heads import architecture_of
 from worker.compiler.bert import BERT, ROBERTA
 from worker.compiler.body import Family
 from worker.compiler.deberta import DEBERTA_V2
@@ -12,8 +14,6 @@ from worker.compiler.gte import GTE
 from worker.compiler.modernbert import MODERNBERT
 from worker.compiler.mpnet import MPNET
 from worker.compiler.nomic import NOMIC
-from worker.config import CheckpointError, Config
-from worker.heads import architecture_of
 
 FAMILIES: dict[str, Family] = {
     "Bert": BERT,

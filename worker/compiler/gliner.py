@@ -20,15 +20,15 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto
 
-from worker.checkpoint import Checkpoint
+from worker.checkpoint.checkpoint import Checkpoint
+from worker.checkpoint.config import CheckpointError, Config
+from worker.checkpoint.heads import Output
 from worker.compiler.blocks import linear
 from worker.compiler.body import Hidden, Tokens
 from worker.compiler.families import family_of
 from worker.compiler.graph import Graph
 from worker.compiler.lstm import bidirectional_lstm
 from worker.compiler.parameters import Parameters
-from worker.config import CheckpointError, Config
-from worker.heads import Output
 
 _ENCODER = "token_rep_layer.bert_layer.model"
 _SPANS = "span_rep_layer.span_rep_layer"

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from worker.graph_form import Precision
+from worker.opening.graph_form import Precision
 
 MODEL_FILE = "model.onnx"
 VISION_FILE = "vision.onnx"

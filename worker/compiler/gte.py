@@ -10,13 +10,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.checkpoint.config import CheckpointError, Config
+from worker.checkpoint.token_types import type_count
 from worker.compiler.blocks import checked_activation, linear
 from worker.compiler.body import Classifier, Family, Hidden, Tokens
 from worker.compiler.gated import added, gated, swapped, word_vectors
 from worker.compiler.parameters import Parameters
 from worker.compiler.rotary import Rotary, frequencies, rotary, rotary_attention
-from worker.config import CheckpointError, Config
-from worker.token_types import type_count
 
 
 def gte(parameters: Parameters, config: Config, tokens: Tokens) -> Hidden:

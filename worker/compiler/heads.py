@@ -8,14 +8,8 @@ from pathlib import Path
 import numpy as np
 from onnx import TensorProto
 
-from worker.compiler.blocks import ACTIVATIONS, activate, activated, linear, normalized
-from worker.compiler.body import Classifier, Family, Hidden, Tokens
-from worker.compiler.graph import Dims, Graph
-from worker.compiler.packed import pooled_texts
-from worker.compiler.parameters import Parameters, dotted
-from worker.compiler.pooling import pooled, token_mask, unit_length, without_padding
-from worker.config import CheckpointError, Config
-from worker.heads import (
+from worker.checkpoint.config import CheckpointError, Config
+from worker.checkpoint.heads import (
     AnswerHead,
     DenseHead,
     Head,
@@ -28,8 +22,14 @@ from worker.heads import (
     TokenClassificationHead,
     TokenWeightsHead,
 )
-from worker.vocabulary import token_ids
-from worker.weights import Weights, weight_files
+from worker.checkpoint.vocabulary import token_ids
+from worker.checkpoint.weights import Weights, weight_files
+from worker.compiler.blocks import ACTIVATIONS, activate, activated, linear, normalized
+from worker.compiler.body import Classifier, Family, Hidden, Tokens
+from worker.compiler.graph import Dims, Graph
+from worker.compiler.packed import pooled_texts
+from worker.compiler.parameters import Parameters, dotted
+from worker.compiler.pooling import pooled, token_mask, unit_length, without_padding
 
 
 @dataclass(frozen=True, slots=True)

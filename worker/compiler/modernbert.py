@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from worker.checkpoint.config import CheckpointError, Config
 from worker.compiler.blocks import checked_activation, linear, normalized
 from worker.compiler.body import Classifier, Family, Hidden, Tokens
 from worker.compiler.gated import gated
 from worker.compiler.parameters import Parameters
 from worker.compiler.positions import neighbourhood
 from worker.compiler.rotary import Rotary, frequencies, rotary, rotary_attention
-from worker.config import CheckpointError, Config
 
 _GLOBAL, _LOCAL = "full_attention", "sliding_attention"
 _THETAS = {_GLOBAL: ("global_rope_theta", 160_000.0), _LOCAL: ("local_rope_theta", 10_000.0)}

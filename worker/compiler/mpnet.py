@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.checkpoint.config import Config
 from worker.compiler.bert import ROBERTA
 from worker.compiler.blocks import Embeddings, embed
 from worker.compiler.body import Hidden, Tokens
@@ -18,7 +19,6 @@ from worker.compiler.graph import Graph
 from worker.compiler.parameters import Parameters
 from worker.compiler.positions import distances, padding_id, places_after_padding
 from worker.compiler.postnorm import LayerNames, Sizes, layers
-from worker.config import Config
 
 _NAMES = LayerNames(
     qkv=("attention.attn.q", "attention.attn.k", "attention.attn.v"),

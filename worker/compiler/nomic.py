@@ -7,13 +7,13 @@ Its published configuration has the names of GPT-2's, that of `transformers` 5 t
 
 from __future__ import annotations
 
+from worker.checkpoint.config import CheckpointError, Config
+from worker.checkpoint.token_types import type_count
 from worker.compiler.blocks import linear
 from worker.compiler.body import Classifier, Family, Hidden, Tokens
 from worker.compiler.gated import added, gated, word_vectors
 from worker.compiler.parameters import Parameters
 from worker.compiler.rotary import Rotary, frequencies, rotary, rotary_attention
-from worker.config import CheckpointError, Config
-from worker.token_types import type_count
 
 
 def nomic(parameters: Parameters, config: Config, tokens: Tokens) -> Hidden:

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import numpy as np
 from onnx import TensorProto
 
+from worker.checkpoint.heads import Pooling
 from worker.compiler.graph import Graph
 from worker.compiler.pooling import places
-from worker.heads import Pooling
 
 # Finite: the rows of padding see nothing at all, and must not become NaN.
 _HIDDEN = np.float32(1e4)

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.checkpoint.weights import Weights
 from worker.compiler.graph import Graph
 from worker.compiler.quantized import quantized
-from worker.graph_form import Precision
-from worker.weights import Weights
+from worker.opening.graph_form import Precision
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto
 
+from worker.checkpoint.heads import Pooling
 from worker.compiler.graph import Graph
-from worker.heads import Pooling
 
 
 def pooled(graph: Graph, hidden: str, lengths: str, mode: Pooling) -> str:

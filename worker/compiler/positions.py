@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto
 
+from worker.checkpoint.config import Config
 from worker.compiler.body import Tokens
 from worker.compiler.graph import Graph
 from worker.compiler.pooling import places
-from worker.config import Config
 
 # Of RoBERTa, and all that followed it.
 _PADDING_ID = 1

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from worker.checkpoint.config import CheckpointError, Config
 from worker.compiler.blocks import activated, checked_activation, projected, self_attention
 from worker.compiler.body import Tokens
 from worker.compiler.parameters import Parameters
-from worker.config import CheckpointError, Config
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.checkpoint.config import CheckpointError, Config
 from worker.compiler.rotary import frequencies
-from worker.config import CheckpointError, Config
 
 _DEFAULT_THETA = 10_000.0
 

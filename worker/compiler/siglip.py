@@ -12,7 +12,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from worker.checkpoint import Checkpoint
+from worker.checkpoint.checkpoint import Checkpoint
+from worker.checkpoint.config import CheckpointError
+from worker.checkpoint.special_tokens import special_tokens
+from worker.checkpoint.vocabulary import token_ids
 from worker.compiler.attention import attended
 from worker.compiler.blocks import linear, normalized
 from worker.compiler.body import Hidden, Tokens
@@ -20,9 +23,6 @@ from worker.compiler.graph import Graph
 from worker.compiler.parameters import Linear, Parameters
 from worker.compiler.pooling import is_token
 from worker.compiler.towers import Tower, mlp, patches, pre_norm_encoder, text_embeddings
-from worker.config import CheckpointError
-from worker.special_tokens import special_tokens
-from worker.vocabulary import token_ids
 
 # What `transformers` assumes where a configuration says nothing.
 _SHARED = {

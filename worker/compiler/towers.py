@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from onnx import TensorProto
 
+from worker.checkpoint.config import Config
 from worker.compiler.blocks import activated, checked_activation, linear, normalized
 from worker.compiler.body import Tokens
 from worker.compiler.graph import CONTRIB, Graph
 from worker.compiler.parameters import LayerNorm, Linear, Parameters
 from worker.compiler.pooling import places
-from worker.config import Config
 
 _CHANNELS = 3
 _QKV = ("q_proj", "k_proj", "v_proj")

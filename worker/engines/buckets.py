@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.checkpoint.heads import Output
 from worker.engine import Batch, ImageBatch, PackedBatch, TokenBatch
-from worker.heads import Output
 
 _SHORTEST = 16
 _PER_TOKEN = {Output.TOKEN_WEIGHTS, Output.MULTIVECTOR, Output.TOKEN_LOGITS}

@@ -13,7 +13,7 @@ from worker.engines import cpu_flags, onnxruntime_gpu, openvino_cpu, tensorrt_pl
 from worker.engines.onnxruntime_gpu import OnnxRuntimeGpu
 from worker.engines.openvino_cpu import OpenVinoCpu
 from worker.engines.tensorrt_plan import TensorRtPlan
-from worker.graph_form import Dialect, GraphForm, Precision
+from worker.opening.graph_form import Dialect, GraphForm, Precision
 
 AUTO = "auto"
 """The setting that has engines compared."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from worker.engine import Engine, EngineError, TokenBatch
 from worker.engines.catalog import Candidate, EngineKind
-from worker.graph_form import GraphForm
+from worker.opening.graph_form import GraphForm
 
 K = TypeVar("K", bound=Hashable)
 

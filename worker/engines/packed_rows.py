@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.bin_packing import pack, plan_rows, unpacked
+from worker.batching.bin_packing import pack, plan_rows, unpacked
 from worker.engine import Batch, Engine, EngineError, TokenBatch
 
 

@@ -10,8 +10,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from worker.content import digest_of, write_atomically
 from worker.engine import EngineError
+from worker.opening.content import digest_of, write_atomically
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,10 +17,10 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from worker.checkpoint import Checkpoint
+from worker.checkpoint.checkpoint import Checkpoint
+from worker.checkpoint.heads import DenseHead, Output, Pooling
 from worker.engine import Batch, EngineError, TokenBatch
 from worker.engines.sessions import available_cores
-from worker.heads import DenseHead, Output, Pooling
 
 NAME = "onnxruntime-cpu-published"
 

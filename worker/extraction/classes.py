@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from servicekit.errors import invalid
 from sie.inference.v1.result_pb2 import ExtractResult
+from worker.checkpoint.heads import Output
 from worker.extraction.probabilities import sigmoid, softmax
 from worker.extraction.settings import ExtractSettings
-from worker.heads import Output
-from worker.tokenizer import TokenizedText, Tokenizer
+from worker.texts.tokenizer import TokenizedText, Tokenizer
 
 
 class ClassReading:

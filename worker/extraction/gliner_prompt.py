@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer as RustTokenizer
 
 from servicekit.errors import invalid
-from worker.checkpoint import Checkpoint
-from worker.config import Config
+from worker.checkpoint.checkpoint import Checkpoint
+from worker.checkpoint.config import Config
 from worker.extraction.reading import Window
 from worker.extraction.windows import LEAST_SHARE, windows
-from worker.tokenizer import TokenizedText, Tokenizer
-from worker.whole_texts import WordPieces
+from worker.texts.tokenizer import TokenizedText, Tokenizer
+from worker.texts.whole_texts import WordPieces
 
 # As published; what is no word and no space is a word of one character.
 _WORD = re.compile(r"\w+(?:[-_]\w+)*|\S")

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.checkpoint.heads import Output
 from worker.extraction.gliner_prompt import GlinerTokenizer
 from worker.extraction.probabilities import sigmoid
 from worker.extraction.reading import SpanReading, Window
 from worker.extraction.settings import ExtractSettings
 from worker.extraction.spans import Rules, Span
-from worker.heads import Output
 
 # As published.
 _DEFAULT_THRESHOLD = 0.5

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from servicekit.errors import SieError
 from sie.errors.v1.error_reason_pb2 import ErrorReason
+from worker.checkpoint.heads import Output
 from worker.extraction.classes import ClassReader
 from worker.extraction.gliner_prompt import GlinerTokenizer
 from worker.extraction.gliner_spans import GlinerReader
@@ -11,8 +12,7 @@ from worker.extraction.reading import Reader
 from worker.extraction.settings import ExtractSettings
 from worker.extraction.token_classes import TokenClassReader
 from worker.extraction.zero_shot import ZeroShotReader, entailment
-from worker.heads import Output
-from worker.loading import LoadedModel
+from worker.hosting.loading import LoadedModel
 
 
 def reader_of(loaded: LoadedModel, settings: ExtractSettings, model_id: str) -> Reader:

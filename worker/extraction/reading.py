@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sie.inference.v1.result_pb2 import ExtractResult
+from worker.checkpoint.heads import Output
 from worker.extraction.spans import Rules, Span, trimmed
 from worker.extraction.windows import Found, merged
-from worker.heads import Output
-from worker.tokenizer import TokenizedText
+from worker.texts.tokenizer import TokenizedText
 
 
 class Reading(Protocol):

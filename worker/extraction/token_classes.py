@@ -20,15 +20,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.checkpoint.heads import Output
 from worker.extraction.classes import require_known
 from worker.extraction.probabilities import softmax
 from worker.extraction.reading import SpanReading, Window
 from worker.extraction.settings import ExtractSettings
 from worker.extraction.spans import Rules, Span
 from worker.extraction.windows import windows
-from worker.heads import Output
-from worker.tokenizer import TokenizedText, Tokenizer
-from worker.whole_texts import Pieces
+from worker.texts.tokenizer import TokenizedText, Tokenizer
+from worker.texts.whole_texts import Pieces
 
 _OUTSIDE = "O"
 

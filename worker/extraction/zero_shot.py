@@ -26,13 +26,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sie.inference.v1.result_pb2 import ExtractResult
+from worker.checkpoint.heads import Output
 from worker.extraction.classes import add_classes
 from worker.extraction.probabilities import sigmoid, softmax
 from worker.extraction.reading import Refused
 from worker.extraction.settings import ExtractSettings
 from worker.extraction.windows import LEAST_SHARE, windows
-from worker.heads import Output
-from worker.tokenizer import TokenizedText, Tokenizer
+from worker.texts.tokenizer import TokenizedText, Tokenizer
 
 _FOR = "entail"
 _AGAINST = ("contradict", "not_entail", "not-entail", "not entail")

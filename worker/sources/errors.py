@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.failures import ErrorClass, LoadError
+from worker.hosting.failures import ErrorClass, LoadError
 
 
 class SourceError(LoadError):

@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 
 from sie.registry.v1.model_pb2 import HuggingFace, ModelSource
-from worker.config import CheckpointError
-from worker.content import ContentDigests
-from worker.failures import ErrorClass
+from worker.checkpoint.config import CheckpointError
+from worker.hosting.failures import ErrorClass
+from worker.opening.content import ContentDigests
 from worker.sources import hub, urls
 from worker.sources.cluster_cache import ClusterCache
 from worker.sources.errors import SourceError, joined

@@ -1,7 +1,7 @@
 """Which files of a repository a checkpoint needs: a pure function of their names.
 
 Repositories carry the same weights several times over, for other frameworks and in other
-formats. What `worker.checkpoint` reads is taken, and nothing else.
+formats. What `worker.checkpoint.checkpoint` reads is taken, and nothing else.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from worker.failures import ErrorClass
+from worker.hosting.failures import ErrorClass
 from worker.sources.errors import SourceError
 from worker.sources.progress import Progress
 from worker.sources.snapshots import sync

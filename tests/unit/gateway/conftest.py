@@ -9,9 +9,9 @@ from prometheus_client import CollectorRegistry
 from gateway import grpc_face, grpc_stream
 from gateway.auth.guard import Guard
 from gateway.auth.pages import PageRules
-from gateway.http_face import HttpFace, Readiness
-from gateway.http_server import HttpServer
-from gateway.http_websocket import StatusSocket
+from gateway.http.face import HttpFace, Readiness
+from gateway.http.server import HttpServer
+from gateway.http.websocket import StatusSocket
 from gateway.json_calls import JsonCalls
 from servicekit.grpc_server import GrpcServer
 from tests.unit.gateway.support import MAX_REQUEST_BYTES, EchoInference, make_api

@@ -14,9 +14,9 @@ from gateway.auth.guard import Access, Guard, access_of
 from gateway.auth.modes import tokens_of
 from gateway.auth.pages import PageRules
 from gateway.auth.tokens import TokenFileError, digest, read_tokens
-from gateway.http_face import HttpFace, Readiness
-from gateway.http_server import HttpServer
-from gateway.http_websocket import StatusSocket
+from gateway.http.face import HttpFace, Readiness
+from gateway.http.server import HttpServer
+from gateway.http.websocket import StatusSocket
 from gateway.json_calls import JsonCalls
 from servicekit.errors import SieError, code_of
 from servicekit.settings import SettingsError

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gateway.http_server import HttpServer
+from gateway.http.server import HttpServer
 from tests.unit.gateway.http_client import ask, connect, raw_request, read_answer
 from tests.unit.gateway.support import MAX_REQUEST_BYTES
 

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from gateway.http_server import HttpServer
+from gateway.http.server import HttpServer
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 

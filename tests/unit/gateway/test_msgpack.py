@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from gateway.http_msgpack import asked_msgpack, is_msgpack, pack, unpack
+from gateway.http.msgpack import asked_msgpack, is_msgpack, pack, unpack
 from servicekit.errors import SieError, code_of
 
 DTYPES = ["<f4", "<f2", "<f8", "|i1", "|u1", "<i4", "<i8", "|b1"]

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from gateway.http_server import HttpServer
+from gateway.http.server import HttpServer
 from tests.unit.gateway.http_client import connect, raw_request, read_answer
 
 PATIENCE_S = 0.3

@@ -5,7 +5,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.http_multipart import MultipartSplitter, Part
+from gateway.http.multipart import MultipartSplitter, Part
 from gateway.lines import Splitter
 from servicekit.errors import SieError
 

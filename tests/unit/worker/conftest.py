@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from worker.engine import TokenBatch
-from worker.layout import LayoutSetting
-from worker.loading import LoadedModel, load
+from worker.hosting.loading import LoadedModel, load
+from worker.opening.layout import LayoutSetting
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 

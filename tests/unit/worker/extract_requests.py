@@ -5,8 +5,8 @@ from google.protobuf import json_format
 from sie.inference.v1.inference_service_pb2 import ExtractResponse
 from sie.registry.v1.model_pb2 import Model
 from sie.work.v1.work_item_pb2 import WorkItem
-from worker.extract import ExtractJob
-from worker.packing import pack_texts
+from worker.batching.packing import pack_texts
+from worker.verbs.extract import ExtractJob
 
 MODEL = Model(model_id="m")
 

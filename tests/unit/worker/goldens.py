@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from worker.checkpoint import Checkpoint
+from worker.checkpoint.checkpoint import Checkpoint
 from worker.engine import TokenBatch
 
 GOLDEN = Path(__file__).parents[2] / "golden"

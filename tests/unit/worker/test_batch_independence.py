@@ -6,11 +6,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.worker.goldens import GOLDEN
-from worker.batcher import places
+from worker.batching.batcher import places
 from worker.engine import TokenBatch
 from worker.engines.catalog import ENGINES, INT8, REFERENCE
-from worker.layout import LayoutSetting, Text, batches
-from worker.loading import load
+from worker.hosting.loading import load
+from worker.opening.layout import LayoutSetting, Text, batches
 
 # Of unit vectors. In int8 a value near the middle of two integers may be rounded either way.
 TOLERANCES = {"padded": 1e-5, "packed": 1e-5, "int8": 2e-2}

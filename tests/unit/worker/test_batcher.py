@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.batcher import BatchLimits, select
+from worker.batching.batcher import BatchLimits, select
 
 
 @dataclass(frozen=True, eq=False)

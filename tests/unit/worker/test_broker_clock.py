@@ -9,8 +9,8 @@ import pytest
 from servicekit.subjects import work_stream
 from sie.work.v1.work_item_pb2 import WorkItem
 from tests import broker
-from worker.broker_clock import BrokerClock
-from worker.delivery import Delivery
+from worker.queue.broker_clock import BrokerClock
+from worker.queue.delivery import Delivery
 
 HOUR_S = 3600.0
 

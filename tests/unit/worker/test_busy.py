@@ -1,7 +1,7 @@
 """How busy a device says it was."""
 
+from worker.batching.device import Device
 from worker.busy import BusyShare
-from worker.device import Device
 
 
 def test_the_share_is_of_the_last_seconds():

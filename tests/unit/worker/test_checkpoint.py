@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from worker.checkpoint import Checkpoint, Pooling
-from worker.weights import CheckpointError, Weights
+from worker.checkpoint.checkpoint import Checkpoint, Pooling
+from worker.checkpoint.weights import CheckpointError, Weights
 
 
 def edit(path: Path, **values) -> None:

@@ -20,9 +20,9 @@ from worker.engines.catalog import (
     engines_for,
 )
 from worker.engines.choose import Choice, Measurement, compare, lowest_cosine, pick
-from worker.graph_form import Dialect, GraphForm, Precision
-from worker.loading import load
-from worker.profile import EngineProfile, ProfileStore
+from worker.hosting.loading import load
+from worker.opening.graph_form import Dialect, GraphForm, Precision
+from worker.opening.profile import EngineProfile, ProfileStore
 
 BATCH = TokenBatch.pack([np.arange(1, 9, dtype=np.int32)])
 
@@ -112,8 +112,8 @@ def test_an_engine_that_cannot_run_here_says_why(name):
 def test_a_second_start_neither_chooses_nor_measures(tmp_path, golden, monkeypatch):
     directory = golden("bert_mean").directory
     first = load(directory, tmp_path, cores=1, engine="auto")
-    monkeypatch.setattr("worker.opening.compare", None)
-    monkeypatch.setattr("worker.opening.measure", None)
+    monkeypatch.setattr("worker.opening.opener.compare", None)
+    monkeypatch.setattr("worker.opening.opener.measure", None)
     second = load(directory, tmp_path, cores=1, engine="auto")
     assert (second.choice, second.cost, second.layout) == (first.choice, first.cost, first.layout)
     assert second.engine.name == first.choice.engine

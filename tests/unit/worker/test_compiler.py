@@ -11,7 +11,8 @@ import onnxruntime
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from worker.checkpoint import Checkpoint
+from worker.checkpoint.checkpoint import Checkpoint
+from worker.checkpoint.weights import CheckpointError
 from worker.compiler import UnsupportedArchitectureError, compile_checkpoint
 from worker.compiler.blocks import activated
 from worker.compiler.body import Tokens
@@ -21,8 +22,7 @@ from worker.compiler.parameters import Linear
 from worker.compiler.positions import places_after_padding
 from worker.engine import TokenBatch
 from worker.engines.onnxruntime_cpu import OnnxRuntimeCpu
-from worker.late_interaction import ColbertSettings
-from worker.weights import CheckpointError
+from worker.texts.late_interaction import ColbertSettings
 
 HIDDEN_TOLERANCE = 1e-4
 VECTOR_TOLERANCE = 1e-5

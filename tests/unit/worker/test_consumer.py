@@ -9,7 +9,7 @@ from servicekit import subjects
 from servicekit.broker import connect
 from servicekit.subjects import Lane, Queue
 from tests import broker
-from worker.consumer import PullConsumer
+from worker.queue.consumer import PullConsumer
 
 LANE, MODEL = Lane("default", "cpu", "default"), "m"
 HEARTBEAT_S = 0.2

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from tests.unit.worker.graphs import GOLDEN, close, compiled, edit, golden_ids, reference, run
+from worker.checkpoint.config import CheckpointError, Config
 from worker.compiler.deberta import _bucket, _Scores
 from worker.compiler.postnorm import Sizes
-from worker.config import CheckpointError, Config
 
 CONVOLVED = "deberta_v2_conv"
 

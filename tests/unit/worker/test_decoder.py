@@ -8,8 +8,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from tests.unit.worker.graphs import GOLDEN, close, compiled, edit, golden_ids, reference, run
-from worker.checkpoint import Checkpoint
-from worker.config import CheckpointError
+from worker.checkpoint.checkpoint import Checkpoint
+from worker.checkpoint.config import CheckpointError
 
 RERANKER = "qwen3_reranker"
 

@@ -8,7 +8,7 @@ import pytest
 from gateway.queue.reassembly import Reassembly
 from gateway.queue.work import PackedWorkResult
 from sie.work.v1.work_item_pb2 import WorkItem
-from worker.delivery import Delivery, read_item
+from worker.queue.delivery import Delivery, read_item
 
 SUBJECT, ACK = "sie.reply.g.result.1", "$JS.ACK.x"
 

@@ -6,8 +6,8 @@ import time
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.device import Device
-from worker.fair_queue import FairQueue
+from worker.batching.device import Device
+from worker.batching.fair_queue import FairQueue
 
 
 @given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 512)), min_size=2, max_size=6))

@@ -10,10 +10,10 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from tests.unit.worker.graphs import GOLDEN, close, compiled, edit, reference, run
-from worker.checkpoint import Checkpoint
-from worker.config import CheckpointError
+from worker.checkpoint.checkpoint import Checkpoint
+from worker.checkpoint.config import CheckpointError
 from worker.engine import TokenBatch
-from worker.tokenizer import Tokenizer
+from worker.texts.tokenizer import Tokenizer
 
 FAMILIES = ["clip", "siglip"]
 

@@ -15,13 +15,13 @@ from sie.inference.v1.tensor_pb2 import DataType
 from sie.registry.v1.model_pb2 import Model
 from sie.work.v1.work_item_pb2 import WorkItem
 from tests.unit.worker.goldens import COLBERT, HIDDEN, SPLADE, TEXTS, UNIT, Golden
-from worker.encode import EncodeJob
-from worker.failures import LoadError
-from worker.loader import check_abilities
-from worker.loading import load
-from worker.overrides import overrides_of
-from worker.packing import PreparedImage, pack_images, pack_texts
-from worker.tokenizer import TokenizedText
+from worker.batching.packing import PreparedImage, pack_images, pack_texts
+from worker.hosting.failures import LoadError
+from worker.hosting.loader import check_abilities
+from worker.hosting.loading import load
+from worker.hosting.overrides import overrides_of
+from worker.texts.tokenizer import TokenizedText
+from worker.verbs.encode import EncodeJob
 
 BGE_M3 = next(golden for golden in TEXTS if golden.name == "bge_m3")
 SPLADE_BERT = next(golden for golden in TEXTS if golden.name == "splade_bert")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from worker.engine import EngineError, TokenBatch
 from worker.engines.onnxruntime_cpu import OnnxRuntimeCpu
-from worker.loading import load
+from worker.hosting.loading import load
 
 TOLERANCE = 1e-5
 token_ids = st.lists(st.integers(0, 899), min_size=1, max_size=48).map(

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from worker.checkpoint import Checkpoint
-from worker.content import ContentDigests, digest_of, write_atomically
-from worker.engine_cache import EngineCache
-from worker.weights import CheckpointError
+from worker.checkpoint.checkpoint import Checkpoint
+from worker.checkpoint.weights import CheckpointError
+from worker.opening.content import ContentDigests, digest_of, write_atomically
+from worker.opening.engine_cache import EngineCache
 
 
 def fill(directory):
@@ -103,7 +103,7 @@ def test_an_unchanged_file_is_not_read_again(tmp_path, monkeypatch):
     file.write_bytes(b"content")
     digests = ContentDigests(tmp_path / "digests")
     assert digests.of(file) == digest_of(b"content")
-    monkeypatch.setattr("worker.content.digest_of_file", never)
+    monkeypatch.setattr("worker.opening.content.digest_of_file", never)
     assert digests.of(file) == digest_of(b"content")
 
 

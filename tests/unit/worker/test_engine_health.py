@@ -1,6 +1,6 @@
 """When an engine is broken, and when its inputs are bad."""
 
-from worker.engine_health import EngineHealth
+from worker.batching.engine_health import EngineHealth
 
 
 def test_bad_inputs_among_good_ones_break_nothing():

@@ -11,14 +11,14 @@ from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.inference.v1.inference_service_pb2 import ExtractResponse
 from tests.unit.worker.extract_requests import MODEL, FakeDelivery, answer
 from tests.unit.worker.goldens import HIDDEN, Golden
-from worker.extract import ExtractJob
+from worker.batching.packing import pack_texts
 from worker.extraction.gliner_spans import spans
 from worker.extraction.probabilities import sigmoid, softmax
 from worker.extraction.settings import ExtractSettings
 from worker.extraction.spans import Rules
 from worker.extraction.token_classes import TokenClassReader, entities
-from worker.loading import load
-from worker.packing import pack_texts
+from worker.hosting.loading import load
+from worker.verbs.extract import ExtractJob
 
 NER = Golden("bert_ner", {})
 GLINER = Golden("gliner", {})

@@ -19,13 +19,13 @@ from tests.unit.worker.goldens import (
     Rows,
     assert_agrees,
 )
-from worker.checkpoint import Checkpoint
+from worker.checkpoint.checkpoint import Checkpoint
 from worker.compiler import compile_checkpoint
 from worker.engine import TokenBatch
 from worker.engines.onnxruntime_cpu import OnnxRuntimeCpu
-from worker.late_interaction import open_tokenizer
-from worker.loading import load
-from worker.sparse import merged_weights, nonzero
+from worker.hosting.loading import load
+from worker.texts.late_interaction import open_tokenizer
+from worker.verbs.sparse import merged_weights, nonzero
 
 
 @pytest.fixture(scope="module")

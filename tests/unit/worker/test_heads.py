@@ -5,8 +5,8 @@ import json
 import pytest
 
 from tests.unit.worker.goldens import ALL, COLBERT
-from worker.checkpoint import Checkpoint, CheckpointError
-from worker.heads import (
+from worker.checkpoint.checkpoint import Checkpoint, CheckpointError
+from worker.checkpoint.heads import (
     DenseHead,
     MultivectorHead,
     Output,
@@ -15,7 +15,7 @@ from worker.heads import (
     SpladeHead,
     TokenClassificationHead,
 )
-from worker.relevance import Relevance, relevance_of
+from worker.verbs.relevance import Relevance, relevance_of
 
 _TRANSFORMER = "sentence_transformers.base.modules.transformer.Transformer"
 

@@ -13,17 +13,16 @@ from servicekit.subjects import Lane
 from sie.inference.v1.model_service_pb2 import ModelState
 from sie.registry.v1.model_pb2 import Model
 from sie.worker.v1.worker_status_pb2 import LoadPhase
-from worker import hosting
-from worker.cancellations import Cancellations
-from worker.config import CheckpointError
-from worker.device import Device
+from worker.batching.device import Device
+from worker.checkpoint.config import CheckpointError
 from worker.engine import engine_error
-from worker.failures import RETRY_AFTER_S, ErrorClass, class_of
-from worker.hosting import ModelHost
-from worker.intake import Intake
-from worker.loader import Cost
-from worker.placement import Limits, Residence
-from worker.probe import DEFAULT_LIMITS
+from worker.hosting.failures import RETRY_AFTER_S, ErrorClass, class_of
+from worker.hosting.host import ModelHost
+from worker.hosting.loader import Cost
+from worker.hosting.placement import Limits, Residence
+from worker.opening.probe import DEFAULT_LIMITS
+from worker.queue.cancellations import Cancellations
+from worker.queue.intake import Intake
 from worker.sources import SourceError
 
 LOADED = ModelState.MODEL_STATE_LOADED
@@ -112,7 +111,7 @@ async def host_of(loader, budget=0, residence_s=0.0, **more):
 
 @pytest.fixture(autouse=True)
 def _served(monkeypatch):
-    monkeypatch.setattr(hosting, "ServedModel", FakeServed)
+    monkeypatch.setattr("worker.hosting.host.ServedModel", FakeServed)
 
 
 @pytest.fixture
@@ -219,7 +218,7 @@ async def test_only_failures_that_may_pass_are_forgotten_after_their_time(loader
         "net": SourceError("away", ErrorClass.NETWORK),
         "bad": CheckpointError(Path("f"), "is corrupt"),
     }
-    monkeypatch.setattr(hosting, "RETRY_AFTER_S", {ErrorClass.NETWORK: 0.0})
+    monkeypatch.setattr("worker.hosting.host.RETRY_AFTER_S", {ErrorClass.NETWORK: 0.0})
     async with host_of(loader) as host:
         await bring(host, "net", "bad")
         told = {entry.model_id: dict(entry.last_error.metadata) for entry in host.describe()}

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from worker.image_error import ImageError
-from worker.images import decode
+from worker.images.decoding import decode
+from worker.images.error import ImageError
 
 
 def encoded(image, kind, **options):

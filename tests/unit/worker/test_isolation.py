@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sie.work.v1.work_item_pb2 import WorkClass, WorkItem
-from worker.cancellations import Cancellations
-from worker.isolation import pieces_of, with_request
+from worker.queue.cancellations import Cancellations
+from worker.queue.isolation import pieces_of, with_request
 
 texts = st.lists(st.text(max_size=5), min_size=1, max_size=8)
 

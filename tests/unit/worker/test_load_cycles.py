@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from worker.loading import load
-from worker.memory import HostMemory, release_unused
+from worker.hosting.loading import load
+from worker.hosting.memory import HostMemory, release_unused
 
 BERT = Path(__file__).parents[2] / "golden" / "bert_mean"
 CYCLES = 40

@@ -10,11 +10,11 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from tests.unit.worker.graphs import edit
-from worker.canary import CanaryError, check_canary
-from worker.heads import Output
-from worker.loading import load
-from worker.overrides import Overrides
-from worker.weights import CheckpointError
+from worker.checkpoint.heads import Output
+from worker.checkpoint.weights import CheckpointError
+from worker.hosting.canary import CanaryError, check_canary
+from worker.hosting.loading import load
+from worker.hosting.overrides import Overrides
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 MINILM = GOLDEN / "minilm"
@@ -65,7 +65,7 @@ def test_a_warm_start_neither_compiles_nor_imports_onnx(golden, tmp_path):
     directory = golden("bert_mean").directory
     load(directory, tmp_path)
     program = (
-        "import sys; from pathlib import Path; from worker.loading import load;"
+        "import sys; from pathlib import Path; from worker.hosting.loading import load;"
         "load(Path(sys.argv[1]), Path(sys.argv[2]));"
         "assert 'onnx' not in sys.modules and 'worker.compiler' not in sys.modules"
     )

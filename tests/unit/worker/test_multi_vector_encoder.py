@@ -9,10 +9,10 @@ from safetensors.numpy import load_file, save_file
 
 from tests.unit.worker.goldens import COLBERT
 from tests.unit.worker.graphs import edit
-from worker.checkpoint import Checkpoint
-from worker.config import CheckpointError
-from worker.heads import MultivectorHead, Projection
-from worker.late_interaction import open_tokenizer
+from worker.checkpoint.checkpoint import Checkpoint
+from worker.checkpoint.config import CheckpointError
+from worker.checkpoint.heads import MultivectorHead, Projection
+from worker.texts.late_interaction import open_tokenizer
 
 QUERY, DOCUMENT = "[unused0] ", "[unused1] "
 TOKENS = {"module_input_name": "token_embeddings", "module_output_name": "token_embeddings"}

@@ -8,13 +8,13 @@ import pytest
 from google.protobuf import json_format
 
 from sie.registry.v1.model_pb2 import Model
-from worker.batcher import BatchLimits
+from worker.batching.batcher import BatchLimits
+from worker.batching.runners import batch_limits
+from worker.checkpoint.heads import Pooling
 from worker.engine import TokenBatch
-from worker.failures import ErrorClass, LoadError
-from worker.heads import Pooling
-from worker.loading import load
-from worker.overrides import Overrides, overrides_of
-from worker.runners import batch_limits
+from worker.hosting.failures import ErrorClass, LoadError
+from worker.hosting.loading import load
+from worker.hosting.overrides import Overrides, overrides_of
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 

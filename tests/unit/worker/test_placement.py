@@ -3,7 +3,17 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.placement import Evict, Fits, Limits, Refuse, Resident, Wait, expired, place, spare
+from worker.hosting.placement import (
+    Evict,
+    Fits,
+    Limits,
+    Refuse,
+    Resident,
+    Wait,
+    expired,
+    place,
+    spare,
+)
 
 LIMITS = Limits(100)
 NOW = 1000.0

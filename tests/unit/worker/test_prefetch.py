@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.prefetch import (
+from worker.queue.prefetch import (
     BESIDE_SURPLUS,
     MAX_MESSAGES,
     PREFETCH_S,

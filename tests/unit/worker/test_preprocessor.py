@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from worker.checkpoint import CheckpointError
-from worker.image_error import ImageError
-from worker.preprocessor import ImagePreprocessor, Size
+from worker.checkpoint.checkpoint import CheckpointError
+from worker.images.error import ImageError
+from worker.images.preprocessor import ImagePreprocessor, Size
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 FAMILIES = ["clip", "siglip"]

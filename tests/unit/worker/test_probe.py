@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.probe import CostModel, Sample, fit, limits_of, measure
+from worker.opening.probe import CostModel, Sample, fit, limits_of, measure
 
 costs = st.builds(
     CostModel,

@@ -8,13 +8,13 @@ import pytest
 from onnx import TensorProto, helper
 
 from tests.unit.worker.goldens import GOLDEN, UNIT, Golden, Rows
-from worker.checkpoint import Checkpoint
+from worker.checkpoint.checkpoint import Checkpoint
+from worker.checkpoint.heads import Pooling
 from worker.compiler import compile_checkpoint
 from worker.engine import EngineError
 from worker.engines.published_onnx import PublishedOnnx, pooled
-from worker.heads import Pooling
-from worker.loading import load
-from worker.opening import PUBLISHED
+from worker.hosting.loading import load
+from worker.opening.opener import PUBLISHED
 
 
 @pytest.fixture

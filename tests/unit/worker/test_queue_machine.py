@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from worker.batcher import BatchLimits
-from worker.waiting_queue import Flow, WaitingQueue
+from worker.batching.batcher import BatchLimits
+from worker.batching.waiting_queue import Flow, WaitingQueue
 
 LIMITS = st.builds(
     BatchLimits,

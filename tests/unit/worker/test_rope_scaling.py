@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from worker.checkpoint.config import CheckpointError, Config
 from worker.compiler.rope_scaling import turns_of
-from worker.config import CheckpointError, Config
 
 YARN = {"rope_type": "yarn", "factor": 8.0, "original_max_position_embeddings": 64}
 SEEN = [1.0, 0.05625, 0.00125, 0.000125]

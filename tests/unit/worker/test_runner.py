@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 
 from servicekit.defaults import DEFAULT_TENANT
-from worker.batcher import BatchLimits
+from worker.batching.batcher import BatchLimits
+from worker.batching.packing import pack_texts
+from worker.batching.runner import Runner, Waiting
+from worker.batching.waiting_queue import Flow
 from worker.engine import OutOfMemoryError, engine_error
-from worker.packing import pack_texts
-from worker.runner import Runner, Waiting
-from worker.tokenizer import TokenizedText
-from worker.waiting_queue import Flow
+from worker.texts.tokenizer import TokenizedText
 
 LIMITS = BatchLimits(1024, 32, 99)
 

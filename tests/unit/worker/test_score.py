@@ -14,13 +14,13 @@ from sie.inference.v1.result_pb2 import ScoreKind
 from sie.registry.v1.model_pb2 import Model
 from sie.work.v1.work_item_pb2 import WorkItem
 from tests.unit.worker.goldens import COLBERT, GOLDEN, HIDDEN, Golden
-from worker.config import CheckpointError
-from worker.failures import LoadError
-from worker.loader import check_abilities
-from worker.loading import load
-from worker.packing import PreparedImage, pack_images, pack_texts
-from worker.scoring import score_job
-from worker.tokenizer import TokenizedText
+from worker.batching.packing import PreparedImage, pack_images, pack_texts
+from worker.checkpoint.config import CheckpointError
+from worker.hosting.failures import LoadError
+from worker.hosting.loader import check_abilities
+from worker.hosting.loading import load
+from worker.texts.tokenizer import TokenizedText
+from worker.verbs.scoring import score_job
 
 PAIRS = [
     ("bert_cross_encoder", "cross_encoder_predict"),

@@ -5,9 +5,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from tests.unit.worker.graphs import close, compiled, edit, golden_ids, reference, run
-from worker.checkpoint import Checkpoint
+from worker.checkpoint.checkpoint import Checkpoint
+from worker.checkpoint.config import CheckpointError
 from worker.compiler import compile_checkpoint
-from worker.config import CheckpointError
 
 HIDDEN = "last_hidden_state"
 

@@ -4,10 +4,10 @@ import onnx
 import pytest
 
 from tests.unit.worker.goldens import ALL, GOLDEN, Rows, assert_agrees
-from worker.checkpoint import Checkpoint
+from worker.checkpoint.checkpoint import Checkpoint
 from worker.compiler import compile_checkpoint
 from worker.engines.onnxruntime_cpu import OnnxRuntimeCpu
-from worker.graph_form import Dialect, GraphForm
+from worker.opening.graph_form import Dialect, GraphForm
 
 STANDARD = GraphForm(Dialect.STANDARD)
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from worker.checkpoint import Checkpoint, CheckpointError
-from worker.late_interaction import open_tokenizer
-from worker.templates import DEFAULT_INSTRUCTION, PromptTokenizer
-from worker.tokenizer import open_rust
+from worker.checkpoint.checkpoint import Checkpoint, CheckpointError
+from worker.texts.late_interaction import open_tokenizer
+from worker.texts.templates import DEFAULT_INSTRUCTION, PromptTokenizer
+from worker.texts.tokenizer import open_rust
 
 DIRECTORY = Path(__file__).parents[2] / "golden/qwen3_reranker"
 INPUTS = json.loads((DIRECTORY / "inputs.json").read_bytes())

@@ -10,11 +10,11 @@ from sie.inference.v1.item_pb2 import Item
 from sie.registry.v1.model_pb2 import Model
 from sie.work.v1.work_item_pb2 import WorkItem
 from tests.unit.worker.goldens import COLBERT, TEXTS
-from worker.encode import EncodeJob
-from worker.loading import load
-from worker.packing import pack_texts
-from worker.token_ids import read_ids
-from worker.tokenize import TokenizeJob
+from worker.batching.packing import pack_texts
+from worker.hosting.loading import load
+from worker.texts.token_ids import read_ids
+from worker.verbs.encode import EncodeJob
+from worker.verbs.tokenize import TokenizeJob
 
 NAMES = ["bert_mean", "bert_xlmr_tokenizer", "bge_m3"]
 GOLDENS = {golden.name: golden for golden in [*TEXTS, COLBERT]}

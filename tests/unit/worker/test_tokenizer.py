@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer as RustTokenizer
 
-from worker.checkpoint import Checkpoint, CheckpointError
-from worker.tokenizer import Tokenizer, _first_words, _last_words
+from worker.checkpoint.checkpoint import Checkpoint, CheckpointError
+from worker.texts.tokenizer import Tokenizer, _first_words, _last_words
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 NAMES = ["bert_mean", "bert_cls", "bert_xlmr_tokenizer", "roberta_mean"]

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.checkpoint import CheckpointError
-from worker.torch_file import TorchFile
-from worker.weights import Weights, weight_files
+from worker.checkpoint.checkpoint import CheckpointError
+from worker.checkpoint.torch_file import TorchFile
+from worker.checkpoint.weights import Weights, weight_files
 
 BGE_M3 = Path(__file__).parents[2] / "golden" / "bge_m3"
 

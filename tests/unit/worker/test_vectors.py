@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from servicekit.packed import packed_twin
 from sie.inference.v1.tensor_pb2 import DataType, DenseVector, MultiVector, SparseVector
-from worker.sparse import merged_weights, nonzero
-from worker.vectors import write_dense, write_multivector, write_sparse
+from worker.verbs.sparse import merged_weights, nonzero
+from worker.verbs.vectors import write_dense, write_multivector, write_sparse
 
 PackedDense = packed_twin(DenseVector)
 

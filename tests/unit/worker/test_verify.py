@@ -10,7 +10,7 @@ from safetensors.numpy import load_file, save_file
 
 from cli.commands.verify import command
 from tests.unit.worker.goldens import GOLDEN
-from worker.config import CheckpointError
+from worker.checkpoint.config import CheckpointError
 from worker.engines.catalog import ENGINES, INT8, at_hand, candidates
 from worker.verify import Comparison, verify
 

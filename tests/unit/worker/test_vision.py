@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from tests.unit.worker.graphs import GOLDEN, close, edit, reference
-from worker.config import CheckpointError
+from worker.batching.packing import pack_images
+from worker.checkpoint.config import CheckpointError
+from worker.checkpoint.heads import Output
 from worker.engine import ImageBatch, TokenBatch
 from worker.engines.catalog import REFERENCE
-from worker.heads import Output
-from worker.loading import load
-from worker.packing import pack_images
+from worker.hosting.loading import load
 
 
 @pytest.fixture(scope="module", params=["clip", "siglip"])

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.batcher import BatchLimits
-from worker.waiting_queue import Flow, WaitingQueue
+from worker.batching.batcher import BatchLimits
+from worker.batching.waiting_queue import Flow, WaitingQueue
 
 
 @dataclass(eq=False)

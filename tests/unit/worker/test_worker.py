@@ -11,7 +11,7 @@ from servicekit.lifecycle import end
 from sie.worker.v1.worker_status_pb2 import WorkerState
 from tests.unit.worker.test_hosting import FakeLoader, FakeServed, host_of, model, states
 from tests.waiting import eventually
-from worker import __main__, hosting, worker
+from worker import __main__, worker
 from worker.start_clock import StartClock
 from worker.worker import Worker
 
@@ -76,7 +76,7 @@ def ticked(monkeypatch):
         ticked.set()
 
     monkeypatch.setattr(FakeServed, "tick", tick)
-    monkeypatch.setattr(hosting, "ServedModel", FakeServed)
+    monkeypatch.setattr("worker.hosting.host.ServedModel", FakeServed)
     monkeypatch.setattr(worker, "_TICK_S", 0.01)
     return ticked
 

@@ -14,15 +14,15 @@ from servicekit.errors import code_of
 from sie.inference.v1.inference_service_pb2 import ExtractResponse
 from tests.unit.worker.extract_requests import MODEL, FakeDelivery, answer
 from tests.unit.worker.goldens import GOLDEN
-from worker.checkpoint import Checkpoint
-from worker.extract import ExtractJob
+from worker.batching.packing import pack_texts
+from worker.checkpoint.checkpoint import Checkpoint
+from worker.checkpoint.heads import Output
 from worker.extraction.probabilities import sigmoid, softmax
 from worker.extraction.windows import windows
 from worker.extraction.zero_shot import MAX_TOKENS
-from worker.heads import Output
-from worker.loading import load
-from worker.packing import pack_texts
-from worker.tokenizer import Tokenizer
+from worker.hosting.loading import load
+from worker.texts.tokenizer import Tokenizer
+from worker.verbs.extract import ExtractJob
 
 NAMES = ["bert_nli", "deberta_v3_nli"]
 # Of every way to put special tokens around a pair.

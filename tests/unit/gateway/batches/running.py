@@ -12,9 +12,9 @@ from gateway.auth.principal import Principal
 from gateway.auth.tokens import Tokens, digest
 from gateway.batches.assembly import Batches, BatchLimits
 from gateway.batches.places import Places
-from gateway.http_face import HttpFace, Readiness
-from gateway.http_server import HttpServer
-from gateway.http_websocket import StatusSocket
+from gateway.http.face import HttpFace, Readiness
+from gateway.http.server import HttpServer
+from gateway.http.websocket import StatusSocket
 from gateway.json_calls import JsonCalls
 from servicekit.lifecycle import end
 from servicekit.payloads import open_files

@@ -1,0 +1,1 @@
+"""From inputs that wait one by one to runs of an engine."""

@@ -1,0 +1,1 @@
+"""Which models this worker has, and how they come and go."""
