@@ -17,10 +17,10 @@ import yaml
 from sie_sdk import SIEClient
 from sie_sdk.types import Item
 from tests import hub_server
+from tests.asking import HttpReply, ask
 from tests.autoscaling.cluster import ScaledCluster
 from tests.autoscaling.models import COLD, GOLDEN, LEFT, LONE, MODEL, RIGHT, definitions
 from tests.charts.rendering import tool
-from tests.e2e.conftest import HttpReply, ask
 
 FACTOR = 30.0
 NODE_DELAY_S = 60.0

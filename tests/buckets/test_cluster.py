@@ -8,7 +8,7 @@ import fsspec
 import pytest
 
 from cli.local_stack import LocalStack
-from tests.e2e.conftest import ENCODE, ask
+from tests.asking import ENCODE, ask
 from tests.e2e.test_batches import ENDED
 from tests.waiting import until
 

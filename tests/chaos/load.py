@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Self
 
+from tests.asking import ENCODE, ask
 from tests.chaos.verdicts import TEXTS, Ending, Verdict, body_of, judge
-from tests.e2e.conftest import ENCODE, ask
 from tests.waiting import until
 
 # Long texts would spend the time on computing rather than on faults.

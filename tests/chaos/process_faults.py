@@ -3,9 +3,9 @@
 import signal
 import time
 
+from tests.asking import ask
 from tests.chaos.scene import Inflict, Scene
 from tests.chaos.stack import GATEWAYS, WORKERS
-from tests.e2e.conftest import ask
 
 CRASH_SHARE = 0.2
 _ISOLATED = 'outcome="isolated"'

@@ -10,8 +10,8 @@ from cli import broker
 from cli.local_stack import LocalStack
 from cli.managed_process import ManagedProcess
 from cli.ports import HOST, free_port
+from tests.asking import ask
 from tests.chaos.small_disk import fill, on_small_disk
-from tests.e2e.conftest import ask
 
 WORKERS = ("worker-1", "worker-2")
 GATEWAYS = ("gateway-1", "gateway-2")

@@ -7,10 +7,10 @@ import grpc
 
 from sie.operations.v1.dead_letter_service_pb2 import ListDeadLettersRequest
 from sie.operations.v1.dead_letter_service_pb2_grpc import DeadLetterServiceStub
+from tests.asking import ask
 from tests.chaos.load import Load
 from tests.chaos.stack import ChaosStack
 from tests.chaos.verdicts import Verdict
-from tests.e2e.conftest import ask
 from tests.waiting import until
 
 _ACCEPTED = "sie_gateway_work_items_accepted_total"

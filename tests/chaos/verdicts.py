@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from tests.e2e.conftest import GOLDEN, HttpReply
+from tests.asking import HttpReply
+from tests.e2e.golden_models import MINILM
 
-TEXTS = json.loads((GOLDEN / "texts.json").read_bytes())
-REFERENCE = np.load(GOLDEN / "reference.npy")
+TEXTS = json.loads((MINILM / "texts.json").read_bytes())
+REFERENCE = np.load(MINILM / "reference.npy")
 TOLERANCE = 1e-5
 RETRYABLE = {202, 429, 503, 504}
 _DEAD = "DELIVERY_EXHAUSTED"

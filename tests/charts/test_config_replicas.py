@@ -15,8 +15,8 @@ from sie.registry.v1.registry_admin_service_pb2 import ApplyModelRequest, Delete
 from sie.registry.v1.registry_admin_service_pb2_grpc import RegistryAdminServiceStub
 from sie.registry.v1.registry_service_pb2 import GetModelRequest
 from sie.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
+from tests.asking import ask
 from tests.charts.chart_stack import ChartStack
-from tests.e2e.conftest import ask
 from tests.waiting import until
 
 _MODEL = "replicas/one"

@@ -15,11 +15,11 @@ import pytest
 
 from cli.ports import HOST
 from tests import hub_server
+from tests.asking import ask
 from tests.autoscaling.prometheus import Prometheus
 from tests.charts.chart_stack import ChartStack
 from tests.charts.monitoring import dashboards, queries_of, rules_of
 from tests.charts.rendering import CHART, Object, render, tool
-from tests.e2e.conftest import ask
 from tests.e2e.golden_models import GOLDEN
 from tests.waiting import until
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import yaml
 
 GOLDEN = Path(__file__).parents[1] / "golden"
+MINILM = GOLDEN / "minilm"
 
 _DENSE = {"encode": {"dense": {"dims": 24}}}
 _TASKS = {

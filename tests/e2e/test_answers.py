@@ -11,7 +11,7 @@ from google.protobuf import json_format
 
 from gateway.transcoder.json_out import ResponseWriter
 from sie.inference.v1 import inference_service_pb2 as messages
-from tests.e2e.conftest import ask
+from tests.asking import ask
 from tests.e2e.wire_client import arrays
 
 TABLE = Path(__file__).parents[1] / "cases/answers.yaml"

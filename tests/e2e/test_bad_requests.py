@@ -21,7 +21,7 @@ from sie.inference.v1.inference_service_pb2 import (
     ScoreRequest,
     TokenizeRequest,
 )
-from tests.e2e.conftest import ask
+from tests.asking import ask
 
 DIRECTORY = Path(__file__).parents[1] / "cases"
 WITHIN_S = 20.0

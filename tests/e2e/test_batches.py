@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from cli.__main__ import main
 from cli.local_stack import DEFAULT_MODEL, LocalStack
 from cli.ports import HOST, free_port
-from tests.e2e.conftest import ENCODE, ask
+from tests.asking import ENCODE, ask
 from tests.waiting import until
 
 NDJSON = {"Content-Type": "application/x-ndjson"}

@@ -13,7 +13,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from cli.local_stack import DEFAULT_MODEL
-from tests.e2e.conftest import ENCODE, ask
+from tests.asking import ENCODE, ask
 
 MSGPACK = {"content-type": "application/msgpack", "accept": "application/msgpack"}
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from tests.asking import ask
 from tests.e2e.browser import browser, chromium
-from tests.e2e.conftest import ask
 
 pytestmark = pytest.mark.skipif(chromium() is None, reason="needs Chromium (make tools)")
 

@@ -21,7 +21,7 @@ from cli.__main__ import main
 from cli.local_stack import DEFAULT_MODEL, LocalStack
 from servicekit.subjects import Lane, work_subject
 from tests import broker
-from tests.e2e.conftest import ask
+from tests.asking import ask
 from tests.waiting import until
 
 

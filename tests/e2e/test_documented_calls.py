@@ -14,10 +14,10 @@ import yaml
 
 from cli.local_stack import LocalStack
 from cli.ports import free_port
+from tests.asking import ask
 from tests.charts.rendering import tool
 from tests.docs.blocks import named_blocks
 from tests.docs.running import Place
-from tests.e2e.conftest import ask
 from tests.e2e.golden_models import GOLDEN
 from tests.waiting import until
 

@@ -11,11 +11,12 @@ import pytest
 
 from cli.local_stack import DEFAULT_MODEL
 from sie.inference.v1.inference_service_pb2 import EncodeRequest
-from tests.e2e.conftest import ENCODE, GOLDEN, ask
+from tests.asking import ENCODE, ask
+from tests.e2e.golden_models import MINILM
 
-TEXTS = json.loads((GOLDEN / "texts.json").read_bytes())
-IDS = json.loads((GOLDEN / "input_ids.json").read_bytes())
-REFERENCE = np.load(GOLDEN / "reference.npy")
+TEXTS = json.loads((MINILM / "texts.json").read_bytes())
+IDS = json.loads((MINILM / "input_ids.json").read_bytes())
+REFERENCE = np.load(MINILM / "reference.npy")
 TOLERANCE = 1e-5
 MAX_LENGTH = 256
 

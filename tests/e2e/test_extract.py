@@ -9,7 +9,7 @@ from google.protobuf import json_format
 
 from cli.__main__ import main
 from sie.inference.v1.inference_service_pb2 import ExtractRequest
-from tests.e2e.conftest import ask
+from tests.asking import ask
 from tests.e2e.golden_models import GOLDEN
 
 LABELS = ["person", "organization", "location", "date"]

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 from cli.local_stack import LocalStack
 from tests import broker
+from tests.asking import ENCODE, HttpReply, ask
 from tests.chaos.load import Load
 from tests.chaos.verdicts import TEXTS, Verdict, body_of, judge
-from tests.e2e.conftest import ENCODE, HttpReply, ask
 from tests.waiting import until
 
 # Of a worker that has computed a batch, and of a gateway that has handed work over.

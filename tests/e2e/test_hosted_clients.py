@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cli.local_stack import DEFAULT_MODEL
-from tests.e2e.conftest import ENCODE, ask
+from tests.asking import ENCODE, ask
 
 PYTHON = Path(sys.prefix) / "clients/bin/python"
 SCRIPT = Path(__file__).parents[1] / "clients/hosted.py"

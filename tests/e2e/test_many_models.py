@@ -15,7 +15,7 @@ from sie.registry.v1.model_pb2 import Model
 from sie.registry.v1.registry_admin_service_pb2 import ApplyModelRequest, DeleteModelRequest
 from sie.registry.v1.registry_admin_service_pb2_grpc import RegistryAdminServiceStub
 from tests import broker, hub_server
-from tests.e2e.conftest import ask
+from tests.asking import ask
 from tests.waiting import until
 
 GOLDEN = Path(__file__).parents[1] / "golden"

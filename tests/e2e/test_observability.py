@@ -18,7 +18,7 @@ from sie.inference.v1.inference_service_pb2 import EncodeRequest
 from sie.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
 from sie.oip import open_inference_pb2 as oip
 from sie.oip.open_inference_pb2_grpc import GRPCInferenceServiceStub
-from tests.e2e.conftest import ENCODE, ask
+from tests.asking import ENCODE, ask
 from tests.e2e.otlp_receiver import OtlpReceiver
 from tests.waiting import until
 

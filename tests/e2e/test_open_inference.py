@@ -16,7 +16,7 @@ from grpc_status import rpc_status
 from cli.local_stack import DEFAULT_MODEL
 from sie.oip.open_inference_pb2 import ModelInferRequest, ModelReadyRequest
 from sie.oip.open_inference_pb2_grpc import GRPCInferenceServiceStub
-from tests.e2e.conftest import ENCODE, ask
+from tests.asking import ENCODE, ask
 
 CASES = Path(__file__).parents[1] / "cases/open_inference_errors.yaml"
 MODEL = f"/v2/models/{DEFAULT_MODEL}"

@@ -18,9 +18,9 @@ from servicekit.errors import code_of, from_status
 from sie.inference.v1.inference_service_pb2 import EncodeRequest
 from sie.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
 from tests import broker
+from tests.asking import ENCODE, HttpReply, ask
 from tests.chaos.load import Load
 from tests.chaos.verdicts import Verdict
-from tests.e2e.conftest import ENCODE, HttpReply, ask
 from tests.waiting import until
 
 ALWAYS = ("broker", "config", "gateway-1", "worker-1")

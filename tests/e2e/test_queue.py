@@ -18,7 +18,7 @@ from cli.local_stack import LocalStack
 from servicekit.subjects import PAYLOADS_BUCKET, Lane, Queue, work_consumer, work_stream
 from sie.inference.v1.inference_service_pb2 import ExtractRequest
 from sie.inference.v1.inference_service_pb2_grpc import InferenceServiceStub
-from tests.e2e.conftest import ask
+from tests.asking import ask
 from tests.e2e.golden_models import write_definitions
 from tests.waiting import until
 

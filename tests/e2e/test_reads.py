@@ -9,7 +9,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 
 from cli.local_stack import DEFAULT_MODEL
-from tests.e2e.conftest import ENCODE, ask
+from tests.asking import ENCODE, ask
 
 
 def test_a_model_is_listed_with_what_it_can_do(stack):

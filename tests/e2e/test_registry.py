@@ -14,7 +14,7 @@ from cli.__main__ import main
 from cli.local_stack import DEFAULT_MODEL, LocalStack
 from cli.ports import free_port
 from servicekit.yaml_nodes import MAX_FILE_BYTES
-from tests.e2e.conftest import ask
+from tests.asking import ask
 
 ROOT = Path(__file__).parents[2]
 YAML = {"content-type": "application/yaml"}

@@ -8,7 +8,7 @@ import pytest
 
 from sie.inference.v1.inference_service_pb2 import EncodeRequest, ScoreRequest
 from sie.inference.v1.result_pb2 import ScoreKind
-from tests.e2e.conftest import ask
+from tests.asking import ask
 from tests.e2e.golden_models import GOLDEN
 
 TOLERANCE = 1e-4

@@ -16,12 +16,12 @@ from PIL import Image
 from cli.local_stack import DEFAULT_MODEL
 from sie_sdk import SIEAsyncClient, SIEClient, errors
 from sie_sdk.types import Item
-from tests.e2e.conftest import GOLDEN
-from tests.e2e.golden_models import GOLDEN as GOLDEN_MODELS
+from tests.e2e.golden_models import MINILM
+from tests.e2e.golden_models import MINILM as GOLDEN_MODELS
 from tests.waiting import until
 
-TEXTS = json.loads((GOLDEN / "texts.json").read_bytes())
-REFERENCE = np.load(GOLDEN / "reference.npy")
+TEXTS = json.loads((MINILM / "texts.json").read_bytes())
+REFERENCE = np.load(MINILM / "reference.npy")
 CLIENTS_PYTHON = Path(sys.prefix) / "clients/bin/python"
 SDK = Path(__file__).parents[2] / "sdk/src"
 ADAPTERS = Path(__file__).parents[1] / "clients/adapters.py"

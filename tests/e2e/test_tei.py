@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cli.local_stack import DEFAULT_MODEL
-from tests.e2e.conftest import ENCODE, ask
+from tests.asking import ENCODE, ask
 
 TEXTS = ["The cat sat on the mat.", "Interest rates rose again."]
 

@@ -6,7 +6,7 @@ import pytest
 from cli.ports import free_port
 from sie.oip.open_inference_pb2 import ModelReadyRequest, ServerReadyRequest
 from sie.oip.open_inference_pb2_grpc import GRPCInferenceServiceStub
-from tests.e2e.conftest import ask
+from tests.asking import ask
 
 OWN, OTHER = "golden/bert_ner", "golden/gliner"
 TOKENS = """

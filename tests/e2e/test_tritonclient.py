@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.e2e.conftest import ask
+from tests.asking import ask
 from tests.e2e.golden_models import GOLDEN, MODELS
 
 PYTHON = Path(sys.prefix) / "clients/bin/python"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cli.local_stack import DEFAULT_MODEL
-from tests.e2e.conftest import ENCODE, ask
+from tests.asking import ENCODE, ask
 from tests.e2e.golden_models import GOLDEN
 from tests.e2e.wire_client import (
     ModelLoadFailedError,

@@ -1,0 +1,1 @@
+"""What computes: the execution providers, each in a file, and the choice between them."""
