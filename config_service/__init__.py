@@ -1,0 +1,1 @@
+"""The config service: the single writer of models, bundles, machine profiles and pools."""
