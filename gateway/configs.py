@@ -8,7 +8,7 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 
-from gateway.api import Call, Reply
+from gateway.endpoint import Call, Reply
 from gateway.forwarding import Forwarder
 from gateway.peers import Peers
 from servicekit.errors import SieError

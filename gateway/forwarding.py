@@ -17,7 +17,7 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 
-from gateway.api import Call, Reply, snake_case
+from gateway.endpoint import Call, Reply, snake_case
 from gateway.request_id import REQUEST_ID_HEADER
 from servicekit.grpc_client import failure_of
 from servicekit.idempotency import IDEMPOTENCY_KEY, check_key

@@ -13,7 +13,8 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from gateway.access_log import Record
-from gateway.api import Api, Endpoint
+from gateway.api import Api
+from gateway.endpoint import Endpoint
 from gateway.metadata import Metadata
 from gateway.request_id import REQUEST_ID_HEADER, request_id_of
 from servicekit.errors import SieError, code_of, invalid

@@ -9,8 +9,8 @@ from typing import Any
 
 from gateway import routing
 from gateway.adoption import Adoption
-from gateway.api import Call, Reply
 from gateway.cluster import Cluster
+from gateway.endpoint import Call, Reply
 from gateway.pools import PoolService
 from gateway.queue.dispatch import Dispatcher
 from gateway.queue.work import Chunk, Work

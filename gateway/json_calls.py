@@ -10,8 +10,9 @@ from typing import Any
 import orjson
 
 from gateway.access_log import Record
-from gateway.api import Api, Endpoint
+from gateway.api import Api
 from gateway.auth.principal import Principal
+from gateway.endpoint import Endpoint
 from gateway.transcoder.binding import Binding
 from gateway.transcoder.json_bounds import MOST_CONTAINERS, within_bounds
 from gateway.transcoder.json_out import ResponseWriter

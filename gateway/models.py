@@ -1,8 +1,8 @@
 """ModelService: the registry's models with their state in this cluster."""
 
 from gateway import validation
-from gateway.api import Call
 from gateway.cluster import Cluster
+from gateway.endpoint import Call
 from gateway.verbs import VERBS
 from servicekit.defaults import DEFAULT_PROFILE
 from servicekit.errors import invalid

@@ -10,8 +10,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from gateway.api import Call
 from gateway.auth.principal import Principal
+from gateway.endpoint import Call
 from servicekit.defaults import DEFAULT_BUNDLE, DEFAULT_POOL
 from servicekit.errors import SieError
 from servicekit.grpc_client import call as forward

@@ -5,13 +5,13 @@ import re
 import time
 from collections.abc import Callable, Mapping
 
-from gateway.api import Call
 from gateway.batches.file_service import INPUT
 from gateway.batches.files import Files, is_id
 from gateway.batches.outcome import ENDED, finish
 from gateway.batches.places import Places
 from gateway.batches.records import Conflict, Key, Records, new_id
 from gateway.batches.request_line import check_endpoint
+from gateway.endpoint import Call
 from gateway.json_calls import JsonCalls
 from servicekit.errors import SieError, invalid
 from servicekit.payloads import FILES_TTL_S

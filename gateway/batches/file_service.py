@@ -2,9 +2,9 @@
 
 import asyncio
 
-from gateway.api import Call
 from gateway.batches.files import Files, Stored
 from gateway.batches.records import Conflict, Records
+from gateway.endpoint import Call
 from servicekit.errors import SieError, invalid
 from sie.batch.v1.file_pb2 import File, FileStatus
 from sie.batch.v1.file_service_pb2 import (

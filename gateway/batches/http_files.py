@@ -11,9 +11,10 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from gateway.api import Api, Call
+from gateway.api import Api
 from gateway.batches.file_service import INPUT, check_purpose
 from gateway.batches.files import Files
+from gateway.endpoint import Call
 from gateway.http.blocks import body_blocks, inflated, unless_silent
 from gateway.http.body import discard, is_gzip
 from gateway.http.face import Request

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from gateway.api import Call
+from gateway.endpoint import Call
 from gateway.inference import InferenceService
 from servicekit.errors import from_proto, invalid
 from servicekit.packed import packed_twin

@@ -1,8 +1,8 @@
 """OpenAIService: embeddings as OpenAI's clients ask for them."""
 
-from gateway.api import Call, Reply
 from gateway.compat.encoding import encoded
 from gateway.compat.inputs import items_of, named
+from gateway.endpoint import Call, Reply
 from gateway.inference import InferenceService
 from servicekit.packed import packed_twin
 from sie.compat.v1.openai_service_pb2 import (

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gateway.api import Call
+from gateway.endpoint import Call
 from gateway.inference import InferenceService
 from servicekit.errors import from_proto, invalid
 from sie.inference.v1.inference_service_pb2 import ScoreRequest, ScoreResponse, Truncate

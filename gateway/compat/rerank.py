@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 
 from google.protobuf.struct_pb2 import Value
 
-from gateway.api import Call, Reply
 from gateway.cluster import Cluster
 from gateway.compat.inputs import named
 from gateway.compat.ranking import ranked
 from gateway.compat.relevance import relevance
+from gateway.endpoint import Call, Reply
 from gateway.inference import InferenceService
 from gateway.routing import split_model
 from servicekit.errors import invalid

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gateway.api import Call, Reply
 from gateway.compat.default_models import DefaultModels
 from gateway.compat.encoding import encoded, params_of
 from gateway.compat.inputs import items_of, named
+from gateway.endpoint import Call, Reply
 from gateway.inference import InferenceService
 from servicekit.errors import invalid
 from servicekit.packed import packed_twin

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from google.protobuf.struct_pb2 import Value
 
-from gateway.api import Call, Reply
 from gateway.compat.default_models import DefaultModels
 from gateway.compat.encoding import truncate_of
 from gateway.compat.inputs import items_of, named
 from gateway.compat.ranking import ranked
 from gateway.compat.relevance import relevance
+from gateway.endpoint import Call, Reply
 from gateway.inference import InferenceService
 from gateway.verbs import extract, score
 from servicekit.errors import from_proto, invalid

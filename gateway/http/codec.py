@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 
 from google.protobuf.message import Message
 
-from gateway.api import Reply
+from gateway.endpoint import Reply
 from gateway.http.msgpack import MSGPACK_TYPES, asked_msgpack, is_msgpack, pack, unpack
 from gateway.http.response import JSON, Response
 from gateway.http.yaml import (

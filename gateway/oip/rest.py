@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
 
-from gateway.api import Api, Reply
+from gateway.api import Api
+from gateway.endpoint import Reply
 from gateway.http.body import read_body
 from gateway.http.face import Request
 from gateway.http.response import Response, json_response

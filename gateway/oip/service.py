@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 
 from google.protobuf.message import Message
 
-from gateway.api import Call, Reply, deadline_exceeded
+from gateway.api import deadline_exceeded
 from gateway.cluster import Cluster
+from gateway.endpoint import Call, Reply
 from gateway.inference import InferenceService
 from gateway.oip.plan import VERSION, Plan, check_version, in_terms_of_tensors, plan, verbs_of
 from gateway.oip.reply import response

@@ -5,7 +5,7 @@ import functools
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from gateway.api import snake_case
+from gateway.endpoint import snake_case
 
 # Our own enums are lower-case words in JSON; foreign ones keep ProtoJSON's names.
 _OWN_PACKAGE = "sie."

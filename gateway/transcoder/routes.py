@@ -6,7 +6,7 @@ from typing import NamedTuple
 from google.api import annotations_pb2
 from google.api.http_pb2 import HttpRule
 
-from gateway.api import Endpoint
+from gateway.endpoint import Endpoint
 from gateway.transcoder.path_template import PathTemplate
 from servicekit.errors import SieError
 from sie.errors.v1.error_reason_pb2 import ErrorReason

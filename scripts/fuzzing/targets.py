@@ -17,9 +17,10 @@ from prometheus_client import CollectorRegistry
 from fuzzing.mutations import mutated, reshaped
 from fuzzing.seeds import BODIES, MODEL, YAML
 from gateway import validation
-from gateway.api import Api, Call, Endpoint, Reply
+from gateway.api import Api
 from gateway.auth.guard import Guard
 from gateway.batches.http_files import Form
+from gateway.endpoint import Call, Endpoint, Reply
 from gateway.grpc_face import parse
 from gateway.http.body import read_body
 from gateway.http.codec import Codec

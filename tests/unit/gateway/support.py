@@ -6,8 +6,9 @@ import numpy as np
 from google.protobuf.message import Message
 from prometheus_client import CollectorRegistry
 
-from gateway.api import Api, Reply
+from gateway.api import Api
 from gateway.auth.guard import Guard
+from gateway.endpoint import Reply
 from servicekit.errors import SieError, invalid
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.inference.v1 import inference_service_pb2, model_service_pb2, tensor_pb2

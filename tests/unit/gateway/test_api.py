@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from gateway.api import snake_case
+from gateway.endpoint import snake_case
 from gateway.request_id import request_id_of
 from servicekit import logs
 from servicekit.errors import SieError, code_of
