@@ -11,7 +11,6 @@ import asyncio
 import functools
 import inspect
 import logging
-import math
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -26,6 +25,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from gateway.access_log import AccessLog, Record
 from gateway.auth.guard import Access, Admission, Guard, access_of
 from gateway.auth.principal import Principal
+from gateway.numbers import number_of
 from gateway.request_id import REQUEST_ID_HEADER, request_id_of
 from servicekit import logs
 from servicekit.errors import SieError, code_of, internal, invalid, spec_of
@@ -326,11 +326,8 @@ def snake_case(name: str) -> str:
 
 
 def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
+    seconds = number_of(text)
+    if seconds is None or seconds <= 0:
         raise invalid("x-request-timeout", "expected a number of seconds above 0")
     return seconds
 
