@@ -15,7 +15,7 @@ EMBEDDING = {"items": [{"dense": {"dims": 3, "values": [0.25, -0.5, 1.0]}}]}
 
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self._answer(b"{}")
+        self._answer(json.dumps(_health() if self.path == "/health" else {}).encode())
 
     def do_POST(self) -> None:
         self._answer(json.dumps(EMBEDDING).encode())
@@ -28,6 +28,19 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_arguments: Any) -> None:
         pass
+
+
+def _health() -> dict[str, Any]:
+    """What a gateway says of one worker that has loaded all but STAND_IN_FAILED."""
+    preloaded = os.environ["SIE_DEFAULT_MODEL"].split(",")
+    failed = os.environ.get("STAND_IN_FAILED", "")
+    worker = {
+        "name": "worker-1",
+        "healthy": True,
+        "loaded_models": [model for model in preloaded if model not in (failed, "unknown")],
+        "failed_models": [{"name": failed, "message": f"model '{failed}':\nno folder"}],
+    }
+    return {"workers": [worker]}
 
 
 def serve(port_variable: str) -> None:
