@@ -80,14 +80,17 @@ def _bring_up(stack: LocalStack, workers: int, progress: Progress, interrupt: In
     stack.launch(workers)
     progress.done("broker", stack.nats_url)
     loaded = _wait_ready(stack, progress, interrupt)
-    model = next((model for model in preloaded_models() if model in loaded), None)
-    if model is None:
+    if not loaded:
         raise CommandError("no model could be loaded, so there is nothing to serve")
-    vector = first_embedding(stack.ports.http, model, interrupt.sleep)
-    shown = ", ".join(f"{value:.4f}" for value in vector[:4])
-    progress.done("first embedding", f"[{shown}, ...] {len(vector)} dims, engine cache {cache}")
-    click.echo(f'\n{model} on "{SENTENCE}". Try next:\n')
-    click.echo(hints.try_next(stack.http_address, stack.grpc_address, model))
+    for model in filter(loaded.__contains__, preloaded_models()):
+        vector = first_embedding(stack.ports.http, model, interrupt.sleep)
+        if vector is not None:
+            shown = ", ".join(f"{value:.4f}" for value in vector[:4])
+            detail = f"[{shown}, ...] {len(vector)} dims, engine cache {cache}"
+            progress.done("first embedding", detail)
+            click.echo(f'\n{model} on "{SENTENCE}". Try next:\n')
+            click.echo(hints.try_next(stack.http_address, stack.grpc_address, model))
+            break
     click.echo(f"\nlogs in {stack.logs_dir}; Ctrl-C stops everything\n")
 
 

@@ -103,6 +103,16 @@ def test_models_that_are_not_loaded_are_named_and_the_others_served(
     assert 'good on "' in up.output
 
 
+@pytest.mark.parametrize("others", ["", ",good"])
+def test_a_model_that_makes_no_vectors_is_served_all_the_same(
+    start_up: Callable[..., Up], others: str
+) -> None:
+    up = start_up(SIE_PRELOAD_MODELS=f"reranker{others}")
+    up.wait_for("Ctrl-C stops everything")
+    assert ('good on "' in up.output) == bool(others)
+    assert up.process.poll() is None
+
+
 def test_nothing_to_serve_is_an_error_that_says_why(start_up: Callable[..., Up]) -> None:
     up = start_up(SIE_PRELOAD_MODELS="bad", STAND_IN_FAILED="bad")
     assert up.process.wait(60) == 1

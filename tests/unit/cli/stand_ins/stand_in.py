@@ -18,10 +18,14 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(json.dumps(_health() if self.path == "/health" else {}).encode())
 
     def do_POST(self) -> None:
-        self._answer(json.dumps(EMBEDDING).encode())
+        if self.path.endswith("/reranker"):
+            error = {"code": "UNSUPPORTED_OUTPUT", "message": "makes no vectors"}
+            self._answer(json.dumps({"error": error}).encode(), 400)
+        else:
+            self._answer(json.dumps(EMBEDDING).encode())
 
-    def _answer(self, body: bytes) -> None:
-        self.send_response(200)
+    def _answer(self, body: bytes, status: int = 200) -> None:
+        self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
