@@ -4,10 +4,17 @@ Each command is a module, imported only when it is the one that runs: `sie up` s
 processes before anything slow is imported.
 """
 
-from importlib import import_module
-from keyword import iskeyword
+# As shells count: 128 and the number of the signal.
+_INTERRUPTED = 130
 
-import click
+try:
+    from importlib import import_module
+    from keyword import iskeyword
+    from typing import Any
+
+    import click
+except KeyboardInterrupt:
+    raise SystemExit(_INTERRUPTED) from None
 
 # Each with what the list of commands says of it, so that listing them imports none.
 _COMMANDS = {
@@ -40,6 +47,17 @@ class _LazyGroup(click.Group):
             return None
         command: click.Command = import_module(_module_of(cmd_name)).command
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Imports and runs the command. Ctrl-C ends it without a word, as it ends other programs.
+
+        Raises:
+            SystemExit: Ctrl-C was pressed.
+        """
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise SystemExit(_INTERRUPTED) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

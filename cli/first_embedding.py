@@ -16,8 +16,10 @@ _NOT_YET = (http.HTTPStatus.ACCEPTED, http.HTTPStatus.SERVICE_UNAVAILABLE)
 
 def first_embedding(
     port: int, model: str, sleep: Callable[[float], None], timeout_s: float = 30.0
-) -> list[float]:
+) -> list[float] | None:
     """Encodes `SENTENCE` to a dense vector, asking again while the gateway says: not yet.
+
+    None: the model makes none, such as a reranker.
 
     Raises:
         CommandError: the gateway refuses, or still says "not yet" after `timeout_s` seconds.
@@ -32,12 +34,16 @@ def first_embedding(
             break
         sleep(_ASK_AGAIN_S)
     if answer.status != http.HTTPStatus.OK:
-        raise CommandError(f"the first request failed: HTTP {answer.status}, {_reason(answer)}")
-    values: list[float] = answer.json()["items"][0]["dense"]["values"]
-    return values
+        reason = _reason(answer)
+        if reason.endswith("[UNSUPPORTED_OUTPUT]"):
+            return None
+        raise CommandError(f"the first request failed: HTTP {answer.status}, {reason}")
+    dense = answer.json()["items"][0].get("dense")
+    return None if dense is None else list(dense["values"])
 
 
 def _reason(answer: Answer) -> str:
+    """`message [CODE]`, where the answer has them."""
     try:
         error = answer.json()["error"]
         return f"{error['message']} [{error['code']}]"

@@ -68,8 +68,10 @@ async def serving(server: GrpcServer, backend: Backend) -> AsyncIterator[int]:
 
 def _add_services(server: GrpcServer, backend: Backend) -> None:
     registry, writer, metrics = backend.registry, backend.writer, backend.metrics
+    dedicated_pools = backend.keeper.dedicated
     add_registry_service(
-        RegistryService(registry, backend.watchers, metrics, version("sie")), server
+        RegistryService(registry, backend.watchers, metrics, version("sie"), dedicated_pools),
+        server,
     )
     registry_history_service_pb2_grpc.add_RegistryHistoryServiceServicer_to_server(
         RegistryHistoryService(registry), server.server

@@ -74,7 +74,7 @@ class PoolKeeper:
         self._workers = workers
         self._streams = streams
         self._metrics = metrics
-        self._dedicated = frozenset(dedicated)
+        self.dedicated = frozenset(dedicated)
         self._clock = clock
         self._leases = Leases()
         self._due = asyncio.Event()
@@ -128,7 +128,7 @@ class PoolKeeper:
         await self._streams.end(set(left_over) - self._known())
 
     def _known(self) -> frozenset[str]:
-        return self._dedicated | self._registry.state.pools.keys()
+        return self.dedicated | self._registry.state.pools.keys()
 
     def _listen(self) -> None:
         now = self._clock()

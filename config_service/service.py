@@ -1,6 +1,6 @@
 """The registry's gRPC services: reads for everyone, history and writes for operators."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from typing import Any
 
 from config_service.changes import kind_of, type_of
@@ -17,7 +17,7 @@ from servicekit.idempotency import IDEMPOTENCY_KEY
 from servicekit.paging import MAX_PAGE_SIZE
 from servicekit.registry_reads import RegistryReads
 from servicekit.registry_state import Definition, Key, key_of_event
-from servicekit.registry_view import SERVER_VERSION
+from servicekit.registry_view import DEDICATED_POOLS, SERVER_VERSION
 from sie.registry.v1 import registry_admin_service_pb2 as admin
 from sie.registry.v1 import registry_history_service_pb2 as past
 from sie.registry.v1 import registry_service_pb2
@@ -32,10 +32,23 @@ _DEFAULT_PAGE_SIZE = 100
 
 
 class RegistryService:
-    """Reads and watches. Serve it with `add_registry_service`."""
+    """Reads and watches. Serve it with `add_registry_service`.
+
+    Args:
+        registry: what is read.
+        watchers: are told of changes.
+        metrics: count the watchers.
+        version: of the server.
+        dedicated_pools: pools that have a queue though nobody leases them.
+    """
 
     def __init__(
-        self, registry: Registry, watchers: WatchHub, metrics: Metrics, version: str
+        self,
+        registry: Registry,
+        watchers: WatchHub,
+        metrics: Metrics,
+        version: str,
+        dedicated_pools: Collection[str],
     ) -> None:
         reads = RegistryReads(lambda: registry.state)
         self.GetModel = _answering(reads.get_model)
@@ -48,12 +61,15 @@ class RegistryService:
         self.GetRevision = _answering(reads.get_revision)
         self._watchers = watchers
         self._metrics = metrics
-        self._version = version
+        self._metadata = (
+            (SERVER_VERSION, version),
+            (DEDICATED_POOLS, ",".join(sorted(dedicated_pools))),
+        )
 
     async def WatchRegistry(
         self, request: WatchRegistryRequest, context: Any
     ) -> AsyncIterator[bytes]:
-        await context.send_initial_metadata(((SERVER_VERSION, self._version),))
+        await context.send_initial_metadata(self._metadata)
         with self._metrics.watchers.track_inprogress():
             async for response in self._watchers.watch(request.from_revision):
                 yield response

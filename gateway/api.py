@@ -10,7 +10,6 @@ every call (ids, deadlines, who may, drain, metrics, unexpected failures) happen
 import asyncio
 import functools
 import logging
-import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 
@@ -22,6 +21,7 @@ from gateway.access_log import AccessLog, Record
 from gateway.auth.guard import Guard
 from gateway.auth.principal import Principal
 from gateway.endpoint import Call, Endpoint, Read, Reply, endpoint_of
+from gateway.numbers import number_of
 from gateway.request_id import REQUEST_ID_HEADER, request_id_of
 from servicekit import logs
 from servicekit.errors import SieError, code_of, internal, invalid, spec_of
@@ -253,11 +253,8 @@ def _describe(span: Span, record: Record) -> None:
 
 
 def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 < seconds < math.inf:
+    seconds = number_of(text)
+    if seconds is None or seconds <= 0:
         raise invalid("x-request-timeout", "expected a number of seconds above 0")
     return seconds
 

@@ -144,6 +144,7 @@ class Cluster:
             self._workers.standings(),
             self.lanes(),
             self._waiting,
+            self._registry.dedicated_pools,
         )
         try:
             lane, has_workers, arrival_s = routing.route(model, asked, known)

@@ -63,6 +63,8 @@ class Known(NamedTuple):
         workers: those alive.
         lanes: those of them that take work, as `lanes_of` finds them.
         waiting: items that wait in a lane for all that this gateway knows.
+        dedicated: pools that have a queue though nobody leases them; None: the config service has
+            not said, so the workers are believed.
     """
 
     bundles: Mapping[str, Bundle]
@@ -72,6 +74,7 @@ class Known(NamedTuple):
     workers: Sequence[Standing]
     lanes: Mapping[Lane, Sequence[Standing]]
     waiting: Callable[[Lane], int] = lambda _: 0
+    dedicated: Collection[str] | None = None
 
 
 class Route(NamedTuple):
@@ -157,7 +160,10 @@ def _arrives(worker: Standing, lane: Lane, known: Known) -> bool:
 def _check_pool(name: str, known: Known) -> None:
     if name in known.pools or name == DEFAULT_POOL:
         return
-    if not any(worker.dedicated and worker.lane.pool == name for worker in known.workers):
+    dedicated = known.dedicated
+    if dedicated is None:
+        dedicated = {worker.lane.pool for worker in known.workers if worker.dedicated}
+    if name not in dedicated:
         raise pool_not_found(name)
 
 

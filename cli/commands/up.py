@@ -9,12 +9,14 @@ import click
 from cli import data_dir as folder
 from cli import hints
 from cli.commands.version import installed_version
+from cli.errors import CommandError
 from cli.first_embedding import SENTENCE, first_embedding
 from cli.interrupt import Interrupt, Interrupted
 from cli.local_stack import LocalStack, preloaded_models
 from cli.log_follower import LogFollower
 from cli.managed_process import ManagedProcess
 from cli.ports import Ports
+from cli.preloading import preloading
 from cli.progress import Progress
 from cli.supervisor import Supervisor
 
@@ -77,17 +79,24 @@ def _bring_up(stack: LocalStack, workers: int, progress: Progress, interrupt: In
     cache = "warm" if folder.holds_engines(stack.cache_dir) else "cold"
     stack.launch(workers)
     progress.done("broker", stack.nats_url)
-    _wait_ready(stack, progress, interrupt)
-    model = preloaded_models()[0]
-    vector = first_embedding(stack.ports.http, model, interrupt.sleep)
-    shown = ", ".join(f"{value:.4f}" for value in vector[:4])
-    progress.done("first embedding", f"[{shown}, ...] {len(vector)} dims, engine cache {cache}")
-    click.echo(f'\n{model} on "{SENTENCE}". Try next:\n')
-    click.echo(hints.try_next(stack.http_address, stack.grpc_address, model))
+    loaded = _wait_ready(stack, progress, interrupt)
+    if not loaded:
+        raise CommandError("no model could be loaded, so there is nothing to serve")
+    for model in filter(loaded.__contains__, preloaded_models()):
+        vector = first_embedding(stack.ports.http, model, interrupt.sleep)
+        if vector is not None:
+            shown = ", ".join(f"{value:.4f}" for value in vector[:4])
+            detail = f"[{shown}, ...] {len(vector)} dims, engine cache {cache}"
+            progress.done("first embedding", detail)
+            click.echo(f'\n{model} on "{SENTENCE}". Try next:\n')
+            click.echo(hints.try_next(stack.http_address, stack.grpc_address, model))
+            break
     click.echo(f"\nlogs in {stack.logs_dir}; Ctrl-C stops everything\n")
 
 
-def _wait_ready(stack: LocalStack, progress: Progress, interrupt: Interrupt) -> None:
+def _wait_ready(stack: LocalStack, progress: Progress, interrupt: Interrupt) -> set[str]:
+    """Returns when all is ready, with the models that were loaded."""
+    loaded: set[str] = set()
     details = {
         "config": stack.config_address,
         "gateway-1": f"http://{stack.http_address}, gRPC {stack.grpc_address}",
@@ -100,15 +109,26 @@ def _wait_ready(stack: LocalStack, progress: Progress, interrupt: Interrupt) -> 
             # What was ready and has ended is what others may be waiting for.
             process.expect_running()
         for process in [process for process in pending if process.has_started()]:
+            if _is_worker(process):
+                found = preloading(stack.ports.http, process.name, preloaded_models())
+                if found is None:
+                    continue
+                loaded.update(found.loaded)
+                details[process.name] = found.summary
             pending.remove(process)
-            progress.done(process.name, details.get(process.name, "model loaded"))
+            progress.done(process.name, details[process.name])
         if progress.seconds > _READY_TIMEOUT_S:
             pending[0].wait_ready(timeout=0)
+            raise CommandError(f"the gateway does not hear of {pending[0].name}")
+    return loaded
+
+
+def _is_worker(process: ManagedProcess) -> bool:
+    return process.env.get("SIE_WORKER_ID") == process.name
 
 
 def _awaited(process: ManagedProcess) -> str:
-    is_worker = process.env.get("SIE_WORKER_ID") == process.name
-    return f"{process.name} (loading its model)" if is_worker else process.name
+    return f"{process.name} (loading its model)" if _is_worker(process) else process.name
 
 
 def _supervise(stack: LocalStack, interrupt: Interrupt, *, verbose: bool) -> None:

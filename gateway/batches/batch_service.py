@@ -35,7 +35,7 @@ from sie.errors.v1.error_reason_pb2 import ErrorReason
 _PAGE, _LONGEST_PAGE = 20, 100
 # Of a tenant; more would wait all the same.
 _MOST_ACTIVE = 100
-_WINDOW = re.compile(r"([1-9]\d{0,5})([smhd])")
+_WINDOW = re.compile(r"([1-9][0-9]{0,5})([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _MOST_NOTES, _LONGEST_NOTE_KEY, _LONGEST_NOTE = 16, 64, 512
 # Headers that choose a lane.

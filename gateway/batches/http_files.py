@@ -20,6 +20,7 @@ from gateway.http.body import discard, is_gzip
 from gateway.http.face import Request
 from gateway.http.multipart import MultipartSplitter, Part, is_multipart
 from gateway.http.response import Response, StreamedResponse, error_response
+from gateway.numbers import integer_of
 from gateway.request_id import REQUEST_ID_HEADER
 from gateway.transcoder.json_out import ResponseWriter
 from gateway.transcoder.routes import MethodNotAllowed
@@ -34,7 +35,6 @@ _CONTENT = re.compile(r"/v1/files/([^/]+)/content")
 _AHEAD_BYTES = 1024 * 1024
 _UPLOAD_TIMEOUT_S = 3600.0
 _LONGEST_FIELD = 1024
-_MOST_DIGITS = 10
 _SHORTEST_TTL_S = 3600
 _FIELDS = frozenset({"purpose", "expires_after[anchor]", "expires_after[seconds]"})
 
@@ -213,7 +213,7 @@ class Form:
         if self._fields.get("expires_after[anchor]", "created_at") != "created_at":
             raise invalid("expires_after[anchor]", "must be created_at")
         if (text := self._fields.get("expires_after[seconds]")) is not None:
-            seconds = int(text) if text.isdecimal() and len(text) < _MOST_DIGITS else 0
+            seconds = integer_of(text) or 0
             if not _SHORTEST_TTL_S <= seconds <= FILES_TTL_S:
                 bounds = f"{_SHORTEST_TTL_S} to {FILES_TTL_S:.0f}"
                 raise invalid("expires_after[seconds]", f"must be {bounds}")

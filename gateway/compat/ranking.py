@@ -16,6 +16,8 @@ async def ranked(
     texts: Sequence[str],
     call: Call,
     truncate: Truncate = Truncate.TRUNCATE_UNSPECIFIED,
+    *,
+    raw_scores: bool = False,
 ) -> tuple[ScoreResponse, dict[str, str]]:
     """Scores texts by their relevance to a query; entries stand best first.
 
@@ -29,6 +31,7 @@ async def ranked(
         query=Item(text=query),
         items=[Item(text=text) for text in texts],
         truncate=truncate,
+        raw_scores=raw_scores,
     )
     reply = await verbs.score(request, call)
     response = ScoreResponse.FromString(reply.body)

@@ -63,7 +63,13 @@ class TeiTextService:
         model_id, truncate = self._models.find(score.answers).model_id, truncate_of(request)
         with named("texts"):
             scores, headers = await ranked(
-                self._verbs, model_id, request.query, request.texts, call, truncate
+                self._verbs,
+                model_id,
+                request.query,
+                request.texts,
+                call,
+                truncate,
+                raw_scores=request.raw_scores,
             )
         ranks = [
             TextRank(

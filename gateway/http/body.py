@@ -6,6 +6,7 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from typing import Any
 
+from gateway.numbers import integer_of
 from servicekit.errors import SieError, invalid
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 
@@ -31,7 +32,7 @@ async def read_body(
     """
     compressed = is_gzip(metadata)
     length = metadata.get("content-length", "")
-    if length.isdecimal() and int(length) > max_bytes:
+    if (integer_of(length) or 0) > max_bytes:
         # A client that waits for 100 Continue has sent nothing; any other one is sending now.
         if "expect" not in metadata:
             await discard(_rest(receive))

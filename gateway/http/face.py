@@ -167,8 +167,12 @@ class HttpFace:
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # Blanks are no part of a value (RFC 9110, 5.5), and the server leaves those behind it.
         metadata = Metadata(
-            [(name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]]
+            [
+                (name.decode("latin-1"), value.decode("latin-1").rstrip(" \t"))
+                for name, value in scope["headers"]
+            ]
         )
         if scope["type"] == "websocket":
             await self._socket(scope["path"], metadata, receive, send)

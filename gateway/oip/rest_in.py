@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from gateway.numbers import integer_of
 from gateway.oip.inputs import BASE64_CONTENT, CONTENT_TYPE
 from gateway.oip.tensors import BYTES, pack_bytes
 from gateway.oip.verbs.items import is_image
@@ -74,8 +75,8 @@ def read_object(body: bytes) -> dict[str, Any]:
 def _split(body: bytes, header_length: str | None) -> tuple[bytes, bytes | None]:
     if header_length is None:
         return body, None
-    length = int(header_length) if header_length.isdecimal() and len(header_length) < 20 else -1
-    if not 0 <= length <= len(body):
+    length = integer_of(header_length)
+    if length is None or not 0 <= length <= len(body):
         problem = f"must be a number of bytes of the body, which has {len(body)}"
         raise invalid("Inference-Header-Content-Length", problem)
     return body[:length], body[length:]

@@ -6,20 +6,17 @@ not finite are errors. 64-bit integers may be strings, as ProtoJSON writes them.
 
 import binascii
 import functools
-import re
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor
 
+from gateway.numbers import integer_of, number_of
 from gateway.transcoder.names import choices, enum_names
 from gateway.transcoder.reading import FieldError, expected
 
 Convert = Callable[[Any], Any]
-
-_INTEGER = re.compile(r"-?[0-9]{1,20}")
-_NUMBER = re.compile(r"-?[0-9]{1,40}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
 
 _INT32, _UINT32 = (-(2**31), 2**31 - 1), (0, 2**32 - 1)
 _INT64, _UINT64 = (-(2**63), 2**63 - 1), (0, 2**64 - 1)
@@ -112,16 +109,13 @@ def _bytes(value: Any) -> bytes:
 def _integer(low: int, high: int) -> Convert:
     def convert(value: Any) -> int:
         kind = type(value)
-        if kind is int:
-            number = value
-        elif (kind is float and value.is_integer()) or (kind is str and _INTEGER.fullmatch(value)):
-            number = int(value)
-        elif kind is float:
+        if kind is float and not value.is_integer():
             raise FieldError("expected an integer, got a fraction")
-        else:
+        number = integer_of(value) if kind is str else int(value) if kind in (int, float) else None
+        if number is None:
             raise expected("an integer", value)
         if low <= number <= high:
-            return number  # type: ignore[no-any-return]
+            return number
         raise FieldError(f"out of range, from {low} to {high}")
 
     return convert
@@ -130,11 +124,8 @@ def _integer(low: int, high: int) -> Convert:
 def _floating(limit: float) -> Convert:
     def convert(value: Any) -> float:
         kind = type(value)
-        if kind is float or kind is int:
-            number = value
-        elif kind is str and _NUMBER.fullmatch(value):
-            number = float(value)
-        else:
+        number = number_of(value) if kind is str else value if kind in (int, float) else None
+        if number is None:
             raise expected("a number", value)
         if -limit <= number <= limit:
             return float(number)

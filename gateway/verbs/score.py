@@ -66,6 +66,7 @@ def part(request: ScoreRequest, first: int, last: int) -> ScoreRequest:
         truncate=request.truncate,
         profile=request.profile,
         options=request.options,
+        raw_scores=request.raw_scores,
     )
 
 

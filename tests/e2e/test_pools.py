@@ -211,6 +211,16 @@ def test_a_dedicated_worker_serves_its_pool_and_no_other(pool_stack: LocalStack)
     assert served_by(address, "tenant-abc") == "202"
 
 
+def test_a_worker_alone_makes_no_pool(pool_stack: LocalStack):
+    address = pool_stack.http_address
+    start_l4(pool_stack, "worker-2", SIE_POOL="forged", SIE_PRELOAD_MODELS="")
+    until(lambda: len(ask(address, "GET", "/health").json()["workers"]) == 2)
+    reply = encode(address, "forged")
+    assert (reply.status, reply.json()["error"]["code"]) == (404, "POOL_NOT_FOUND")
+    # What was said to have a queue has one, also while nobody is there.
+    assert served_by(address, "fixed", "l4") == "202"
+
+
 def test_what_can_never_be_served_is_refused_with_a_code(pool_stack: LocalStack):
     address = pool_stack.http_address
     unknown = encode(address, profile="h100")

@@ -57,6 +57,18 @@ def test_rerankers_agree_with_the_reference(golden_stack, golden_stub, name, arr
         assert response.scores[0].score == pytest.approx(expected, abs=TOLERANCE)
 
 
+@pytest.mark.parametrize("name", ["bert_cross_encoder", "bert_logits"])
+def test_raw_scores_are_logits_also_where_the_model_gives_probabilities(golden_stack, name):
+    """Both are one checkpoint, and only the second states that it has no activation."""
+    query, document = inputs("bert_cross_encoder")["pairs"][0]
+    logit = reference("bert_cross_encoder")["logits"][0, 0]
+    # More items than a chunk has.
+    reply = score(golden_stack, name, query, [document] * 40, raw_scores=True).json()
+    assert reply["kind"] == "logit"
+    scores = [entry["score"] for entry in reply["scores"]]
+    np.testing.assert_allclose(scores, logit, atol=TOLERANCE)
+
+
 def test_colbert_ranks_by_maxsim(golden_stack, golden_stub):
     given, expected = inputs("colbert"), reference("colbert")["maxsim"]
     for query, row in zip(given["queries"], expected, strict=True):

@@ -133,6 +133,9 @@ def test_each_route_finds_the_model_that_answers(golden_stack):
     assert [rank["score"] for rank in ranks] == sorted(
         (rank["score"] for rank in ranks), reverse=True
     )
+    raw = post(golden_stack, "/rerank", {"query": "water", "texts": ["sea"], "raw_scores": True})
+    (scaled,) = [rank["score"] for rank in ranks if rank["index"] == 1]
+    assert scaled == pytest.approx((1 + raw[0]["score"]) / 2, abs=1e-5)
 
 
 def test_classes_come_as_the_texts_went(golden_stack):

@@ -27,13 +27,20 @@ class Relevance(Enum):
     LOGIT = "logit"
     SIGMOID = "sigmoid"
     LAST_OF_SOFTMAX = "last of softmax"
+    LOG_ODDS = "log odds of the last"
 
     @property
     def kind(self) -> ScoreKind:
         """What the score measures."""
-        if self is Relevance.LOGIT:
+        if self is self.raw:
             return ScoreKind.SCORE_KIND_LOGIT
         return ScoreKind.SCORE_KIND_PROBABILITY
+
+    @property
+    def raw(self) -> Relevance:
+        """The same without a last step to probabilities; its sigmoid is the probability."""
+        chooses = self in (Relevance.LAST_OF_SOFTMAX, Relevance.LOG_ODDS)
+        return Relevance.LOG_ODDS if chooses else Relevance.LOGIT
 
     def score(self, logits: NDArray[np.float32]) -> float:
         """Return the score of a pair, from its logits (labels,)."""
@@ -77,9 +84,14 @@ def _last_of_softmax(logits: NDArray[np.float64]) -> float:
     return float(exponents[-1] / exponents.sum())
 
 
+def _log_odds(logits: NDArray[np.float64]) -> float:
+    return float(logits[-1] - np.logaddexp.reduce(logits[:-1]))
+
+
 _ACTIVATIONS = {"Identity": Relevance.LOGIT, "Sigmoid": Relevance.SIGMOID}
 _SCORES: Mapping[Relevance, Callable[[NDArray[np.float64]], float]] = {
     Relevance.LOGIT: lambda logits: float(logits[0]),
     Relevance.SIGMOID: _sigmoid,
     Relevance.LAST_OF_SOFTMAX: _last_of_softmax,
+    Relevance.LOG_ODDS: _log_odds,
 }

@@ -26,7 +26,8 @@ def score_job(delivery: Delivery, model: Model, loaded: LoadedModel) -> Job:
 
     """
     if loaded.relevance is not None:
-        return PairScoreJob(delivery, model, loaded, loaded.relevance)
+        wanted = loaded.relevance.raw if delivery.item.score.raw_scores else loaded.relevance
+        return PairScoreJob(delivery, model, loaded, wanted)
     output = _compared(model, loaded)
     if output is not None:
         return VectorScoreJob(delivery, model, loaded, output)

@@ -80,6 +80,7 @@ def test_it_comes_up_shows_what_to_try_and_ends_with_ctrl_c(start_up: Callable[.
     for step in ("broker", "config", "worker-1", "gateway-1", "first embedding"):
         assert re.search(rf"\d\.\d\d s  {step} ", up.output), step
     assert "[0.2500, -0.5000, 1.0000, ...] 3 dims, engine cache cold" in up.output
+    assert re.search(r"  worker-1 +model loaded\n", up.output)
     for hint in ("curl -s http://127.0.0.1:", "grpcurl -plaintext", "<<'END'"):
         assert hint in up.output
     pids = list(up.children().values())
@@ -90,6 +91,33 @@ def test_it_comes_up_shows_what_to_try_and_ends_with_ctrl_c(start_up: Callable[.
     assert up.output.endswith("stopped\n")
     wait_until_gone(pids)
     assert all(is_free(port) for port in up.ports)
+
+
+def test_models_that_are_not_loaded_are_named_and_the_others_served(
+    start_up: Callable[..., Up],
+) -> None:
+    up = start_up(SIE_PRELOAD_MODELS="bad,unknown,good", STAND_IN_FAILED="bad")
+    up.wait_for("Ctrl-C stops everything")
+    told = "1 of 3 models loaded; model 'bad': no folder; model 'unknown' is not registered"
+    assert re.search(rf"\d s  worker-1 +{told}", up.output), up.output
+    assert 'good on "' in up.output
+
+
+@pytest.mark.parametrize("others", ["", ",good"])
+def test_a_model_that_makes_no_vectors_is_served_all_the_same(
+    start_up: Callable[..., Up], others: str
+) -> None:
+    up = start_up(SIE_PRELOAD_MODELS=f"reranker{others}")
+    up.wait_for("Ctrl-C stops everything")
+    assert ('good on "' in up.output) == bool(others)
+    assert up.process.poll() is None
+
+
+def test_nothing_to_serve_is_an_error_that_says_why(start_up: Callable[..., Up]) -> None:
+    up = start_up(SIE_PRELOAD_MODELS="bad", STAND_IN_FAILED="bad")
+    assert up.process.wait(60) == 1
+    assert "0 of 1 models loaded; model 'bad': no folder\n" in up.output
+    assert "Error: no model could be loaded" in up.output
 
 
 def test_a_second_ctrl_c_ends_at_once(start_up: Callable[..., Up]) -> None:

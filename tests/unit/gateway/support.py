@@ -16,6 +16,28 @@ from sie.pool.v1 import pool_service_pb2
 from sie.registry.v1 import registry_admin_service_pb2, registry_service_pb2
 
 MAX_REQUEST_BYTES = 64 * 1024
+# Some of them are numbers to Python.
+NO_NUMBERS = [
+    "",
+    "1_0",
+    " 10",
+    "10 ",
+    "10\n",
+    "+10",
+    "10s",
+    "1,5",
+    ".5",
+    "5.",
+    "0x10",
+    "٣",
+    "1٣",
+    "nan",
+    "inf",
+    "Infinity",
+    "1e400",
+    "1e",
+    "9" * 50,
+]
 
 
 class EchoInference:

@@ -8,6 +8,7 @@ from gateway.request_id import request_id_of
 from servicekit import logs
 from servicekit.errors import SieError, code_of
 from sie.inference.v1.inference_service_pb2 import EncodeRequest
+from tests.unit.gateway.support import NO_NUMBERS
 
 ENCODE = "/sie.inference.v1.InferenceService/Encode"
 
@@ -33,6 +34,15 @@ async def test_the_deadline_is_the_nearest_bound(api, inference, metadata, timeo
     before = time.time()
     await api.call(api.endpoints[ENCODE], EncodeRequest(model="m"), metadata, timeout_s)
     assert inference.calls[0].deadline - before == pytest.approx(seconds, abs=0.2)
+
+
+@pytest.mark.parametrize("text", [*NO_NUMBERS, "0", "-1"])
+async def test_a_timeout_that_is_no_number_of_seconds_is_refused(api, inference, text):
+    call = api.call(api.endpoints[ENCODE], EncodeRequest(model="m"), {"x-request-timeout": text})
+    error = await failure(call)
+    assert code_of(error.reason) == "INVALID_INPUT"
+    assert error.metadata == {"field": "x-request-timeout"}
+    assert inference.calls == []
 
 
 async def test_a_handler_that_runs_past_the_deadline_is_cancelled(api, inference):

@@ -141,6 +141,11 @@ async def test_a_header_of_one_meaning_is_given_once(http_port, name):
     )
 
 
+async def test_blanks_around_a_header_are_no_part_of_it(http_port):
+    answer = await ask(http_port, "POST", ENCODE, ONE, [("X-Request-Timeout", " \t10 \t")])
+    assert answer.status == 200, answer.body
+
+
 async def test_a_header_that_is_a_list_may_come_in_parts(http_port, inference):
     parts = [("Accept", "text/html"), ("accept", "application/json"), ("via", "a"), ("via", "b")]
     assert (await ask(http_port, "POST", ENCODE, ONE, parts)).status == 200

@@ -57,6 +57,7 @@ def found(workers, pool="default", profile="", **more):
         workers,
         lanes_of(workers, assignments(pools.values())),
         more.get("waiting", lambda _: 0),
+        more.get("dedicated"),
     )
     return route(more.get("model", MODEL), Wanted(pool, profile, more.get("bundle", "")), known)
 
@@ -137,6 +138,19 @@ def test_a_dedicated_worker_makes_its_pool_known():
     workers = [worker("a", pool="fixed", dedicated=True)]
     assert routed(workers, pool="fixed") == (Lane("fixed", "l4", "default"), True)
     assert not routed(workers)[1]
+
+
+def test_the_config_service_has_the_last_word_on_pools_of_dedicated_workers():
+    forged = [worker("a", pool="forged", dedicated=True)]
+    assert refused(forged, pool="forged", dedicated=["fixed"])[0] == "POOL_NOT_FOUND"
+    assert refused(forged, pool="forged", dedicated=[])[0] == "POOL_NOT_FOUND"
+    # Its queue is there before any worker is.
+    assert not routed([], pool="fixed", dedicated=["fixed"])[1]
+    mine = [worker("a", pool="fixed", dedicated=True)]
+    assert routed(mine, pool="fixed", dedicated=["fixed"])[1]
+    # The registry knows of leases by itself.
+    leased = pool("tenant", {"l4": 1})
+    assert not routed([], pool="tenant", dedicated=[], pools=[leased])[1]
 
 
 def test_a_pool_that_nobody_knows_is_refused():

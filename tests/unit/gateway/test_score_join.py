@@ -59,8 +59,9 @@ def test_a_part_of_a_request_repeats_all_but_the_items():
         truncate="TRUNCATE_LEFT",
         profile="p",
         options={"k": 1},
+        raw_scores=True,
     )
     part = score.part(request, 1, 3)
     assert [item.text for item in part.items] == ["b", "c"]
-    for field in ("query", "instruction", "truncate", "profile", "options"):
+    for field in ("query", "instruction", "truncate", "profile", "options", "raw_scores"):
         assert getattr(part, field) == getattr(request, field)

@@ -28,7 +28,7 @@ class Source:
     @asynccontextmanager
     async def serving(self):
         server = GrpcServer(self.address, ["sie.registry.v1.RegistryService"], 1 << 20)
-        service = RegistryService(self.registry, self.hub, Metrics(), "1.2.3")
+        service = RegistryService(self.registry, self.hub, Metrics(), "1.2.3", ["b", "a"])
         add_registry_service(service, server)
         self.address = f"127.0.0.1:{await server.start()}"
         try:
@@ -52,6 +52,7 @@ async def test_a_view_follows_snapshot_and_events_and_calls_back():
         source.commit()
         await eventually(lambda: view.revision == 2)
         assert view.connected
+        assert view.dedicated_pools == {"a", "b"}
         assert view.bundles["b"].priority == 2
         assert seen == [None, 2]
 

@@ -91,6 +91,20 @@ async def test_pairs_score_as_in_the_reference(models, name, array):
         assert response.scores[0].score == pytest.approx(expected, abs=HIDDEN)
 
 
+@pytest.mark.parametrize("name", [name for name, _ in PAIRS])
+async def test_raw_scores_are_the_logits_that_probabilities_are_made_of(models, name):
+    golden = Golden(name, {})
+    if name == "qwen3_reranker":
+        yes, no = golden.reference["yes_no_logits"].T
+        logits = yes - no
+    else:
+        logits = golden.reference["logits"][:, 0]
+    for (query, document), expected in zip(golden.inputs["pairs"], logits, strict=True):
+        _, response = await answer(models[name], query, texts(document), raw_scores=True)
+        assert response.kind == ScoreKind.SCORE_KIND_LOGIT
+        assert response.scores[0].score == pytest.approx(expected, abs=2 * HIDDEN)
+
+
 async def test_one_query_with_many_items_scores_as_each_pair_alone(models):
     documents = [document for _, document in Golden("bert_cross_encoder", {}).inputs["pairs"]]
     loaded = models["bert_cross_encoder"]
@@ -115,9 +129,11 @@ async def test_a_checkpoint_without_an_activation_gives_logits(tmp_path, config)
     golden = Golden("bert_cross_encoder", {})
     loaded = load(with_config(golden, tmp_path / "model", config), tmp_path / "cache", cores=1)
     query, document = golden.inputs["pairs"][3]
-    _, response = await answer(loaded, query, texts(document))
-    assert response.kind == ScoreKind.SCORE_KIND_LOGIT
-    assert response.scores[0].score == pytest.approx(golden.reference["logits"][3, 0], abs=HIDDEN)
+    for raw in (False, True):
+        _, response = await answer(loaded, query, texts(document), raw_scores=raw)
+        assert response.kind == ScoreKind.SCORE_KIND_LOGIT
+        logit = golden.reference["logits"][3, 0]
+        assert response.scores[0].score == pytest.approx(logit, abs=HIDDEN)
 
 
 def test_an_unknown_activation_is_no_score(tmp_path):

@@ -95,7 +95,7 @@ class EncodeStreamResponse(_message.Message):
     def __init__(self, key: _Optional[str] = ..., response: _Optional[_Union[EncodeResponse, _Mapping]] = ..., error: _Optional[_Union[_error_pb2.Error, _Mapping]] = ...) -> None: ...
 
 class ScoreRequest(_message.Message):
-    __slots__ = ("model", "query", "items", "instruction", "truncate", "profile", "options")
+    __slots__ = ("model", "query", "items", "instruction", "truncate", "profile", "options", "raw_scores")
     MODEL_FIELD_NUMBER: _ClassVar[int]
     QUERY_FIELD_NUMBER: _ClassVar[int]
     ITEMS_FIELD_NUMBER: _ClassVar[int]
@@ -103,6 +103,7 @@ class ScoreRequest(_message.Message):
     TRUNCATE_FIELD_NUMBER: _ClassVar[int]
     PROFILE_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    RAW_SCORES_FIELD_NUMBER: _ClassVar[int]
     model: str
     query: _item_pb2.Item
     items: _containers.RepeatedCompositeFieldContainer[_item_pb2.Item]
@@ -110,7 +111,8 @@ class ScoreRequest(_message.Message):
     truncate: Truncate
     profile: str
     options: _struct_pb2.Struct
-    def __init__(self, model: _Optional[str] = ..., query: _Optional[_Union[_item_pb2.Item, _Mapping]] = ..., items: _Optional[_Iterable[_Union[_item_pb2.Item, _Mapping]]] = ..., instruction: _Optional[str] = ..., truncate: _Optional[_Union[Truncate, str]] = ..., profile: _Optional[str] = ..., options: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+    raw_scores: bool
+    def __init__(self, model: _Optional[str] = ..., query: _Optional[_Union[_item_pb2.Item, _Mapping]] = ..., items: _Optional[_Iterable[_Union[_item_pb2.Item, _Mapping]]] = ..., instruction: _Optional[str] = ..., truncate: _Optional[_Union[Truncate, str]] = ..., profile: _Optional[str] = ..., options: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., raw_scores: _Optional[bool] = ...) -> None: ...
 
 class ScoreResponse(_message.Message):
     __slots__ = ("model", "query_id", "scores", "kind", "timing")

@@ -15,19 +15,36 @@ EMBEDDING = {"items": [{"dense": {"dims": 3, "values": [0.25, -0.5, 1.0]}}]}
 
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self._answer(b"{}")
+        self._answer(json.dumps(_health() if self.path == "/health" else {}).encode())
 
     def do_POST(self) -> None:
-        self._answer(json.dumps(EMBEDDING).encode())
+        if self.path.endswith("/reranker"):
+            error = {"code": "UNSUPPORTED_OUTPUT", "message": "makes no vectors"}
+            self._answer(json.dumps({"error": error}).encode(), 400)
+        else:
+            self._answer(json.dumps(EMBEDDING).encode())
 
-    def _answer(self, body: bytes) -> None:
-        self.send_response(200)
+    def _answer(self, body: bytes, status: int = 200) -> None:
+        self.send_response(status)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
     def log_message(self, *_arguments: Any) -> None:
         pass
+
+
+def _health() -> dict[str, Any]:
+    """What a gateway says of one worker that has loaded all but STAND_IN_FAILED."""
+    preloaded = os.environ["SIE_DEFAULT_MODEL"].split(",")
+    failed = os.environ.get("STAND_IN_FAILED", "")
+    worker = {
+        "name": "worker-1",
+        "healthy": True,
+        "loaded_models": [model for model in preloaded if model not in (failed, "unknown")],
+        "failed_models": [{"name": failed, "message": f"model '{failed}':\nno folder"}],
+    }
+    return {"workers": [worker]}
 
 
 def serve(port_variable: str) -> None:

@@ -54,6 +54,11 @@ BAD_FORMS = {
     "empty": (b"", 400, "body"),
     "no name": (form(b"x", filename=""), 400, "filename"),
     "short life": (form(b"x", **{"expires_after[seconds]": "10"}), 400, "expires_after[seconds]"),
+    "life in Arabic": (
+        form(b"x", **{"expires_after[seconds]": "٣٦٠٠"}),
+        400,
+        "expires_after[seconds]",
+    ),
 }
 
 

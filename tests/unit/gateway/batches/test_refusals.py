@@ -55,6 +55,11 @@ REFUSALS = {
         400,
         "completion_window",
     ),
+    "window in Arabic": (
+        {"input": "{}", "endpoint": ENCODE, "completion_window": "1٢h"},
+        400,
+        "completion_window",
+    ),
     "long window": (
         {"input": "{}", "endpoint": ENCODE, "completion_window": "31d"},
         400,

@@ -134,7 +134,7 @@ def test_binary_sizes_match_the_body(size, tail):
         read_infer((head := json.dumps({"inputs": [tensor]}).encode()) + tail, str(len(head)), MAX)
 
 
-@pytest.mark.parametrize("length", ["", "-1", "1e3", "3", "999", "9" * 50, "٣"])
+@pytest.mark.parametrize("length", ["", "-1", "1e3", "3", "999", "9" * 50, "٣", "1٤", "1_4", " 14"])
 def test_the_header_length_is_checked(length):
     with pytest.raises(SieError):
         read_infer(b'{"inputs": []}', length, MAX)
