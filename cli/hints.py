@@ -1,6 +1,7 @@
 """What to type next, ready to be copied."""
 
 import json
+import os
 import shlex
 import sys
 from importlib.util import find_spec
@@ -24,14 +25,18 @@ def curl(http: str, model: str) -> str:
     body = json.dumps({"items": [{"text": SENTENCE}]})
     return (
         f"curl -s http://{http}/v1/encode/{model} "
-        f"-H 'Content-Type: application/json' -d {shlex.quote(body)}"
+        f"-H 'Content-Type: application/json'{_token()} -d {shlex.quote(body)}"
     )
 
 
 def grpcurl(grpc: str, model: str) -> str:
     body = json.dumps({"model": model, "items": [{"text": SENTENCE}]})
     method = "sie.inference.v1.InferenceService/Encode"
-    return f"grpcurl -plaintext -d {shlex.quote(body)} {grpc} {method}"
+    return f"grpcurl -plaintext{_token()} -d {shlex.quote(body)} {grpc} {method}"
+
+
+def _token() -> str:
+    return ' -H "Authorization: Bearer $SIE_API_KEY"' if os.environ.get("SIE_API_KEY") else ""
 
 
 def python(http: str, grpc: str, model: str) -> str:

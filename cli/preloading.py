@@ -40,6 +40,8 @@ def preloading(port: int, worker: str, models: Sequence[str]) -> Preloading | No
         answer = http_get(HOST, port, "/health")
     except (OSError, http.client.HTTPException):
         return None
+    if answer.status == http.HTTPStatus.UNAUTHORIZED:
+        raise CommandError("callers need a token here: set SIE_API_KEY to one of theirs")
     if answer.status != http.HTTPStatus.OK:
         raise CommandError(f"the gateway answers /health with HTTP {answer.status}")
     for heard in answer.json()["workers"]:

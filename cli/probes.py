@@ -6,6 +6,7 @@ because `sie up` must not spend its first second on imports.
 
 import http.client
 import json
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,6 +67,8 @@ def _http(
 ) -> Answer:
     connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
+    if token := os.environ.get("SIE_API_KEY"):
+        headers["Authorization"] = f"Bearer {token}"
     try:
         connection.request(method, path, body, headers)
         response = connection.getresponse()
