@@ -27,8 +27,8 @@ from worker.extraction.settings import ExtractSettings
 from worker.extraction.spans import Rules, Span
 from worker.extraction.windows import windows
 from worker.heads import Output
+from worker.text_slices import Pieces
 from worker.tokenizer import TokenizedText, Tokenizer
-from worker.whole_texts import Pieces
 
 _OUTSIDE = "O"
 

@@ -1,0 +1,97 @@
+"""A text read in slices has the tokens that the library makes of it in one piece."""
+
+import itertools
+import random
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer as RustTokenizer
+
+from tests.unit.worker.goldens import Golden
+from worker.text_slices import Pieces, joined, slices
+from worker.whole_texts import WholeTexts
+
+TEXTS = [text for text in Golden("bert_ner", {}).inputs["texts"] if text]
+CHARACTERS = 70_000
+
+
+@pytest.fixture(
+    scope="module", params=["bert_ner", "bert_xlmr_tokenizer", "modernbert_mean", "gliner"]
+)
+def file(request):
+    return str(Golden(request.param, {}).directory / "tokenizer.json")
+
+
+def whole(file):
+    return WholeTexts(RustTokenizer.from_file(file))
+
+
+def in_one_piece(file, given, *, is_pretokenized=False):
+    rust = RustTokenizer.from_file(file)
+    rust.no_truncation()
+    return rust.encode(given, is_pretokenized=is_pretokenized, add_special_tokens=False)
+
+
+def long_text():
+    chosen = random.Random(1)
+    text = " ".join(chosen.choice(TEXTS) for _ in range(2000))
+    assert len(text) > CHARACTERS
+    return text[:CHARACTERS]
+
+
+@pytest.mark.parametrize("word", ["", "x" * 5000], ids=["words", "a long word at the seam"])
+def test_a_long_text_has_the_tokens_of_the_whole(file, word):
+    text = long_text()
+    first, second = slices(text)
+    seam = len(first) - (len(first) + len(second) - len(text)) // 2
+    text = text[: seam - len(word) // 2] + word + text[seam - len(word) // 2 :]
+    expected = in_one_piece(file, text)
+    [short, pieces] = whole(file).encode(["short", text])
+    assert pieces.ids.tolist() == expected.ids
+    assert [tuple(pair) for pair in pieces.offsets.tolist()] == expected.offsets
+    assert len(short.ids) == len(in_one_piece(file, "short").ids)
+
+
+def test_a_long_text_begins_words_where_its_parts_do(file):
+    text = long_text()
+    tokenizer = whole(file)
+    [pieces] = tokenizer.encode([text])
+    for part in (text[:30_000], text[40_000:]):
+        [alone] = tokenizer.encode([part])
+        place = text.index(part)
+        inner = alone.part(20, -20)
+        begins = np.isin(pieces.offsets[:, 0], inner.offsets[:, 0] + place)
+        assert pieces.begins_word[begins].tolist() == inner.begins_word.tolist()
+
+
+def test_many_words_have_the_tokens_of_the_whole(file):
+    words = long_text().split() * 2
+    assert len(words) > 1 << 13
+    expected = in_one_piece(file, words, is_pretokenized=True)
+    [none, pieces] = whole(file).encode_words([[], words])
+    assert pieces.ids.tolist() == expected.ids
+    of_word = np.repeat(np.arange(len(words)), np.diff(pieces.starts))
+    assert of_word.tolist() == expected.word_ids
+    assert none.starts.tolist() == [0]
+
+
+@pytest.mark.parametrize("characters", [0, 1, CHARACTERS, 300_000])
+def test_slices_overlap_and_cover_a_text(characters):
+    text = "".join(map(chr, range(0x10000, 0x10000 + characters)))
+    parts = slices(text)
+    assert "".join(sorted(set(itertools.chain(*parts)))) == text
+    for one, other in itertools.pairwise(parts):
+        assert text.index(other) < text.index(one) + len(one)
+
+
+def test_slices_whose_tokens_differ_are_not_joined():
+    parts = [one_token_a_character(part) for part in slices("a" * CHARACTERS)]
+    assert len(joined(parts).ids) == CHARACTERS
+    parts[1].ids[1030] += 1
+    assert joined(parts) is None
+
+
+def one_token_a_character(text):
+    starts = np.arange(len(text))
+    ids = np.array([ord(character) for character in text], dtype=np.int32)
+    return Pieces(ids, np.stack([starts, starts + 1], axis=1), np.ones(len(text), dtype=np.bool_))
