@@ -91,14 +91,16 @@ class GlinerTokenizer(Tokenizer):
             SieError: the labels leave too little room for words.
 
         """
-        matches = [list(_WORD.finditer(text)) for text in texts]
         opening = self._settings.prompt(labels)
-        words = [[*opening, *(match.group() for match in found)] for found in matches]
-        read = []
-        for found, pieces in zip(matches, self.whole.encode_words(words), strict=True):
-            offsets = np.array([match.span() for match in found], dtype=np.int64).reshape(-1, 2)
-            read.append(self._windows(offsets, pieces, len(opening)))
-        return read
+        spans = [[match.span() for match in _WORD.finditer(text)] for text in texts]
+        words = [
+            [*opening, *(text[start:end] for start, end in found)]
+            for text, found in zip(texts, spans, strict=True)
+        ]
+        return [
+            self._windows(_offsets(found), pieces, len(opening))
+            for found, pieces in zip(spans, self.whole.encode_words(words), strict=True)
+        ]
 
     def _windows(
         self, offsets: NDArray[np.int64], pieces: WordPieces, opening: int
@@ -149,3 +151,9 @@ class GlinerTokenizer(Tokenizer):
             marks=np.concatenate([prompt.marks, marks[kept], np.zeros_like(suffix)]),
         )
         return Window(tokens, offsets, np.ones(len(offsets), dtype=np.bool_))
+
+
+def _offsets(spans: Sequence[tuple[int, int]]) -> NDArray[np.int64]:
+    # A generator, since numpy lets nobody else run while it reads a list.
+    places = (place for span in spans for place in span)
+    return np.fromiter(places, np.int64, 2 * len(spans)).reshape(-1, 2)

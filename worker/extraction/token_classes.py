@@ -27,8 +27,8 @@ from worker.extraction.reading import SpanReading, Window
 from worker.extraction.settings import ExtractSettings
 from worker.extraction.spans import Rules, Span
 from worker.extraction.windows import windows
+from worker.texts.text_slices import Pieces
 from worker.texts.tokenizer import TokenizedText, Tokenizer
-from worker.texts.whole_texts import Pieces
 
 _OUTSIDE = "O"
 

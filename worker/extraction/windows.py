@@ -86,7 +86,7 @@ def merged(found: Sequence[Found], rules: Rules) -> list[Span]:
     """
     kept: list[Span] = []
     shared: list[list[Span]] = [[] for _ in found]
-    for window, cut, span in sorted(_candidates(found), key=_rank):
+    for window, cut, span in _ranked(list(_candidates(found))):
         # Windows overlap their neighbours only, and most spans lie where they do not.
         sides = [side for side in _neighbours(window, found) if _reaches(span, found[side])]
         rivals = itertools.chain(*(shared[side] for side in sides))
@@ -113,6 +113,13 @@ def _candidates(found: Sequence[Found]) -> Iterator[_Candidate]:
         for span in spans:
             cut = span.start <= inner_start or span.end >= inner_end
             yield _Candidate(window, cut, span)
+
+
+def _ranked(candidates: Sequence[_Candidate]) -> Iterator[_Candidate]:
+    # Nobody else runs while Python sorts a book's; numpy does it in a tenth of the time.
+    ranks = np.fromiter(map(_rank, candidates), np.dtype((np.float64, 3)), len(candidates))
+    for place in np.lexsort(ranks.T[::-1]):
+        yield candidates[place]
 
 
 def _rank(candidate: _Candidate) -> tuple[bool, int, float]:

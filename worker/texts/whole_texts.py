@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
+import collections
 import functools
-from collections.abc import Sequence
-from typing import NamedTuple
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from tokenizers import Encoding
 from tokenizers import Tokenizer as RustTokenizer
 
+from worker.texts.text_slices import Pieces, joined, slices
 
-class Pieces(NamedTuple):
-    """All tokens of a text, special ones left out.
+# So many words of a text are tokenised at once.
+_WORDS = 1 << 13
 
-    Attributes:
-        ids: (tokens,) int32.
-        offsets: (tokens, 2) int64, first character and one past the last, in code points.
-        begins_word: (tokens,) bool, which tokens do not continue the word before, told as the token
-            classification of `transformers` does.
-
-    """
-
-    ids: NDArray[np.int32]
-    offsets: NDArray[np.int64]
-    begins_word: NDArray[np.bool_]
+_Part = TypeVar("_Part")
 
 
 class WordPieces(NamedTuple):
@@ -96,8 +89,9 @@ class WholeTexts:
 
     def encode(self, texts: Sequence[str]) -> list[Pieces]:
         """Tokenise texts, in order."""
-        encodings = self._rust.encode_batch(texts, add_special_tokens=False)
-        return [self._pieces(*both) for both in zip(texts, encodings, strict=True)]
+        read = self._encoded([slices(text) for text in texts])
+        joint = [joined([self._pieces(*both) for both in parts]) for parts in read]
+        return [pieces or self._undivided(text) for text, pieces in zip(texts, joint, strict=True)]
 
     def ids(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
         """Tokenise texts, in order, to their ids alone, which is faster: (tokens,) int32 each."""
@@ -106,8 +100,13 @@ class WholeTexts:
 
     def encode_words(self, texts: Sequence[Sequence[str]]) -> list[WordPieces]:
         """Tokenise texts that are divided into words already, in order."""
-        encodings = self._rust.encode_batch(texts, is_pretokenized=True, add_special_tokens=False)
-        return [_by_word(len(words), each) for words, each in zip(texts, encodings, strict=True)]
+        # Each word is read apart from the others, so a text may be divided behind any.
+        divided = [
+            [words[first : first + _WORDS] for first in range(0, max(1, len(words)), _WORDS)]
+            for words in texts
+        ]
+        read = self._encoded(divided, is_pretokenized=True)
+        return [_by_word((len(words), each) for words, each in parts) for parts in read]
 
     def framed(self, ids: NDArray[np.int32]) -> NDArray[np.int32]:
         """Put the special ids around those of a text."""
@@ -171,6 +170,23 @@ class WholeTexts:
         known[ids] = True
         return known
 
+    def _encoded(
+        self, texts: Sequence[Sequence[_Part]], *, is_pretokenized: bool = False
+    ) -> Iterator[Iterator[tuple[_Part, Encoding]]]:
+        """Yield the parts of each text with what they become, which is freed part by part."""
+        parts = list(itertools.chain(*texts))
+        encodings = collections.deque(
+            self._rust.encode_batch(
+                parts, is_pretokenized=is_pretokenized, add_special_tokens=False
+            )
+        )
+        for text in texts:
+            yield ((part, encodings.popleft()) for part in text)
+
+    def _undivided(self, text: str) -> Pieces:
+        [encoding] = self._rust.encode_batch([text], add_special_tokens=False)
+        return self._pieces(text, encoding)
+
     def _pieces(self, text: str, encoding: Encoding) -> Pieces:
         ids = np.array(encoding.ids, dtype=np.int32)
         offsets = np.array(encoding.offsets, dtype=np.int64).reshape(-1, 2)
@@ -199,7 +215,12 @@ def _behind_space(text: str, starts: NDArray[np.int64]) -> NDArray[np.bool_]:
     return begins
 
 
-def _by_word(count: int, encoding: Encoding) -> WordPieces:
-    words = np.array(encoding.word_ids, dtype=np.int64)
-    starts = np.searchsorted(words, np.arange(count + 1))
-    return WordPieces(np.array(encoding.ids, dtype=np.int32), starts.astype(np.int64))
+def _by_word(parts: Iterable[tuple[int, Encoding]]) -> WordPieces:
+    """Join what parts of a text became, each of so many words."""
+    ids, counts = [], []
+    for words, encoding in parts:
+        ids.append(np.array(encoding.ids, dtype=np.int32))
+        words_of = np.array(encoding.word_ids, dtype=np.int64)
+        counts.append(np.bincount(words_of, minlength=words))
+    starts = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
+    return WordPieces(np.concatenate(ids), starts)
