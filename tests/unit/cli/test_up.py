@@ -113,6 +113,22 @@ def test_a_model_that_makes_no_vectors_is_served_all_the_same(
     assert up.process.poll() is None
 
 
+def test_a_gateway_that_wants_a_token_is_asked_under_the_callers(
+    start_up: Callable[..., Up],
+) -> None:
+    up = start_up(STAND_IN_TOKEN="secret", SIE_API_KEY="secret")
+    up.wait_for("Ctrl-C stops everything")
+    assert "first embedding" in up.output
+    assert up.output.count('-H "Authorization: Bearer $SIE_API_KEY"') == 2
+    assert "secret" not in up.output
+
+
+def test_without_the_token_it_says_what_is_missing(start_up: Callable[..., Up]) -> None:
+    up = start_up(STAND_IN_TOKEN="secret")
+    assert up.process.wait(60) == 1
+    assert "set SIE_API_KEY" in up.output
+
+
 def test_nothing_to_serve_is_an_error_that_says_why(start_up: Callable[..., Up]) -> None:
     up = start_up(SIE_PRELOAD_MODELS="bad", STAND_IN_FAILED="bad")
     assert up.process.wait(60) == 1

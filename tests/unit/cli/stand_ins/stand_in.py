@@ -15,14 +15,23 @@ EMBEDDING = {"items": [{"dense": {"dims": 3, "values": [0.25, -0.5, 1.0]}}]}
 
 class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self._answer(json.dumps(_health() if self.path == "/health" else {}).encode())
+        if self.path == "/health" and not self._may_ask():
+            self._answer(b"{}", 401)
+        else:
+            self._answer(json.dumps(_health() if self.path == "/health" else {}).encode())
 
     def do_POST(self) -> None:
-        if self.path.endswith("/reranker"):
+        if not self._may_ask():
+            self._answer(b"{}", 401)
+        elif self.path.endswith("/reranker"):
             error = {"code": "UNSUPPORTED_OUTPUT", "message": "makes no vectors"}
             self._answer(json.dumps({"error": error}).encode(), 400)
         else:
             self._answer(json.dumps(EMBEDDING).encode())
+
+    def _may_ask(self) -> bool:
+        token = os.environ.get("STAND_IN_TOKEN")
+        return not token or self.headers["Authorization"] == f"Bearer {token}"
 
     def _answer(self, body: bytes, status: int = 200) -> None:
         self.send_response(status)
