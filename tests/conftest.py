@@ -13,6 +13,9 @@ from xdist.scheduler import LoadScopeScheduling
 
 from cli.local_stack import LocalStack
 
+# What is made until all tests are collected stays.
+gc.disable()
+
 # Nothing is timed on machines that do other things beside.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
@@ -43,6 +46,7 @@ def pytest_collection_finish() -> None:
     """Takes what has been imported by now, which stays, out of every collection of garbage."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, engine_cache: Path) -> Ite
 @pytest.fixture
 def runner(tmp_path: Path, engine_cache: Path) -> Runner:
     # Clients that rest leave the processor to what else is tested meanwhile.
-    return Runner(Plan(rest_s=0.1), tmp_path, engine_cache)
+    return Runner(Plan(rest_s=0.3), tmp_path, engine_cache)
 
 
 @pytest.mark.parametrize("name", QUICK)

@@ -16,8 +16,7 @@ from PIL import Image
 from cli.local_stack import DEFAULT_MODEL
 from sie_sdk import SIEAsyncClient, SIEClient, errors
 from sie_sdk.types import Item
-from tests.e2e.golden_models import MINILM
-from tests.e2e.golden_models import MINILM as GOLDEN_MODELS
+from tests.e2e.golden_models import GOLDEN, MINILM
 from tests.waiting import until
 
 TEXTS = json.loads((MINILM / "texts.json").read_bytes())
@@ -146,7 +145,7 @@ def test_token_vectors_can_be_given_back(golden):
 
 
 def test_pictures_in_every_form(golden):
-    path = GOLDEN_MODELS / "clip/images/img0_48x32_rgb.png"
+    path = GOLDEN / "clip/images/img0_48x32_rgb.png"
     with Image.open(path) as image:
         pixels = np.asarray(image.convert("RGB"))
         given = [path, str(path), path.read_bytes(), image.copy(), pixels]
@@ -231,8 +230,10 @@ def test_no_worker_yet(client):
 
 def test_many_threads_share_a_client(client):
     with ThreadPoolExecutor(16) as threads:
-        found = list(threads.map(lambda text: client.encode(DEFAULT_MODEL, text)["dense"], TEXTS))
-    np.testing.assert_allclose(np.stack(found), REFERENCE, atol=1e-5, rtol=0)
+        found = list(
+            threads.map(lambda text: client.encode(DEFAULT_MODEL, text)["dense"], TEXTS[:64])
+        )
+    np.testing.assert_allclose(np.stack(found), REFERENCE[:64], atol=1e-5, rtol=0)
 
 
 def test_the_cluster_is_watched(stack):
@@ -255,16 +256,17 @@ async def test_the_cluster_is_watched_with_asyncio(stack):
         await frames.aclose()
 
 
-def test_a_gateway_that_restarts_is_waited_for(fresh_stack, wire):
+def test_a_gateway_that_restarts_is_waited_for(fresh_stack):
     fresh_stack.start()
-    with SIEClient(url_of(fresh_stack, wire)) as client:
-        before = client.encode(DEFAULT_MODEL, "x")["dense"]
-        fresh_stack.processes["gateway-1"].kill()
-        started = threading.Timer(1.0, lambda: fresh_stack.start_gateway("gateway-1"))
-        started.start()
-        after = client.encode(DEFAULT_MODEL, "x", provision_timeout_s=60)["dense"]
-        started.join()
-        np.testing.assert_allclose(before, after, atol=1e-6)
+    for wire in ("http", "grpc"):
+        with SIEClient(url_of(fresh_stack, wire)) as client:
+            before = client.encode(DEFAULT_MODEL, "x")["dense"]
+            fresh_stack.processes["gateway-1"].kill()
+            started = threading.Timer(1.0, lambda: fresh_stack.start_gateway("gateway-1"))
+            started.start()
+            after = client.encode(DEFAULT_MODEL, "x", provision_timeout_s=60)["dense"]
+            started.join()
+            np.testing.assert_allclose(before, after, atol=1e-6)
 
 
 @pytest.mark.skipif(
