@@ -15,6 +15,8 @@ from cli.local_stack import LocalStack
 
 # What is made until all tests are collected stays.
 gc.disable()
+# As in the services: numpy's threads would only take the cores of others.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # Nothing is timed on machines that do other things beside.
 settings.register_profile("untimed", deadline=None)
