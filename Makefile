@@ -30,7 +30,7 @@ test: setup clients ## Run the tests (ARGS="-k name" for some)
 	@$(BIN)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 2)) --dist loadfile \
 		--no-loadscope-reorder $(ARGS)
 
-# The short form of it, four faults, is part of the tests.
+# The short form of it, two faults, is part of the tests.
 chaos: setup ## Have a cluster suffer every fault under load (ARGS="--seed 7 --only broker")
 	@$(BIN)/python -m tests.chaos $(ARGS)
 

@@ -40,7 +40,7 @@ bursts = st.lists(
 )
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(bursts, st.integers(1, 32))
 def test_all_are_answered_and_zero_comes_back(scaling, spans, items):
     requests = np.zeros(1100, dtype=np.int64)
@@ -56,7 +56,7 @@ def test_all_are_answered_and_zero_comes_back(scaling, spans, items):
     assert not simulation.lanes()
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(st.integers(0, 600), st.integers(400, 1200), st.integers(0, 20))
 def test_a_lease_is_a_floor(scaling, begin, length, rate):
     given_stream = stream(np.full(begin + length, rate), lease=(begin, begin + length))
