@@ -8,6 +8,7 @@ from typing import Any, Self, cast
 import grpc
 from grpc_status import rpc_status
 
+from cli.api_key import api_key
 from cli.errors import CommandError
 from servicekit.errors import DOMAIN, SieError, code_of, from_status
 from sie.inference.v1 import inference_service_pb2 as inference
@@ -64,7 +65,7 @@ class GatewayClient:
                 f"{address!r} is no address: host:port of the gateway's gRPC face is expected"
             )
         self._address = address
-        token = os.environ.get("SIE_API_KEY", "")
+        token = api_key()
         self._metadata = [("authorization", f"Bearer {token}")] if token else []
         self._channel = grpc.insecure_channel(address, options=_OPTIONS)
 

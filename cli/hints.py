@@ -1,11 +1,11 @@
 """What to type next, ready to be copied."""
 
 import json
-import os
 import shlex
 import sys
 from importlib.util import find_spec
 
+from cli.api_key import api_key
 from cli.first_embedding import SENTENCE
 
 # The SDK is installed apart from the services; without it the generated stubs do the same.
@@ -36,7 +36,7 @@ def grpcurl(grpc: str, model: str) -> str:
 
 
 def _token() -> str:
-    return ' -H "Authorization: Bearer $SIE_API_KEY"' if os.environ.get("SIE_API_KEY") else ""
+    return ' -H "Authorization: Bearer $SIE_API_KEY"' if api_key() else ""
 
 
 def python(http: str, grpc: str, model: str) -> str:

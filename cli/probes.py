@@ -6,11 +6,12 @@ because `sie up` must not spend its first second on imports.
 
 import http.client
 import json
-import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+
+from cli.api_key import api_key
 
 Probe = Callable[[], bool]
 
@@ -67,7 +68,7 @@ def _http(
 ) -> Answer:
     connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
-    if token := os.environ.get("SIE_API_KEY"):
+    if token := api_key():
         headers["Authorization"] = f"Bearer {token}"
     try:
         connection.request(method, path, body, headers)

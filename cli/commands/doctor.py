@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import click
 
+from cli.api_key import api_key
 from cli.doctor import broker_facts, gateway_facts, machine
 from cli.doctor.broker import broker
 from cli.doctor.cluster import cluster, gateway
@@ -69,7 +70,7 @@ def command(
     something does not work.
     """
     tls = gateway_facts.Tls(ca_file, certificate, private_key)
-    facts = gateway_facts.gather(url, os.environ.get("SIE_API_KEY", ""), tls)
+    facts = gateway_facts.gather(url, api_key(), tls)
     findings = [*gateway(facts), *cluster(facts)]
     is_local = urlsplit(url).hostname in _LOOPBACK
     found = read_processes(data_dir) if is_local else {}
