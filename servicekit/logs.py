@@ -15,7 +15,7 @@ request_id: contextvars.ContextVar[str] = contextvars.ContextVar("request_id", d
 
 
 def configure(level: str, *, as_json: bool, process: str) -> None:
-    """Sets the root logger up; called once, by `__main__`."""
+    """Sets the root logger up; called once, where a process starts."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter(process) if as_json else _PlainFormatter(process))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

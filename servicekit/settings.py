@@ -1,4 +1,4 @@
-"""Settings of a process: a frozen dataclass filled from the environment, once, in `__main__`.
+"""Settings of a process: a frozen dataclass filled from the environment, once, where it starts.
 
 Each field declares its variable, and its type says how it is read:
 

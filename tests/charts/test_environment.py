@@ -6,15 +6,15 @@ from collections.abc import Mapping
 import pytest
 
 import config_service.settings
-import gateway.__main__
-import worker.__main__
+import gateway.settings
+import worker.settings
 from servicekit.settings import from_environment
 from tests.charts.rendering import WORKED_VALUES, Object, environment, pod_specs, render
 
 _SETTINGS = {
-    "gateway": gateway.__main__.Settings,
+    "gateway": gateway.settings.Settings,
     "config": config_service.settings.Settings,
-    "worker": worker.__main__.Settings,
+    "worker": worker.settings.Settings,
 }
 # Only a part of another variable's value, and what OpenTelemetry reads itself.
 _OTHERS = {
@@ -125,7 +125,7 @@ gateway:
   batches: {places: ["gs://bucket/{tenant}/", "s3://other/in/"], maxFileBytes: 1000000000}
 """
     told = _services(render("gke", values=values))["gateway"]
-    settings = from_environment(gateway.__main__.Settings, told)
+    settings = from_environment(gateway.settings.Settings, told)
     assert settings.default_models == ("a/b", "c/d")
     assert settings.batch_places == ("gs://bucket/{tenant}/", "s3://other/in/")
     assert settings.max_file_bytes == 1_000_000_000

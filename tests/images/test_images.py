@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 import config_service.settings
-import gateway.__main__
-import worker.__main__
+import gateway.settings
+import worker.settings
 from cli.broker import MAX_PAYLOAD_BYTES
 from servicekit.settings import from_environment
 from tests.charts.rendering import CHART, tool
@@ -114,9 +114,9 @@ def test_bases_are_pinned() -> None:
 def test_services_of_the_compose_file_get_settings_that_they_read() -> None:
     compose = yaml.safe_load((ROOT / "docker" / "compose.yaml").read_text())
     settings = {
-        "gateway": gateway.__main__.Settings,
+        "gateway": gateway.settings.Settings,
         "config": config_service.settings.Settings,
-        "worker": worker.__main__.Settings,
+        "worker": worker.settings.Settings,
     }
     for name, service in compose["services"].items():
         assert service["read_only"] is True

@@ -11,7 +11,7 @@ from servicekit.lifecycle import end
 from sie.worker.v1.worker_status_pb2 import WorkerState
 from tests.unit.worker.test_hosting import FakeLoader, FakeServed, host_of, model, states
 from tests.waiting import eventually
-from worker import __main__, worker
+from worker import process, worker
 from worker.start_clock import StartClock
 from worker.worker import Worker
 
@@ -102,8 +102,8 @@ async def running(loader, ticked, monkeypatch):
         async def opened(*_):
             yield made
 
-        monkeypatch.setattr(__main__, "open_worker", opened)
-        task = asyncio.create_task(__main__.run(None, None, made.start))
+        monkeypatch.setattr(process, "open_worker", opened)
+        task = asyncio.create_task(process.run(None, None, made.start))
         yield made, task
         await end(task)
 
