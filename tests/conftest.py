@@ -19,20 +19,31 @@ gc.disable()
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 # Nothing is timed on machines that do other things beside.
-settings.register_profile("untimed", deadline=None)
+settings.register_profile("untimed", deadline=None, max_examples=50)
 settings.load_profile("untimed")
 
 
-class FileScheduling(LoadScopeScheduling):
-    """Deals a file to one process, and all that use the cluster of many models to the same one.
+# Of tests/e2e/conftest.py: clusters for all tests that do no harm to them. One that uses both is
+# with those of many models, which take longest to start.
+_SHARED_CLUSTERS = {
+    "many models": re.compile(r"\bgolden_(stack|stub)\b"),
+    "two workers": re.compile(
+        r"(def test_\w+|pytest\.fixture.*\ndef \w+)\([^)]*\b(stack|stub|channel)\b"
+    ),
+}
 
-    That cluster takes longest to start, and would be started in each of them.
+
+class FileScheduling(LoadScopeScheduling):
+    """Deals a file to one process, and all that use one cluster to the same one.
+
+    A cluster would be started in each of them.
     """
 
     @functools.cache  # noqa: B019 - there is one, for all of the run
     def _scope_of(self, path: str) -> str:
-        uses_it = re.search(r"\bgolden_(stack|stub)\b", (self.config.rootpath / path).read_text())
-        return "many models" if uses_it else path
+        text = (self.config.rootpath / path).read_text()
+        uses = (name for name, used in _SHARED_CLUSTERS.items() if used.search(text))
+        return next(uses, path) if path.startswith("tests/e2e/") else path
 
     def _split_scope(self, nodeid: str) -> str:
         return self._scope_of(nodeid.partition("::")[0])

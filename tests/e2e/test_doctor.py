@@ -39,7 +39,10 @@ def bad(findings: list[dict]) -> dict[str, str]:
     """What does not work or may not for long, by check; each with something to do about it."""
     found = [each for each in findings if each["level"] in ("warning", "failure")]
     assert all(each["advice"] for each in found)
-    return {each["check"]: f"{each['level']}: {each['message']}" for each in found}
+    told: dict[str, list[str]] = {}
+    for each in found:
+        told.setdefault(each["check"], []).append(f"{each['level']}: {each['message']}")
+    return {check: "; ".join(messages) for check, messages in told.items()}
 
 
 @pytest.fixture

@@ -41,7 +41,7 @@ def wait_for_work(address: str) -> None:
 
 def test_a_worker_killed_mid_request_is_replaced_and_the_request_completes(fresh_stack: LocalStack):
     fresh_stack.start()
-    indices = [n % len(TEXTS) for n in range(100)]
+    indices = [n % len(TEXTS) for n in range(60)]
     worker = fresh_stack.processes["worker-1"]
     with ThreadPoolExecutor(1) as pool:
         request = pool.submit(encode, fresh_stack.http_address, indices, 60.0)
@@ -100,7 +100,7 @@ def test_a_gateway_starts_and_serves_with_the_config_service_down(fresh_stack: L
 
 def test_a_gateway_that_is_told_to_stop_answers_what_it_has_accepted(fresh_stack: LocalStack):
     fresh_stack.start()
-    indices = [n % len(TEXTS) for n in range(60)]
+    indices = [n % len(TEXTS) for n in range(50)]
     with ThreadPoolExecutor(1) as pool:
         request = pool.submit(encode, fresh_stack.http_address, indices, 60.0)
         wait_for_work(fresh_stack.http_address)

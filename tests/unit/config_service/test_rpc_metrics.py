@@ -36,6 +36,8 @@ async def test_calls_are_counted_by_status_and_timed(metrics, channel):
     await health.Check(health_pb2.HealthCheckRequest())
     with pytest.raises(grpc.aio.AioRpcError):
         await health.Check(health_pb2.HealthCheckRequest(service="none"))
+    # A refusal is with its caller before the call has ended here.
+    await eventually(lambda: count(metrics, "Check", "NOT_FOUND"))
     assert count(metrics, "Check", "OK") == count(metrics, "Check", "NOT_FOUND") == 1
     timed = metrics.registry.get_sample_value(
         "sie_config_request_seconds_count", {"endpoint": "Check"}
