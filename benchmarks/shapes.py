@@ -24,8 +24,8 @@ from worker.checkpoint.checkpoint import Checkpoint
 from worker.compiler import compile_checkpoint
 from worker.engine import Engine, TokenBatch
 from worker.engines.catalog import ENGINES, candidates
-from worker.engines.device import fingerprint
 from worker.engines.packed_rows import PackedRows
+from worker.opening.fingerprint import fingerprint
 from worker.opening.graph_form import Layout
 from worker.texts.tokenizer import Tokenizer
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from worker.engine import Engine, NoEngineError
-from worker.engines import cpu_flags, onnxruntime_gpu, openvino_cpu, tensorrt_plan
+from worker.engines import onnxruntime_gpu, openvino_cpu, tensorrt_plan
 from worker.engines.onnxruntime_gpu import OnnxRuntimeGpu
 from worker.engines.openvino_cpu import OpenVinoCpu
 from worker.engines.tensorrt_plan import TensorRtPlan
+from worker.machine import multiplies_int8
 from worker.opening.graph_form import Dialect, GraphForm, Precision
 
 AUTO = "auto"
@@ -83,7 +84,7 @@ def _onnxruntime_cpu_int8(model: Path, cores: int | None, _: int) -> Engine:
 
 
 def _without_int8_products() -> str:
-    return "" if cpu_flags.multiplies_int8() else "the CPU has no VNNI"
+    return "" if multiplies_int8() else "the CPU has no VNNI"
 
 
 def _openvino_cpu(model: Path, cores: int | None, _: int) -> Engine:

@@ -18,9 +18,9 @@ from worker.checkpoint.heads import SpanHead
 from worker.engine import Engine, EngineError, TokenBatch
 from worker.engines.catalog import AUTO, Candidate, candidates, engine_kind, engines_for
 from worker.engines.choose import Choice, compare, least_cosine, pick
-from worker.engines.device import fingerprint
 from worker.engines.packed_rows import PackedRows
 from worker.opening.engine_cache import EngineCache
+from worker.opening.fingerprint import fingerprint
 from worker.opening.graph_form import GraphForm, Layout, Precision
 from worker.opening.layout import LayoutChoice, LayoutSetting, asked_for, choose_layout
 from worker.opening.probe import CostModel, measure

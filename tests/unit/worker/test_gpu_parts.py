@@ -77,7 +77,7 @@ def test_profiles_cover_every_length_in_order(max_length, max_tokens):
 
 
 def test_a_profile_is_given_for_each_input():
-    ((name, options), (fallback, _)) = providers_of(TENSORRT_FP16, GOLDEN, 0, 512)
+    ((name, options), (fallback, _)) = providers_of(TENSORRT_FP16, GOLDEN, 512)
     assert (name, fallback) == ("TensorrtExecutionProvider", "CUDAExecutionProvider")
     assert options["trt_profile_max_shapes"].startswith("input_ids:32768x32,lengths:32768,")
 
