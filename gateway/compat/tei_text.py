@@ -12,7 +12,8 @@ from gateway.compat.relevance import relevance
 from gateway.endpoint import Call, Reply
 from gateway.inference import InferenceService
 from gateway.verbs import extract, score
-from servicekit.errors import from_proto, invalid
+from gateway.verbs.fragments import raise_item_error
+from servicekit.errors import invalid
 from sie.compat.v1.tei_text_service_pb2 import (
     DecodeTokensRequest,
     DecodeTokensResponse,
@@ -93,9 +94,7 @@ class TeiTextService:
         with named("inputs", single=single):
             reply = await self._verbs.extract(asked, call)
             results = ExtractResponse.FromString(reply.body).items
-            for result in results:
-                if result.HasField("error"):
-                    raise from_proto(result.error)
+            raise_item_error(results)
         classes = [PredictedClasses(classes=result.classifications) for result in results]
         predictions = Predictions(texts=classes, single=single)
         response = PredictResponse(predictions=predictions)
@@ -141,9 +140,7 @@ class TeiTextService:
         request = TokenizeRequest(model=self._models.find().model_id, items=items, params=params)
         reply = await self._verbs.tokenize(request, call)
         response = TokenizeResponse.FromString(reply.body)
-        for result in response.items:
-            if result.HasField("error"):
-                raise from_proto(result.error)
+        raise_item_error(response.items)
         return response, reply.headers
 
 
