@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from worker.compiler.graph_form import Dialect, GraphForm, Precision
 from worker.engine import Engine, NoEngineError
 from worker.engines import onnxruntime_gpu, openvino_cpu, tensorrt_plan
 from worker.engines.onnxruntime_gpu import OnnxRuntimeGpu
 from worker.engines.openvino_cpu import OpenVinoCpu
 from worker.engines.tensorrt_plan import TensorRtPlan
 from worker.machine import multiplies_int8
-from worker.opening.graph_form import Dialect, GraphForm, Precision
 
 AUTO = "auto"
 """The setting that has engines compared."""
@@ -104,6 +104,9 @@ def _tensorrt(name: str, model: Path, _: int | None, max_length: int) -> Engine:
 
 
 INT8 = "onnxruntime-cpu-int8"
+PUBLISHED = "onnxruntime-cpu-published"
+"""The engine of a graph that a repository ships: for models that are not compiled here."""
+
 _FUSED, _STANDARD = (Dialect.FUSED,), (Dialect.STANDARD,)
 
 REFERENCE = EngineKind(

@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 from worker.checkpoint.checkpoint import Checkpoint
 from worker.checkpoint.heads import DenseHead, Output, Pooling
 from worker.engine import Batch, EngineError, TokenBatch, engine_error
+from worker.engines.catalog import PUBLISHED
 from worker.engines.onnxruntime_cpu import open_session
 from worker.machine import available_cores
-
-NAME = "onnxruntime-cpu-published"
 
 _HIDDEN_STATES = ("last_hidden_state", "token_embeddings")
 _POOLED = "sentence_embedding"
@@ -31,7 +30,7 @@ _POOLED = "sentence_embedding"
 class PublishedOnnx:
     """An Engine for a graph that was not compiled here."""
 
-    name = NAME
+    name = PUBLISHED
 
     def __init__(self, model: Path, checkpoint: Checkpoint, *, cores: int | None = None) -> None:
         """Open a graph.

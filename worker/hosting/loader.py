@@ -13,7 +13,8 @@ from pathlib import Path
 
 from sie.inference.v1.model_service_pb2 import InputType
 from sie.registry.v1.model_pb2 import Model
-from worker.checkpoint.checkpoint import Checkpoint, CheckpointError
+from worker.checkpoint.checkpoint import Checkpoint
+from worker.checkpoint.config import CheckpointError
 from worker.engines.catalog import AUTO
 from worker.hosting.failures import ErrorClass, LoadError
 from worker.hosting.loading import LoadedModel, load
