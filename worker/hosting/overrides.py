@@ -14,7 +14,7 @@ from sie.registry.v1.model_pb2 import Model
 from worker.checkpoint.checkpoint import Checkpoint
 from worker.checkpoint.heads import DenseHead, Pooling
 from worker.compiler.graph_form import Precision
-from worker.hosting.failures import ErrorClass, LoadError
+from worker.load_errors import ErrorClass, LoadError
 
 _POOLINGS = {
     model_pb2.POOLING_MEAN: Pooling.MEAN,

@@ -14,7 +14,7 @@ from pathlib import Path
 from sie.registry.v1.model_pb2 import HuggingFace, ModelSource
 from worker.checkpoint.config import CheckpointError
 from worker.files.content import ContentDigests
-from worker.hosting.failures import ErrorClass
+from worker.load_errors import ErrorClass
 from worker.sources import hub, urls
 from worker.sources.cluster_cache import ClusterCache
 from worker.sources.errors import SourceError, joined

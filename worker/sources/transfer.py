@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from worker.files.content import digest_of_file, sync
-from worker.hosting.failures import ErrorClass
+from worker.load_errors import ErrorClass
 from worker.sources.errors import SourceError
 from worker.sources.progress import Progress
 

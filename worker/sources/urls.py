@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from worker.files.content import digest_of
-from worker.hosting.failures import ErrorClass
+from worker.load_errors import ErrorClass
 from worker.sources.errors import SourceError
 from worker.sources.hub import open_url
 from worker.sources.transfer import RemoteFile, Stream
