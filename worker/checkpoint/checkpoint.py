@@ -22,15 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from worker.checkpoint.config import CheckpointError, Config
-from worker.checkpoint.heads import (
-    SPAN_CONFIG,
-    Head,
-    Output,
-    encoder_path,
-    head_files,
-    heads_of,
-    read_modules,
-)
+from worker.checkpoint.heads import SPAN_CONFIG, Head, Output, head_files, heads_of
+from worker.checkpoint.modules import encoder_path, read_modules
 from worker.checkpoint.token_types import type_count
 from worker.checkpoint.weights import Weights, weight_files
 
