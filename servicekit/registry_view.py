@@ -24,9 +24,11 @@ from typing import Self
 import grpc
 from google.protobuf.message import DecodeError
 
+from servicekit.errors import SieError
 from servicekit.grpc_client import channel
 from servicekit.registry_follower import RegistryFollower
 from servicekit.registry_state import RegistryState
+from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.pool.v1.pool_pb2 import Pool
 from sie.registry.v1.bundle_pb2 import Bundle
 from sie.registry.v1.machine_profile_pb2 import MachineProfile
@@ -104,6 +106,13 @@ class RegistryView:
     @property
     def is_loaded(self) -> bool:
         return self._loaded.is_set()
+
+    def check_loaded(self) -> None:
+        """Raises SieError REGISTRY_UNAVAILABLE before there is a registry, be it an empty one."""
+        if not self.is_loaded:
+            raise SieError(
+                ErrorReason.ERROR_REASON_REGISTRY_UNAVAILABLE, "the registry was not read yet"
+            )
 
     @property
     def connected(self) -> bool:
