@@ -11,6 +11,7 @@ from gateway.compat.ranking import ranked
 from gateway.compat.relevance import relevance
 from gateway.endpoint import Call, Reply
 from gateway.inference import InferenceService
+from gateway.large_bodies import beside_the_loop
 from gateway.verbs import extract, score
 from servicekit.errors import from_proto, invalid
 from sie.compat.v1.tei_text_service_pb2 import (
@@ -109,8 +110,8 @@ class TeiTextService:
         )
         with named("inputs", single=request.inputs.single):
             tokenized, headers = await self._tokenized(items, params, call)
-        rows = [TokenRow(tokens=result.tokens) for result in tokenized.items]
-        return Reply(TokenizeTextsResponse(texts=rows).SerializeToString(), headers)
+        body = await beside_the_loop(tokenized.ByteSize(), _token_rows, tokenized)
+        return Reply(body, headers)
 
     async def decode_tokens(self, request: DecodeTokensRequest, call: Call) -> Reply:
         items = items_of(request.ids, "ids", most=self._max_items)
@@ -140,11 +141,16 @@ class TeiTextService:
     ) -> tuple[TokenizeResponse, dict[str, str]]:
         request = TokenizeRequest(model=self._models.find().model_id, items=items, params=params)
         reply = await self._verbs.tokenize(request, call)
-        response = TokenizeResponse.FromString(reply.body)
+        response = await beside_the_loop(len(reply.body), TokenizeResponse.FromString, reply.body)
         for result in response.items:
             if result.HasField("error"):
                 raise from_proto(result.error)
         return response, reply.headers
+
+
+def _token_rows(tokenized: TokenizeResponse) -> bytes:
+    rows = [TokenRow(tokens=result.tokens) for result in tokenized.items]
+    return TokenizeTextsResponse(texts=rows).SerializeToString()
 
 
 def _texts(inputs: Value) -> Iterator[str]:
