@@ -76,6 +76,18 @@ def test_as_many_as_are_allowed_are_taken():
     assert len(item.metadata.fields["a"].list_value.values) == MOST_VALUES - 1
 
 
+@pytest.mark.parametrize("wrong", [0, 16_383, 16_384, 40_000])
+def test_a_wrong_number_in_a_long_list_is_named(wrong):
+    ids = list(range(50_000))
+    item = Item()
+    reader(Item.DESCRIPTOR)(item, {"token_ids": ids})
+    assert list(item.token_ids) == ids
+    ids[wrong] = -1
+    with pytest.raises(FieldError, match="out of range") as caught:
+        reader(Item.DESCRIPTOR)(Item(), {"token_ids": ids})
+    assert caught.value.path == f"token_ids[{wrong}]"
+
+
 @pytest.mark.parametrize("details", [False, True])
 def test_tokenize_takes_so_much_in_all(details):
     most = tokenize.MAX_DETAILED_CHARACTERS if details else tokenize.MAX_REQUEST_CHARACTERS
