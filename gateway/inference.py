@@ -11,6 +11,7 @@ from gateway import routing
 from gateway.adoption import Adoption
 from gateway.cluster import Cluster
 from gateway.endpoint import Call, Reply
+from gateway.large_bodies import beside_the_loop
 from gateway.pools import PoolService
 from gateway.queue.dispatch import Dispatcher
 from gateway.queue.work import Chunk, Work
@@ -78,7 +79,8 @@ class InferenceService:
         # Before it is looked up: who may not use a pool need not learn whether there is one.
         call.principal.check_pool(asked.pool)
         call.record.model = model.model_id
-        verb.check(request, model, self._max_items)
+        size = request.ByteSize()
+        await beside_the_loop(size, verb.check, request, model, self._max_items)
         call.record.items += len(request.items)
         lane = await self._route(model, asked)
         try:
@@ -90,7 +92,9 @@ class InferenceService:
             self._refusals.rejected(error, lane)
             raise
         timing = _timing(results, call)
-        return Reply(verb.join(request, results, timing), _headers(results, timing))
+        size = sum(result.ByteSize() for result in results)
+        body = await beside_the_loop(size, verb.join, request, results, timing)
+        return Reply(body, _headers(results, timing))
 
     async def _route(self, model: Model, asked: routing.Wanted) -> Lane:
         try:
@@ -116,7 +120,8 @@ class InferenceService:
             call.span,
         )
         try:
-            return await self._dispatcher.run(work, list(split(verb, request)))
+            chunks = await beside_the_loop(request.ByteSize(), _chunks, verb, request)
+            return await self._dispatcher.run(work, chunks)
         except SieError as error:
             if error.reason == ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED:
                 self._adoption.check_loaded(model.model_id, lane)
@@ -129,6 +134,10 @@ def split(verb: Verb, request: Any) -> Iterator[Chunk]:
         whole = last - first == len(request.items)
         part = request if whole else verb.part(request, first, last)
         yield Chunk(first, last - first, part.SerializeToString())
+
+
+def _chunks(verb: Verb, request: Any) -> list[Chunk]:
+    return list(split(verb, request))
 
 
 def _runs(items: Sequence[Item]) -> Iterator[tuple[int, int]]:

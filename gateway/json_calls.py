@@ -14,6 +14,7 @@ from gateway.api import Api
 from gateway.auth.guard import Access
 from gateway.auth.principal import Principal
 from gateway.endpoint import Endpoint
+from gateway.large_bodies import beside_the_loop
 from gateway.transcoder.binding import Binding
 from gateway.transcoder.json_bounds import MOST_CONTAINERS, within_bounds
 from gateway.transcoder.json_out import ResponseWriter
@@ -65,6 +66,7 @@ class JsonCalls:
         self,
         match: Match,
         body: Any,
+        size: int,
         metadata: Mapping[str, str],
         request_id: str,
         *,
@@ -76,6 +78,7 @@ class JsonCalls:
         Args:
             match: which call.
             body: the request's, parsed.
+            size: of what it was parsed from, in bytes.
             metadata: headers that hold for it.
             request_id: its own.
             principal: who calls, where the headers do not say.
@@ -84,11 +87,13 @@ class JsonCalls:
         Raises:
             SieError: the call failed.
         """
-        request = self._bindings[match.route].read_value(match.captured, "", body)
+        read = self._bindings[match.route].read_value
+        request = await beside_the_loop(size, read, match.captured, "", body)
         endpoint = match.route.endpoint
         record = Record(request_id, "POST", endpoint.path)
         reply = await self._api.call(endpoint, request, metadata, timeout_s, record, principal)
-        return self._writers[match.route].write(reply.body)
+        write = self._writers[match.route].write
+        return await beside_the_loop(len(reply.body), write, reply.body)
 
 
 def parsed(line: bytes) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from hashlib import blake2b
 
 from gateway.batches.outcome import Outcome
 from gateway.batches.request_line import RequestLine
+from gateway.large_bodies import beside_the_loop
 from gateway.lines import Line
 from servicekit.errors import SieError, invalid
 from sie.errors.v1.error_reason_pb2 import ErrorReason
@@ -41,7 +42,7 @@ class InputCheck:
         """Checks a line."""
         self.count += 1
         try:
-            self._check(line)
+            await beside_the_loop(len(line.content or b""), self._check, line)
         except SieError as error:
             self._outcomes.append(Outcome(error, line.number))
         if self.count % _TURN_LINES == 0:

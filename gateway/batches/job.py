@@ -25,6 +25,7 @@ from gateway.batches.request_line import RequestLine, read_line
 from gateway.batches.result_line import error_line, left_line, result_line
 from gateway.job_stream import Job, answers
 from gateway.json_calls import JsonCalls
+from gateway.large_bodies import beside_the_loop
 from gateway.lines import Line, Splitter, lines
 from gateway.work_class import WORK_CLASS_HEADER
 from servicekit.errors import SieError, spec_of
@@ -212,7 +213,10 @@ class BatchJob:
         batch = self._hold.record.batch
         request_id = f"{batch.id.replace('batch_', 'batch_req_')}_{line.number}"
         # It was read before, when the input was checked.
-        request = read_line(self._calls, batch.endpoint, line.content or b"")
+        content = line.content or b""
+        request = await beside_the_loop(
+            len(content), read_line, self._calls, batch.endpoint, content
+        )
         self._in_hand += 1
         try:
             body = await self._persist(request, request_id)
@@ -239,6 +243,7 @@ class BatchJob:
                 return await self._calls.answer(
                     request.match,
                     request.body,
+                    request.size,
                     self._headers,
                     request_id,
                     principal=self._principal,

@@ -17,11 +17,13 @@ class RequestLine(NamedTuple):
         custom_id: names it among those of the batch.
         match: which call it is.
         body: of the call.
+        size: of the line, in bytes.
     """
 
     custom_id: str
     match: Match
     body: dict[str, Any]
+    size: int
 
 
 def check_endpoint(calls: JsonCalls, endpoint: str) -> None:
@@ -57,4 +59,4 @@ def read_line(calls: JsonCalls, endpoint: str, line: bytes) -> RequestLine:
         match = calls.find(url)
     except SieError as error:
         raise invalid("url", error.message) from None
-    return RequestLine(custom_id, match, value["body"])
+    return RequestLine(custom_id, match, value["body"], len(line))

@@ -1,6 +1,8 @@
 """TeiTextService: what text-embeddings-inference has beside vectors."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import attrgetter
+from typing import TypeVar
 
 from google.protobuf.struct_pb2 import Value
 
@@ -11,9 +13,11 @@ from gateway.compat.ranking import ranked
 from gateway.compat.relevance import relevance
 from gateway.endpoint import Call, Reply
 from gateway.inference import InferenceService
+from gateway.large_bodies import beside_the_loop
 from gateway.verbs import extract, score
 from gateway.verbs.fragments import raise_item_error
 from servicekit.errors import invalid
+from servicekit.packed import packed_twin
 from sie.compat.v1.tei_text_service_pb2 import (
     DecodeTokensRequest,
     DecodeTokensResponse,
@@ -38,6 +42,13 @@ from sie.inference.v1.inference_service_pb2 import (
     TokenizeResponse,
 )
 from sie.inference.v1.item_pb2 import Item
+from sie.inference.v1.result_pb2 import TokenizeResult
+
+T = TypeVar("T")
+
+# Results and rows stay unparsed.
+_TokenizeResponse = packed_twin(TokenizeResponse, opaque=("items",))
+_TokenizeTextsResponse = packed_twin(TokenizeTextsResponse, opaque=("texts",))
 
 
 class TeiTextService:
@@ -101,18 +112,21 @@ class TeiTextService:
         return Reply(response.SerializeToString(), reply.headers)
 
     async def tokenize_texts(self, request: TokenizeTextsRequest, call: Call) -> Reply:
-        items = items_of(request.inputs, "inputs", most=self._max_items)
+        items = await beside_the_loop(
+            request.ByteSize(), items_of, request.inputs, "inputs", most=self._max_items
+        )
         unset = not request.HasField("add_special_tokens")
         params = TokenizeParams(
             add_special_tokens=unset or request.add_special_tokens, details=True
         )
         with named("inputs", single=request.inputs.single):
-            tokenized, headers = await self._tokenized(items, params, call)
-        rows = [TokenRow(tokens=result.tokens) for result in tokenized.items]
-        return Reply(TokenizeTextsResponse(texts=rows).SerializeToString(), headers)
+            rows, headers = await self._tokenized(items, params, call, _token_row)
+        return Reply(_TokenizeTextsResponse(texts=rows).SerializeToString(), headers)
 
     async def decode_tokens(self, request: DecodeTokensRequest, call: Call) -> Reply:
-        items = items_of(request.ids, "ids", most=self._max_items)
+        items = await beside_the_loop(
+            request.ByteSize(), items_of, request.ids, "ids", most=self._max_items
+        )
         for index, item in enumerate(items):
             if not item.token_ids:
                 where = "ids" if request.ids.single else f"ids[{index}]"
@@ -120,8 +134,7 @@ class TeiTextService:
         unset = not request.HasField("skip_special_tokens")
         params = TokenizeParams(skip_special_tokens=unset or request.skip_special_tokens)
         with named("ids", single=request.ids.single):
-            tokenized, headers = await self._tokenized(items, params, call)
-        texts = [result.text for result in tokenized.items]
+            texts, headers = await self._tokenized(items, params, call, attrgetter("text"))
         return Reply(DecodeTokensResponse(texts=texts).SerializeToString(), headers)
 
     async def get_info(self, request: GetInfoRequest, call: Call) -> GetInfoResponse:
@@ -135,13 +148,31 @@ class TeiTextService:
         )
 
     async def _tokenized(
-        self, items: list[Item], params: TokenizeParams, call: Call
-    ) -> tuple[TokenizeResponse, dict[str, str]]:
+        self,
+        items: list[Item],
+        params: TokenizeParams,
+        call: Call,
+        made_of: Callable[[TokenizeResult], T],
+    ) -> tuple[list[T], dict[str, str]]:
         request = TokenizeRequest(model=self._models.find().model_id, items=items, params=params)
         reply = await self._verbs.tokenize(request, call)
-        response = TokenizeResponse.FromString(reply.body)
-        raise_item_error(response.items)
-        return response, reply.headers
+        made = await beside_the_loop(len(reply.body), _made, reply.body, made_of)
+        return made, reply.headers
+
+
+def _made(body: bytes, made_of: Callable[[TokenizeResult], T]) -> list[T]:
+    # One result after the other: a tree of all their tokens would be freed in one go.
+    return [made_of(_result(item)) for item in _TokenizeResponse.FromString(body).items]
+
+
+def _result(item: bytes) -> TokenizeResult:
+    result = TokenizeResult.FromString(item)
+    raise_item_error([result])
+    return result
+
+
+def _token_row(result: TokenizeResult) -> bytes:
+    return TokenRow(tokens=result.tokens).SerializeToString()
 
 
 def _texts(inputs: Value) -> Iterator[str]:

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from typing import Any
 
+from gateway.large_bodies import beside_the_loop
 from gateway.numbers import integer_of
 from servicekit.errors import SieError, invalid
 from sie.errors.v1.error_reason_pb2 import ErrorReason
@@ -17,6 +18,8 @@ _JSON_TYPES = {"", "application/json", "text/json", "application/x-www-form-urle
 # How long the rest of a body over the limit is read and dropped.
 _DISCARD_S = 1.0
 GZIP = 16 + zlib.MAX_WBITS
+# What a byte of a compressed body may well become.
+_INFLATION = 32
 
 
 async def read_body(
@@ -41,7 +44,9 @@ async def read_body(
     if not body:
         return body
     _check_type(metadata.get("content-type", ""), also)
-    return _inflate(body, max_bytes) if compressed else body
+    if not compressed:
+        return body
+    return await beside_the_loop(_INFLATION * len(body), _inflate, body, max_bytes)
 
 
 def is_gzip(metadata: Mapping[str, str]) -> bool:

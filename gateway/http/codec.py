@@ -17,6 +17,7 @@ from gateway.http.yaml import (
     wants_yaml,
     write_yaml,
 )
+from gateway.large_bodies import beside_the_loop
 from gateway.transcoder.binding import Binding
 from gateway.transcoder.json_out import ResponseWriter
 from gateway.transcoder.routes import Route
@@ -43,13 +44,13 @@ class Codec:
             SieError: INVALID_INPUT, naming the field.
         """
         if body and is_msgpack(metadata):
-            return self._binding.read_value(captured, query, unpack(body))
+            return await beside_the_loop(len(body), self._read_msgpack, captured, query, body)
         if body and self._speaks_yaml and is_yaml(metadata):
             message = self._route.endpoint.request_class()
             await read_yaml(message, self._route.body, body)
             self._binding.bind(message, captured, query)
             return message
-        return self._binding.read(captured, query, body)
+        return await beside_the_loop(len(body), self._binding.read, captured, query, body)
 
     async def write(self, metadata: Mapping[str, str], reply: Reply) -> Response:
         """The response, as the caller accepts it; JSON where nothing is said."""
@@ -58,7 +59,13 @@ class Codec:
             text = await asyncio.to_thread(write_yaml, self._route, reply.body)
             return Response(status, text, {"content-type": YAML, **reply.headers})
         if content_type := asked_msgpack(metadata):
-            packed = pack(self._writer.render(reply.body))
+            packed = await beside_the_loop(len(reply.body), self._write_msgpack, reply.body)
             return Response(status, packed, {"content-type": content_type, **reply.headers})
-        body = self._writer.write(reply.body)
+        body = await beside_the_loop(len(reply.body), self._writer.write, reply.body)
         return Response(status, body, {"content-type": JSON, **reply.headers})
+
+    def _read_msgpack(self, captured: tuple[str, ...], query: str, body: bytes) -> Message:
+        return self._binding.read_value(captured, query, unpack(body))
+
+    def _write_msgpack(self, body: bytes) -> bytes:
+        return pack(self._writer.render(body))

@@ -26,6 +26,7 @@ from gateway.http.disconnect import DisconnectWatch
 from gateway.http.response import StreamedResponse
 from gateway.job_stream import Job, answers
 from gateway.json_calls import JsonCalls, parsed, with_item
+from gateway.large_bodies import beside_the_loop
 from gateway.lines import Line, Splitter, lines
 from gateway.request_id import REQUEST_ID_HEADER
 from gateway.transcoder.routes import Match
@@ -123,11 +124,12 @@ class _Stream:
     async def _answer(self, line: Line, request_id: str, most_bytes: int) -> bytes:
         shown: dict[str, Any] = {"line": line.number}
         try:
-            body = _body_of(line, most_bytes)
+            size = len(line.content or b"")
+            body = await beside_the_loop(size, _body_of, line, most_bytes)
             if (key := body.pop("key", None)) is not None:
                 shown["key"] = _checked_key(key)
             body = with_item(self._match.route.endpoint, body)
-            answer = await self._calls.answer(self._match, body, self._metadata, request_id)
+            answer = await self._calls.answer(self._match, body, size, self._metadata, request_id)
         except SieError as error:
             return _error_line(error, request_id, shown)
         shown["response"] = orjson.Fragment(answer)

@@ -22,6 +22,7 @@ from gateway.endpoint import Reply
 from gateway.http.body import read_body
 from gateway.http.face import Request
 from gateway.http.response import Response, json_response
+from gateway.large_bodies import beside_the_loop
 from gateway.oip import openapi, rest_out
 from gateway.oip.rest_in import HEADER_LENGTH, InferBody, read_infer, read_object
 from gateway.transcoder.path_template import decoded
@@ -146,14 +147,19 @@ class RestFace:
 
         async def read() -> Message:
             body = await self._body(request)
-            infer = read_infer(body, request.metadata.get(HEADER_LENGTH), self._max_elements)
+            header_length = request.metadata.get(HEADER_LENGTH)
+            infer = await beside_the_loop(
+                len(body), read_infer, body, header_length, self._max_elements
+            )
             infer.message.model_name = parts["model"]
             infer.message.model_version = parts.get("version", "")
             bodies.append(infer)
             return infer.message
 
         reply = await self._call("ModelInfer", read, request)
-        response = rest_out.infer_response(reply.body, bodies[0])
+        response = await beside_the_loop(
+            len(reply.body), rest_out.infer_response, reply.body, bodies[0]
+        )
         return response._replace(headers={**response.headers, **reply.headers})
 
     async def _index(self, request: Request, _parts: Parts) -> Response:

@@ -11,6 +11,7 @@ from gateway.api import deadline_exceeded
 from gateway.cluster import Cluster
 from gateway.endpoint import Call, Reply
 from gateway.inference import InferenceService
+from gateway.large_bodies import beside_the_loop
 from gateway.oip.plan import VERSION, Plan, check_version, in_terms_of_tensors, plan, verbs_of
 from gateway.oip.reply import response
 from gateway.oip.verbs.verb import TensorSpec
@@ -92,10 +93,14 @@ class OpenInferenceService:
 
     async def model_infer(self, request: pb.ModelInferRequest, call: Call) -> Reply:
         model = self._model(request.model_name, request.model_version, "model_name", call)
-        planned = plan(request, model, self._max_elements)
+        planned = await beside_the_loop(
+            request.ByteSize(), plan, request, model, self._max_elements
+        )
         try:
             reply = await self._run(planned, call)
-            given = planned.verb.read(reply.body, planned.wanted)
+            given = await beside_the_loop(
+                len(reply.body), planned.verb.read, reply.body, planned.wanted
+            )
         except SieError as error:
             raise in_terms_of_tensors(error, planned.asked) from None
         return Reply(response(request, given), reply.headers)

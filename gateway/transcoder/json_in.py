@@ -23,6 +23,8 @@ Setter = Callable[[Any, Any], None]
 Reader = Callable[[Any, Any], None]
 
 _LONGEST_GUESS = 40
+# So many numbers are looked at in one go, in which nobody else in the process runs.
+_AT_ONCE = 1 << 14
 
 
 @functools.cache
@@ -130,14 +132,17 @@ def _scalars(field: FieldDescriptor) -> Setter:
     plain = plain_numbers(field)
 
     def put(message: Message, value: list[Any]) -> None:
-        getattr(message, name).extend(value if plain(value) else _converted(convert, value))
+        extend = getattr(message, name).extend
+        for first in range(0, len(value), _AT_ONCE):
+            part = value[first : first + _AT_ONCE]
+            extend(part if plain(part) else _converted(convert, part, first))
 
     return put
 
 
-def _converted(convert: Callable[[Any], Any], values: list[Any]) -> list[Any]:
+def _converted(convert: Callable[[Any], Any], values: list[Any], first: int) -> list[Any]:
     converted = []
-    for index, item in enumerate(values):
+    for index, item in enumerate(values, first):
         try:
             converted.append(convert(item))
         except FieldError as error:

@@ -71,39 +71,49 @@ class ResponseWriter:
         self._parse = packed_twin(response_class).FromString
         self._response_body = response_body
         self._render = renderer(descriptor)
+        self._render_parts = _parts_of(descriptor)
         if response_body:
             field = descriptor.fields_by_name.get(response_body)
             if field is None:
                 raise ValueError(f"{descriptor.full_name} has no field {response_body}")
             self._render = _many(field) if field.is_repeated else _one(field)
+            self._render_parts = _parts(field) if field.is_repeated else self._render
 
     def write(self, body: bytes) -> bytes:
         """JSON for the response message that is serialised in `body`."""
-        return orjson.dumps(self.render(body), option=orjson.OPT_SERIALIZE_NUMPY)
+        value = self._render_parts(self._read(body))
+        return orjson.dumps(value, default=_rendered, option=orjson.OPT_SERIALIZE_NUMPY)
 
     def render(self, body: bytes) -> Any:
         """The value that `write` writes: JSON's types, and numpy's arrays and numbers."""
+        return self._render(self._read(body))
+
+    def _read(self, body: bytes) -> Any:
         value = self._parse(body)
-        if self._response_body:
-            value = getattr(value, self._response_body)
-        return self._render(value)
+        return getattr(value, self._response_body) if self._response_body else value
 
 
 @functools.cache
 def renderer(descriptor: Descriptor) -> Render:
     """What renders messages of a type, or their packed twins."""
     form = FORMS.get(descriptor.full_name)
-    return form.render if form and form.render else _MessageRenderer(descriptor).render
+    return form.render if form and form.render else _MessageRenderer(descriptor, _many).render
+
+
+def _parts_of(descriptor: Descriptor) -> Render:
+    form = FORMS.get(descriptor.full_name)
+    return form.render if form and form.render else _MessageRenderer(descriptor, _parts).render
 
 
 class _MessageRenderer:
-    def __init__(self, descriptor: Descriptor) -> None:
+    def __init__(self, descriptor: Descriptor, many: Callable[[FieldDescriptor], Render]) -> None:
         self._descriptor = descriptor
+        self._many = many
 
     # Compiled at the first use, since message types may contain themselves.
     @functools.cached_property
     def _puts(self) -> list[Put]:
-        return [_put(field) for field in self._descriptor.fields]
+        return [_put(field, self._many) for field in self._descriptor.fields]
 
     def render(self, message: Any) -> dict[str, Any]:
         rendered: dict[str, Any] = {}
@@ -112,9 +122,9 @@ class _MessageRenderer:
         return rendered
 
 
-def _put(field: FieldDescriptor) -> Put:
+def _put(field: FieldDescriptor, many: Callable[[FieldDescriptor], Render]) -> Put:
     name = field.name
-    render = _many(field) if field.is_repeated else _one(field)
+    render = many(field) if field.is_repeated else _one(field)
 
     def put_always(message: Any, rendered: dict[str, Any]) -> None:
         rendered[name] = render(getattr(message, name))
@@ -158,6 +168,21 @@ def _many(field: FieldDescriptor) -> Render:
         return lambda run: list(map(str, np.frombuffer(run, numpy_type).tolist()))
     render = _one(field)
     return list if render is _as_it_is else lambda values: [render(value) for value in values]
+
+
+def _parts(field: FieldDescriptor) -> Render:
+    """As `_many`, of messages each when its turn comes to be written.
+
+    A tree of all items would be written and freed in one go, while nobody else runs.
+    """
+    if field.message_type is None or field.message_type.GetOptions().map_entry:
+        return _many(field)
+    render = _one(field)
+    return lambda values: [functools.partial(render, value) for value in values]
+
+
+def _rendered(part: Callable[[], Any]) -> Any:
+    return part()
 
 
 def _map(entry: Descriptor) -> Render:

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from gateway.transcoder.form import Form
 from gateway.transcoder.names import choices, enum_names
 from gateway.transcoder.reading import FieldError, expected
+from servicekit.packed import packed_twin
 from sie.inference.v1 import tensor_pb2
 
+_PackedMultiVector = packed_twin(tensor_pb2.MultiVector)
 _FLOAT32 = tensor_pb2.DATA_TYPE_FLOAT32
 _NUMPY_TYPES: dict[int, str] = {
     tensor_pb2.DATA_TYPE_FLOAT16: "<f2",
@@ -78,12 +80,12 @@ def _read_multi(message: Any, value: Any) -> None:
     if dtype is not None and (type(dtype) is not str or dtype not in _READ_DTYPES):
         raise FieldError("expected float32", "dtype")
     rows = _rows(value.get("values"))
-    for name, size in zip(("num_tokens", "token_dims"), rows.shape, strict=True):
+    sizes = dict(zip(("num_tokens", "token_dims"), rows.shape, strict=True))
+    for name, size in sizes.items():
         if (given := value.get(name)) is not None and (type(given), given) != (int, size):
             raise FieldError(f"the values have {size}", name)
-        setattr(message, name, size)
-    message.dtype = _FLOAT32
-    message.values.extend(rows.ravel().tolist())
+    twin = _PackedMultiVector(dtype=_FLOAT32, values=rows.astype("<f4").tobytes(), **sizes)
+    message.ParseFromString(twin.SerializeToString())
 
 
 def _rows(values: Any) -> NDArray[np.float32]:

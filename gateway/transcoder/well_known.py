@@ -1,6 +1,8 @@
 """The well-known types of google/protobuf in JSON."""
 
+import itertools
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from google.protobuf import duration_pb2, json_format, timestamp_pb2
@@ -11,46 +13,63 @@ from gateway.transcoder.reading import FieldError, expected
 
 # Each level of JSON is three of protobuf (map entry, Value, Struct), whose parsers stop at 100.
 _DEEPEST = 24
+# Of one Struct, ListValue or Value: each is a message of its own, two microseconds and as many
+# bytes of memory as a hundred characters.
+MOST_VALUES = 100_000
 
 
-def _read_struct(message: Any, value: Any, depth: int = 0) -> None:
+def _read_struct(message: Any, value: Any) -> None:
+    _put_struct(message, value, 0, itertools.count(1))
+
+
+def _read_list(message: Any, value: Any) -> None:
+    _put_list(message, value, 0, itertools.count(1))
+
+
+def _read_value(message: Any, value: Any) -> None:
+    _put_value(message, value, 0, itertools.count(1))
+
+
+def _put_struct(message: Any, value: Any, depth: int, seen: Iterator[int]) -> None:
     if type(value) is not dict:
         raise expected("an object", value)
     message.SetInParent()
     fields = message.fields
     for key, item in value.items():
         try:
-            _read_value(fields[key], item, depth)
+            _put_value(fields[key], item, depth, seen)
         except FieldError as error:
             error.within(key)
             raise
 
 
-def _read_list(message: Any, value: Any, depth: int = 0) -> None:
+def _put_list(message: Any, value: Any, depth: int, seen: Iterator[int]) -> None:
     if type(value) is not list:
         raise expected("a list", value)
     message.SetInParent()
     add = message.values.add
     for index, item in enumerate(value):
         try:
-            _read_value(add(), item, depth)
+            _put_value(add(), item, depth, seen)
         except FieldError as error:
             error.at(index)
             raise
 
 
-def _read_value(message: Any, value: Any, depth: int = 0) -> None:
+def _put_value(message: Any, value: Any, depth: int, seen: Iterator[int]) -> None:
     if depth > _DEEPEST:
         raise FieldError(f"nested deeper than {_DEEPEST} levels")
+    if next(seen) > MOST_VALUES:
+        raise FieldError(f"more than {MOST_VALUES} values are not taken here")
     kind = type(value)
     if kind is str:
         message.string_value = value
     elif kind is bool:
         message.bool_value = value
     elif kind is dict:
-        _read_struct(message.struct_value, value, depth + 1)
+        _put_struct(message.struct_value, value, depth + 1, seen)
     elif kind is list:
-        _read_list(message.list_value, value, depth + 1)
+        _put_list(message.list_value, value, depth + 1, seen)
     elif value is None:
         message.null_value = 0
     elif kind in (int, float) and math.isfinite(value):

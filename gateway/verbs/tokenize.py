@@ -14,8 +14,11 @@ from sie.registry.v1.model_pb2 import Model
 
 NAME = "tokenize"
 
-# A million characters take a second.
+# Of an item. A million characters take a second, and so do a million token ids.
 MAX_CHARACTERS = 1_000_000
+# Of all items together. A token's details take as long as dozens of ids.
+MAX_REQUEST_CHARACTERS = 4_000_000
+MAX_DETAILED_CHARACTERS = 1_000_000
 
 
 def answers(model: Model) -> bool:
@@ -38,6 +41,16 @@ def check(request: TokenizeRequest, model: Model, max_items: int) -> None:
         if len(item.token_ids) > MAX_CHARACTERS:
             problem = f"at most {MAX_CHARACTERS} ids are read, got {len(item.token_ids)}"
             raise invalid(f"items[{index}].token_ids", problem)
+    _check_total(request)
+
+
+def _check_total(request: TokenizeRequest) -> None:
+    total = sum(len(item.text) + len(item.token_ids) for item in request.items)
+    most = MAX_DETAILED_CHARACTERS if request.params.details else MAX_REQUEST_CHARACTERS
+    if total > most:
+        details = " with details" if request.params.details else ""
+        problem = f"at most {most} characters and ids are read together{details}, got {total}"
+        raise invalid("items", problem)
 
 
 def part(request: TokenizeRequest, first: int, last: int) -> TokenizeRequest:

@@ -110,8 +110,9 @@ class Preparation:
             with_request(delivery.item, payload)
         job = self._job_of(delivery)
         inputs = await self._inputs(job)
+        outputs, flow = job.outputs, delivery.flow
         queued = [
-            Waiting(prepared, job.outputs, delivery.deadline, job, index, delivery.flow)
+            Waiting(prepared, outputs, delivery.deadline, job, index, flow)
             for index, prepared in inputs
         ]
         tokens = sum(each.tokens for each in queued)

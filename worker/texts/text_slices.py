@@ -55,6 +55,11 @@ class Pieces(NamedTuple):
         return int(np.searchsorted(self.offsets[:, 0], place))
 
 
+def is_long(text: str) -> bool:
+    """Tell whether a text has more than one slice."""
+    return len(text) > _LENGTH
+
+
 def slices(text: str) -> list[str]:
     """Divide a text; a short one, and an empty one, is one slice."""
     starts = range(0, max(1, len(text) - _SHARED), _STEP)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tokenizers import Encoding
 from tokenizers import Tokenizer as RustTokenizer
 
-from worker.texts.text_slices import Pieces, joined, slices
+from worker.texts.text_slices import Pieces, is_long, joined, slices
 
 # So many words of a text are tokenised at once.
 _WORDS = 1 << 13
@@ -95,8 +95,10 @@ class WholeTexts:
 
     def ids(self, texts: Sequence[str]) -> list[NDArray[np.int32]]:
         """Tokenise texts, in order, to their ids alone, which is faster: (tokens,) int32 each."""
-        encodings = self._rust.encode_batch_fast(texts, add_special_tokens=False)
-        return [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
+        short = [text for text in texts if not is_long(text)]
+        encodings = self._rust.encode_batch_fast(short, add_special_tokens=False)
+        read = (np.array(encoding.ids, dtype=np.int32) for encoding in encodings)
+        return [self.encode([text])[0].ids if is_long(text) else next(read) for text in texts]
 
     def encode_words(self, texts: Sequence[Sequence[str]]) -> list[WordPieces]:
         """Tokenise texts that are divided into words already, in order."""
@@ -143,8 +145,9 @@ class WholeTexts:
 
     def text_of(self, ids: Sequence[int], *, skip_special: bool) -> str:
         """Return the text that token ids stand for, which must be in the vocabulary."""
-        text: str = self._rust.decode(ids, skip_special_tokens=skip_special)
-        return text
+        # Unlike a single one, a batch is read while others run.
+        [text] = self._rust.decode_batch([ids], skip_special_tokens=skip_special)
+        return str(text)
 
     def name_of(self, token_id: int) -> str:
         """Return what the vocabulary calls a token."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Sized
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,8 @@ from worker.checkpoint.heads import Output
 from worker.hosting.loading import LoadedModel
 from worker.images.vision import size_of
 from worker.queue.delivery import Delivery
-from worker.texts.token_ids import read_ids
+from worker.texts.text_slices import is_long
+from worker.texts.token_ids import array_of, put_ids, read_ids
 from worker.verbs.answers import Answers, too_large
 
 # Details are messages of their own, 10 microseconds each.
@@ -58,13 +59,15 @@ class TokenizeJob:
 
     def prepare(self) -> Sequence[tuple[int, Input]]:
         """Answer every item; there are no inputs for an engine."""
-        texts = {i: item.text for i, item in enumerate(self._items) if not item.token_ids}
-        encodings = self._tokenizer.whole.encodings(list(texts.values()), special=self._special)
-        for index, encoding in zip(texts, encodings, strict=True):
-            self._answer(index, encoding)
+        short: dict[int, str] = {}
         for index, item in enumerate(self._items):
-            if item.token_ids:
+            if item.token_ids or (is_long(item.text) and not self._details):
                 self._answer(index, None)
+            else:
+                short[index] = item.text
+        encodings = self._tokenizer.whole.encodings(list(short.values()), special=self._special)
+        for index, encoding in zip(short, encodings, strict=True):
+            self._answer(index, encoding)
         return []
 
     def put(self, index: int, outputs: Mapping[str, NDArray[np.float32]], row: int) -> None:
@@ -83,9 +86,10 @@ class TokenizeJob:
     def _answer(self, index: int, encoding: Encoding | None) -> None:
         item, path = self._items[index], self._path(index)
         try:
-            result = self._of_ids(item, path) if encoding is None else self._of_text(item, encoding)
+            self._check_detailed(item.token_ids if encoding is None else encoding, path)
+            result = self._of_ids(item, path) if item.token_ids else self._of_text(item, encoding)
             if self._details:
-                result.tokens.extend(self._tokens(result, encoding, path))
+                result.tokens.extend(self._tokens(result, encoding))
         except SieError as error:
             self.fail(index, error)
             return
@@ -96,24 +100,26 @@ class TokenizeJob:
         else:
             self._answers.set(index, fragment)
 
-    def _of_text(self, item: Item, encoding: Encoding) -> TokenizeResult:
-        return TokenizeResult(id=item.id, token_ids=encoding.ids, text=item.text)
+    def _of_text(self, item: Item, encoding: Encoding | None) -> TokenizeResult:
+        result = TokenizeResult(id=item.id, text=item.text)
+        if encoding is None:
+            whole = self._tokenizer.whole
+            [ids] = whole.ids([item.text])
+            put_ids(result.token_ids, whole.framed(ids) if self._special else ids)
+        else:
+            result.token_ids.extend(encoding.ids)
+        return result
 
     def _of_ids(self, item: Item, path: str) -> TokenizeResult:
         whole = self._tokenizer.whole
         read_ids(whole, item, path)
-        text = whole.text_of(list(item.token_ids), skip_special=self._skip)
+        text = whole.text_of(item.token_ids[:], skip_special=self._skip)
         return TokenizeResult(id=item.id, token_ids=item.token_ids, text=text)
 
-    def _tokens(
-        self, result: TokenizeResult, encoding: Encoding | None, path: str
-    ) -> Iterator[Token]:
+    def _tokens(self, result: TokenizeResult, encoding: Encoding | None) -> Iterator[Token]:
         ids = result.token_ids
-        if len(ids) > _MOST_DETAILED:
-            problem = f"details are given of {_MOST_DETAILED} tokens at most, these are {len(ids)}"
-            raise invalid(path, problem)
         if encoding is None:
-            special = self._tokenizer.whole.is_special(np.array(ids, dtype=np.int64))
+            special = self._tokenizer.whole.is_special(array_of(ids))
             for token_id, is_special in zip(ids, special.tolist(), strict=True):
                 name = self._tokenizer.whole.name_of(token_id)
                 yield Token(id=token_id, text=name, special=is_special)
@@ -126,6 +132,11 @@ class TokenizeJob:
             if not is_special:
                 token.start, token.end = start, end
             yield token
+
+    def _check_detailed(self, tokens: Sized, path: str) -> None:
+        if self._details and (count := len(tokens)) > _MOST_DETAILED:
+            problem = f"details are given of {_MOST_DETAILED} tokens at most, these are {count}"
+            raise invalid(path, problem)
 
     def _path(self, index: int) -> str:
         return f"items[{self.delivery.item.first_item + index}]"

@@ -60,6 +60,16 @@ def test_a_text_with_a_long_word_at_the_seam_has_the_tokens_of_the_whole(file):
     assert_same(short, in_one_piece(file, "short"))
 
 
+@pytest.mark.parametrize("seed", range(2))
+def test_long_texts_have_the_ids_of_the_whole(file, seed):
+    chosen = random.Random(seed)
+    parts = [*TEXTS, "x" * 3000, " " * 50, "[SEP]", "\n\n", "\u6771\u4eac" * 40, "\U0001f600"]
+    pieces = [chosen.choice(parts) + chosen.choice(["", " "]) for _ in range(3000)]
+    texts = ["short", "".join(pieces)[:CHARACTERS], ""]
+    expected = [in_one_piece(file, text).ids for text in texts]
+    assert [ids.tolist() for ids in whole(file).ids(texts)] == expected
+
+
 def test_a_long_text_begins_words_where_its_parts_do(file):
     text = long_text()
     tokenizer = whole(file)

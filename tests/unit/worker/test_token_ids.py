@@ -12,7 +12,8 @@ from sie.work.v1.work_item_pb2 import WorkItem
 from tests.unit.worker.goldens import COLBERT, TEXTS
 from worker.batching.packing import pack_texts
 from worker.hosting.loading import load
-from worker.texts.token_ids import read_ids
+from worker.texts.text_slices import is_long
+from worker.texts.token_ids import array_of, put_ids, read_ids
 from worker.verbs.encode import EncodeJob
 from worker.verbs.tokenize import TokenizeJob
 
@@ -23,7 +24,7 @@ TEXT = "Café naïve, tokenisation: 東京 and the rest"
 
 
 class FakeDelivery:
-    max_fragment_bytes = 100_000
+    max_fragment_bytes = 10_000_000
 
     def __init__(self, verb, items, **params):
         self.item = json_format.ParseDict({verb: {"items": items, "params": params}}, WorkItem())
@@ -131,6 +132,39 @@ async def test_details_say_where_each_token_stands(loaded):
     assert "".join(spans).replace(" ", "") == TEXT.replace(" ", "")
 
 
+@pytest.mark.parametrize("special", [True, False])
+async def test_a_long_text_is_tokenized_as_in_one_piece(loaded, special):
+    text = " ".join([TEXT, "[SEP]", "x" * 200] * 270)
+    params = {"add_special_tokens": special}
+    [alone] = await tokenized(loaded, [{"id": "a", "text": text}], **params)
+    short, among = await tokenized(loaded, [{"text": TEXT}, {"id": "a", "text": text}], **params)
+    [expected] = loaded.tokenizer.whole.encodings([text], special=special)
+    assert is_long(text)
+    assert list(alone.token_ids) == expected.ids
+    assert alone == among
+    assert (alone.id, alone.text, short.text) == ("a", text, TEXT)
+    [detailed] = await tokenized(loaded, [{"text": text}], details=True, **params)
+    assert [token.id for token in detailed.tokens] == list(alone.token_ids)
+
+
+@pytest.mark.parametrize("count", [0, 1, 1 << 14, (1 << 14) + 1, 40_000])
+def test_ids_of_a_field_are_those_put_into_it(count):
+    ids = np.random.default_rng(count).integers(0, 2**31, count).astype(np.int32)
+    item = Item()
+    put_ids(item.token_ids, ids)
+    assert item == Item(token_ids=ids.tolist())
+    assert array_of(item.token_ids).tolist() == ids.tolist()
+
+
+async def test_details_of_too_many_tokens_are_refused_by_place(loaded):
+    many = {"text": "a " * 100_001}
+    items = [many, {"token_ids": [7] * 100_001}, {"text": "b"}]
+    texts, ids, last = await tokenized(loaded, items, details=True)
+    assert texts.error.metadata["field"] == "items[0]"
+    assert ids.error.metadata["field"] == "items[1]"
+    assert len(last.tokens) == len(last.token_ids)
+
+
 async def test_ids_become_text_again(loaded):
     [made] = await tokenized(loaded, [{"text": "the rest"}])
     ids = list(made.token_ids)
@@ -147,6 +181,7 @@ async def test_ids_become_text_again(loaded):
 
 async def test_a_reply_that_no_message_carries_is_an_error(loaded):
     job = TokenizeJob(FakeDelivery("tokenize", [{"text": "a " * 60_000}]), MODEL, loaded)
+    job.delivery.max_fragment_bytes = 100_000
     job.prepare()
     await job.finish()
     assert "larger than" in job.delivery.error.message
