@@ -6,6 +6,7 @@ import click
 from cli import format as fmt
 from cli import options
 from cli.client import GatewayClient
+from cli.endpoint import Endpoint
 from sie.pool.v1 import pool_pb2, pool_service_pb2
 
 
@@ -28,7 +29,7 @@ _connected = options.connected(GatewayClient, _Pools)
 @options.json_output
 @options.address
 @click.pass_context
-def command(ctx: click.Context, json_output: bool, address: str) -> None:
+def command(ctx: click.Context, json_output: bool, address: Endpoint) -> None:
     """List the pools of workers, or lease one: create, show, renew, delete."""
     if ctx.invoked_subcommand is None:
         with GatewayClient(address) as gateway:
