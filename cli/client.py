@@ -43,11 +43,13 @@ class CallError(CommandError):
     Args:
         message: for a person.
         error: the typed error of the gateway, if it gave one.
+        may_pass: whether the same call may succeed in a while.
     """
 
-    def __init__(self, message: str, error: SieError | None) -> None:
+    def __init__(self, message: str, error: SieError | None, *, may_pass: bool) -> None:
         super().__init__(message)
         self.error = error
+        self.may_pass = may_pass
 
 
 class GatewayClient:
@@ -197,7 +199,10 @@ class GatewayClient:
         except grpc.RpcError as error:
             # Errors of a stub are always the call as well.
             call = cast("grpc.Call", error)
-            raise CallError(explain(call, self._endpoint), typed_error(call)) from None
+            typed = typed_error(call)
+            is_away = call.code() is grpc.StatusCode.UNAVAILABLE
+            may_pass = is_away if typed is None else bool(typed.retry_after_s)
+            raise CallError(explain(call, self._endpoint), typed, may_pass=may_pass) from None
 
     def __enter__(self) -> Self:
         return self

@@ -143,8 +143,8 @@ class LocalStack:
         ports = {
             "SIE_CONFIG_GRPC_PORT": str(self.ports.config_grpc),
             "SIE_CONFIG_HTTP_PORT": str(self.ports.config_http),
-            # A laptop's queue need not survive its power button; its registry is on disk.
-            "SIE_STREAM_STORAGE": "memory",
+            # A laptop's queue need not survive its power button.
+            "SIE_STREAM_STORAGE": os.environ.get("SIE_STREAM_STORAGE", "memory"),
         }
         definitions = {
             variable: os.environ.get(variable, str(_ROOT / folder))

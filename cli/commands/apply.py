@@ -15,6 +15,7 @@ from cli.registry_client import RegistryClient
 @click.option(
     "--expected-revision",
     default=0,
+    type=registry_options.REVISION,
     help="Refuse unless the registry is at this revision.",
 )
 @options.address

@@ -19,19 +19,28 @@ def command() -> None:
 
 @command.command()
 @click.argument("resource", required=False)
-@click.option("-n", "most", default=20, show_default=True, help="How many commits.")
+@click.option(
+    "-n",
+    "most",
+    default=20,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="How many commits.",
+)
 @options.address
 def history(resource: str | None, most: int, address: Endpoint) -> None:
     """List the newest commits, of one definition (model/ID, bundle/ID, ...) or of all."""
     named = Resource(resource) if resource else None
     with RegistryClient(address) as registry:
         found = registry.history(named, most)
+    if named and not found:
+        click.echo(f"the registry remembers no {resource}", err=True)
     click.echo("\n".join(table.table(fmt.revisions(found))))
 
 
 @command.command()
-@click.argument("first", type=int)
-@click.argument("last", type=int, default=0)
+@click.argument("first", type=registry_options.REVISION)
+@click.argument("last", type=registry_options.REVISION, default=0)
 @options.address
 def diff(first: int, last: int, address: Endpoint) -> None:
     """Show what differs between two revisions; LAST is the newest by default."""
@@ -41,7 +50,7 @@ def diff(first: int, last: int, address: Endpoint) -> None:
 
 
 @command.command()
-@click.argument("revision", type=int)
+@click.argument("revision", type=registry_options.REVISION)
 @click.argument("resource", required=False)
 @registry_options.dry_run
 @options.address
@@ -66,7 +75,12 @@ def delete(resource: str, address: Endpoint) -> None:
 
 
 @command.command("export")
-@click.option("--revision", default=0, help="Which revision, when not the newest.")
+@click.option(
+    "--revision",
+    default=0,
+    type=registry_options.REVISION,
+    help="Which revision, when not the newest.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File, when not stdout.")
 @options.address
 def export_(revision: int, output: Path | None, address: Endpoint) -> None:

@@ -18,7 +18,7 @@ from cli.interrupt import Interrupt, Interrupted
 from cli.local_stack import LocalStack, preloaded_models
 from cli.log_follower import LogFollower
 from cli.managed_process import ManagedProcess
-from cli.ports import Ports
+from cli.ports import HOST, Ports
 from cli.preloading import preloading
 from cli.progress import Progress
 from cli.supervisor import Supervisor
@@ -65,7 +65,13 @@ def command(workers: int, http_port: str, grpc_port: str, data_dir: Path, verbos
     progress = Progress()
     chosen = {"SIE_HTTP_PORT": http_port, "SIE_GRPC_PORT": grpc_port}
     with folder.locked(data_dir):
-        stack = LocalStack(data_dir, ports=Ports.from_environment(os.environ | chosen))
+        stack = LocalStack(
+            data_dir,
+            ports=Ports.from_environment(os.environ | chosen),
+            cache_dir=Path(shared).resolve()
+            if (shared := os.environ.get("SIE_CACHE_DIR"))
+            else None,
+        )
         with Interrupt(_say_stopping, lambda: _kill_now(stack)) as interrupt:
             try:
                 _bring_up(stack, workers, progress, interrupt)
@@ -95,6 +101,8 @@ def _expect_to_be_let_in(environment: Mapping[str, str]) -> None:
 
 def _bring_up(stack: LocalStack, workers: int, progress: Progress, interrupt: Interrupt) -> None:
     click.echo(f"sie {installed_version()}, data in {stack.directory}")
+    if (host := os.environ.get("SIE_HOST", HOST)) != HOST:
+        click.echo(f"SIE_HOST={host} is passed over: all of this listens on {HOST} only")
     cache = "warm" if folder.holds_engines(stack.cache_dir) else "cold"
     stack.launch(workers)
     progress.done("broker", stack.nats_url)

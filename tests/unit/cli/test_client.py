@@ -17,6 +17,8 @@ from grpc_status import rpc_status
 from cli.__main__ import main
 from cli.ports import free_port
 from servicekit.errors import SieError, status_of
+from sie.batch.v1 import batch_pb2, batch_service_pb2_grpc
+from sie.batch.v1 import batch_service_pb2 as batches
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.inference.v1 import inference_service_pb2 as inference
 from sie.inference.v1 import inference_service_pb2_grpc, model_service_pb2_grpc, result_pb2
@@ -46,6 +48,20 @@ class Inference(inference_service_pb2_grpc.InferenceServiceServicer):
         return inference.ScoreResponse(scores=scores, kind=result_pb2.SCORE_KIND_LOGIT)
 
 
+class Batches(batch_service_pb2_grpc.BatchServiceServicer):
+    """Is away at first, and then has a batch that is completed."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def GetBatch(self, request: batches.GetBatchRequest, context: Any) -> batches.GetBatchResponse:
+        self.asked += 1
+        if self.asked == 1:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "going away")
+        status = batch_pb2.BATCH_STATUS_COMPLETED
+        return batches.GetBatchResponse(batch=batch_pb2.Batch(id=request.batch_id, status=status))
+
+
 class Models(model_service_pb2_grpc.ModelServiceServicer):
     """Gives two models on two pages."""
 
@@ -61,6 +77,7 @@ def address() -> Iterator[str]:
     server = grpc.server(ThreadPoolExecutor(max_workers=2))
     inference_service_pb2_grpc.add_InferenceServiceServicer_to_server(Inference(), server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(Models(), server)
+    batch_service_pb2_grpc.add_BatchServiceServicer_to_server(Batches(), server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     yield f"127.0.0.1:{port}"
@@ -194,6 +211,12 @@ def test_a_gateway_without_the_expected_certificate_is_told_of(
     assert re.match(r"Error: no gateway answers at [\d.:]+: unable to get", stranger.output)
     assert "--ca-file" in stranger.output
     assert "--ca-file" in run("models", "--address", sealed).output
+
+
+def test_who_waits_for_a_batch_waits_for_its_gateway(address: str) -> None:
+    result = run("batch", "wait", "b-1", "--address", address)
+    assert result.exit_code == 0, result.output
+    assert re.search(r"^b-1 +completed ", result.output, re.MULTILINE)
 
 
 def test_models_are_read_over_all_pages(address: str) -> None:

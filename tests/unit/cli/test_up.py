@@ -176,6 +176,23 @@ def test_what_callers_would_need_is_asked_for_before_anything_starts(
     assert not up.data_dir.exists()
 
 
+def test_what_the_environment_says_of_storage_holds_and_of_the_host_is_passed_over(
+    start_up: Callable[..., Up], tmp_path: Path
+) -> None:
+    cache = str(tmp_path / "shared")
+    up = start_up(SIE_STREAM_STORAGE="file", SIE_CACHE_DIR=cache, SIE_HOST="0.0.0.0")
+    up.wait_for("Ctrl-C stops everything")
+    pids = up.children()
+    settings = {
+        name: Path(f"/proc/{pids[name]}/environ").read_text().split("\0")
+        for name in ("config_service", "worker", "gateway")
+    }
+    assert "SIE_STREAM_STORAGE=file" in settings["config_service"]
+    assert f"SIE_CACHE_DIR={cache}" in settings["worker"]
+    assert "SIE_HOST=127.0.0.1" in settings["gateway"]
+    assert "SIE_HOST=0.0.0.0 is passed over" in up.output
+
+
 def test_nothing_to_serve_is_an_error_that_says_why(start_up: Callable[..., Up]) -> None:
     up = start_up(SIE_PRELOAD_MODELS="bad", STAND_IN_FAILED="bad")
     assert up.process.wait(60) == 1
