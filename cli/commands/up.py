@@ -108,7 +108,10 @@ def _bring_up(stack: LocalStack, workers: int, progress: Progress, interrupt: In
     progress.done("broker", stack.nats_url)
     loaded = _wait_ready(stack, progress, interrupt)
     if not loaded:
-        raise CommandError("no model could be loaded, so there is nothing to serve")
+        raise CommandError(
+            "no model could be loaded, so there is nothing to serve; "
+            "SIE_PRELOAD_MODELS names others that are defined"
+        )
     for model in filter(loaded.__contains__, preloaded_models()):
         vector = first_embedding(stack.ports.http, model, interrupt.sleep, stack.tls)
         if vector is not None:

@@ -198,6 +198,7 @@ def test_nothing_to_serve_is_an_error_that_says_why(start_up: Callable[..., Up])
     assert up.process.wait(60) == 1
     assert "0 of 1 models loaded; model 'bad': no folder\n" in up.output
     assert "Error: no model could be loaded" in up.output
+    assert "SIE_PRELOAD_MODELS names others" in up.output
 
 
 def test_a_second_ctrl_c_ends_at_once(start_up: Callable[..., Up]) -> None:
