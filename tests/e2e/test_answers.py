@@ -1,21 +1,18 @@
 """A table of good requests: JSON, MessagePack and gRPC give the same answer (tests/cases)."""
 
-from pathlib import Path
-
 import grpc
 import msgpack
 import numpy as np
 import pytest
-import yaml
 from google.protobuf import json_format
 
 from gateway.transcoder.json_out import ResponseWriter
 from sie.inference.v1 import inference_service_pb2 as messages
 from tests.asking import ask
+from tests.e2e import case_files
 from tests.e2e.wire_client import arrays
 
-TABLE = Path(__file__).parents[1] / "cases/answers.yaml"
-CASES = yaml.safe_load(TABLE.read_text())
+CASES = case_files.read("answers.yaml")
 MSGPACK = {"content-type": "application/x-msgpack", "accept": "application/x-msgpack"}
 
 

@@ -2,13 +2,11 @@
 
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import grpc
 import msgpack
 import orjson
 import pytest
-import yaml
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2
@@ -22,8 +20,8 @@ from sie.inference.v1.inference_service_pb2 import (
     TokenizeRequest,
 )
 from tests.asking import ask
+from tests.e2e import case_files
 
-DIRECTORY = Path(__file__).parents[1] / "cases"
 WITHIN_S = 20.0
 
 
@@ -50,7 +48,7 @@ class Table:
         return self.rpc.lower()
 
     def cases(self, protocol):
-        cases = yaml.safe_load((DIRECTORY / f"{self.verb}_errors.yaml").read_text())
+        cases = case_files.read(f"{self.verb}_errors.yaml")
         return [(self, case) for case in cases if protocol in case["expect"]]
 
     def made(self, case) -> dict | None:

@@ -3,12 +3,10 @@
 import gzip
 import json
 import struct
-from pathlib import Path
 
 import grpc
 import numpy as np
 import pytest
-import yaml
 from google.rpc import error_details_pb2
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from grpc_status import rpc_status
@@ -17,8 +15,8 @@ from cli.local_stack import DEFAULT_MODEL
 from sie.oip.open_inference_pb2 import ModelInferRequest, ModelReadyRequest
 from sie.oip.open_inference_pb2_grpc import GRPCInferenceServiceStub
 from tests.asking import ENCODE, ask
+from tests.e2e import case_files
 
-CASES = Path(__file__).parents[1] / "cases/open_inference_errors.yaml"
 MODEL = f"/v2/models/{DEFAULT_MODEL}"
 ESCAPED = f"/v2/models/{DEFAULT_MODEL.replace('/', '%2F')}"
 TEXT = {"name": "text", "datatype": "BYTES", "shape": [2], "data": ["a", "b"]}
@@ -161,7 +159,8 @@ def test_reflection_and_openapi_list_it(stack, channel):
 
 
 def cases(protocol):
-    found = [case for case in yaml.safe_load(CASES.read_text()) if protocol in case["expect"]]
+    table = case_files.read("open_inference_errors.yaml")
+    found = [case for case in table if protocol in case["expect"]]
     return pytest.mark.parametrize("case", found, ids=lambda case: case["name"].replace(" ", "-"))
 
 

@@ -130,6 +130,7 @@ class Runner:
         self._claimed = 0
         self._bulk_runs = 0
         self._interactive_came = -math.inf
+        self._next_deadline = math.inf
         self._closed = False
         self._running_since: dict[int, float] = {}
         self._last_success = time.perf_counter()
@@ -171,6 +172,8 @@ class Runner:
         """Queue inputs."""
         with self._changed:
             self._waiting.add(inputs)
+            soonest = min((each.deadline for each in inputs), default=math.inf)
+            self._next_deadline = min(self._next_deadline, soonest)
             if not all(each.flow.bulk for each in inputs):
                 self._interactive_came = time.perf_counter()
             self._changed.notify(len(inputs))
@@ -251,7 +254,10 @@ class Runner:
 
     def _drop_expired(self) -> None:
         now = time.perf_counter()
+        if now < self._next_deadline:
+            return  # Rather than look at all that waits for every batch.
         expired = self._waiting.remove(lambda each: each.deadline <= now)
+        self._next_deadline = min((each.deadline for each in self._waiting), default=math.inf)
         if expired:
             self._loop.call_soon_threadsafe(self._on_expired, expired)
 

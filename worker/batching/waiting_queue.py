@@ -7,11 +7,16 @@
 
 Both levels are start-time fair queueing (Goyal, Vin and Cheng, 1996): nobody starves, a pause
 earns nothing, and a tenant that sends a thousand texts delays another's single one by a batch.
+
+A batch is chosen among those whose turn comes first. A book is thousands of windows, and to look
+at all of them for each batch would take longer than a small model takes to compute it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import heapq
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from servicekit.defaults import DEFAULT_TENANT
@@ -60,46 +65,92 @@ def _order(text: Queued) -> tuple[float, float]:
 class _Class(Generic[T]):
     """The waiting work of one class, over its tenants."""
 
-    def __init__(self, weight: float) -> None:
+    def __init__(self, weight: float, front: int) -> None:
         self.weight = weight
         self.time = 0.0
         self.tokens = 0
-        self.waiting: list[T] = []
+        self._most = front
+        self._front: list[T] = []
+        # A heap of those behind them, by order; numbers part those that are equal.
+        self._behind: list[tuple[tuple[float, float], int, T]] = []
+        self._numbers = itertools.count()
         self._now = 0.0
         self._finish: dict[str, float] = {}
+
+    def __len__(self) -> int:
+        return len(self._front) + len(self._behind)
+
+    def __iter__(self) -> Iterator[T]:
+        return itertools.chain(self._front, (text for *_, text in self._behind))
 
     def add(self, text: T) -> None:
         text.turn = max(self._now, self._finish.get(text.flow.tenant, 0.0))
         self._finish[text.flow.tenant] = text.turn + text.tokens
-        self.waiting.append(text)
+        heapq.heappush(self._behind, (_order(text), next(self._numbers), text))
         self.tokens += text.tokens
+
+    def front(self, limits: BatchLimits) -> Sequence[T]:
+        """Return what a batch is chosen from: whoever is next, and many of those who follow."""
+        if not self._behind:
+            return self._front
+        least = min(map(_order, self._front), default=self._behind[0][0])
+        most = max(self._most, 2 * limits.max_rows)
+        while self._behind and (len(self._front) < most or self._behind[0][0] < least):
+            *_, text = heapq.heappop(self._behind)
+            self._front.append(text)
+        return self._front
 
     def batch(self, limits: BatchLimits) -> list[T]:
         """Choose a batch and move on to the turn of its first."""
-        self._now = max(self._now, min(text.turn for text in self.waiting))
-        return select(self.waiting, limits, _order)
+        front = self.front(limits)
+        self._now = max(self._now, min(text.turn for text in front))
+        return select(front, limits, _order)
 
     def take(self, chosen: Sequence[T]) -> None:
+        """Remove some of the front, which are computed."""
         taken = {id(text) for text in chosen}
-        self.waiting = [text for text in self.waiting if id(text) not in taken]
-        tokens = sum(text.tokens for text in chosen)
+        self._front = [text for text in self._front if id(text) not in taken]
+        self.time += self._gone(chosen) / self.weight
+
+    def remove(self, unwanted: Callable[[T], bool]) -> list[T]:
+        """Remove what is not wanted any more, and return it."""
+        removed = [text for text in self if unwanted(text)]
+        if removed:
+            gone = {id(text) for text in removed}
+            self._front = [text for text in self._front if id(text) not in gone]
+            self._behind = [entry for entry in self._behind if id(entry[-1]) not in gone]
+            heapq.heapify(self._behind)
+            self._gone(removed)
+        return removed
+
+    def _gone(self, texts: Sequence[T]) -> int:
+        tokens = sum(text.tokens for text in texts)
         self.tokens -= tokens
-        self.time += tokens / self.weight
-        if not self.waiting:
+        if not len(self):
             # With nobody ahead of the others there is nothing to remember.
             self._finish.clear()
+        return tokens
 
 
 class WaitingQueue(Generic[T]):
-    """Inputs of one engine."""
+    """Inputs of one engine.
 
-    def __init__(self) -> None:
-        self._interactive: _Class[T] = _Class(INTERACTIVE_WEIGHT)
-        self._bulk: _Class[T] = _Class(BULK_WEIGHT)
+    Args:
+        front: among so many of a class a batch finds neighbours of near length, and among twice
+            as many as it may have rows.
+
+    """
+
+    def __init__(self, front: int = 1024) -> None:
+        self._interactive: _Class[T] = _Class(INTERACTIVE_WEIGHT, front)
+        self._bulk: _Class[T] = _Class(BULK_WEIGHT, front)
         self._now = 0.0
 
     def __len__(self) -> int:
-        return len(self._interactive.waiting) + len(self._bulk.waiting)
+        return len(self._interactive) + len(self._bulk)
+
+    def __iter__(self) -> Iterator[T]:
+        return itertools.chain(self._interactive, self._bulk)
 
     @property
     def tokens(self) -> int:
@@ -112,14 +163,13 @@ class WaitingQueue(Generic[T]):
     @property
     def oldest(self) -> float:
         """When the first of what waits came; something must wait."""
-        waiting = (*self._interactive.waiting, *self._bulk.waiting)
-        return min(text.arrived for text in waiting)
+        return min(text.arrived for text in self)
 
     def add(self, texts: Iterable[T]) -> None:
         """Queue texts that came together: the longest first, so that no long one ends alone."""
         for text in sorted(texts, key=lambda text: text.tokens, reverse=True):
             of = self._bulk if text.flow.bulk else self._interactive
-            if not of.waiting:
+            if not of:
                 of.time = max(of.time, self._now)
             of.add(text)
 
@@ -133,10 +183,10 @@ class WaitingQueue(Generic[T]):
 
         """
         first, other = self._interactive, self._bulk
-        may_bulk = bulk_limits is not None and bool(other.waiting)
-        if may_bulk and (not first.waiting or other.time < first.time):
+        may_bulk = bulk_limits is not None and bool(other)
+        if may_bulk and (not first or other.time < first.time):
             first, other, limits = other, first, bulk_limits or limits
-        if not first.waiting:
+        if not first:
             return []
         self._now = max(self._now, first.time)
         batch = first.batch(limits)
@@ -145,21 +195,13 @@ class WaitingQueue(Generic[T]):
             return batch
         # Interactive work does not wait for bulk work that would be a run of its own.
         room = limits.run_cost_tokens if first is self._interactive else limits.max_tokens
-        added = _fitting(batch, other.waiting, limits, room)
+        added = _fitting(batch, other.front(limits), limits, room)
         other.take(added)
         return sorted([*batch, *added], key=lambda text: text.tokens)
 
     def remove(self, unwanted: Callable[[T], bool]) -> list[T]:
         """Remove what is not wanted any more, and return it."""
-        removed: list[T] = []
-        for of in (self._interactive, self._bulk):
-            gone = [text for text in of.waiting if unwanted(text)]
-            if gone:
-                before = of.time
-                of.take(gone)
-                of.time = before
-                removed += gone
-        return removed
+        return self._interactive.remove(unwanted) + self._bulk.remove(unwanted)
 
 
 def _fitting(

@@ -21,6 +21,8 @@ flows = st.builds(Flow, st.sampled_from("abc"), st.booleans())
 texts = st.lists(st.tuples(st.integers(1, 300), flows), max_size=40)
 # Arrivals, each followed by some batches that are taken.
 histories = st.lists(st.tuples(texts, st.integers(0, 4)), max_size=8)
+# How many of those that wait are looked at.
+fronts = st.sampled_from([1, 2, 8, 1024])
 limits = st.builds(
     BatchLimits,
     max_tokens=st.integers(1, 2048),
@@ -38,9 +40,9 @@ def drain(queue, limits):
         yield queue.take(limits, limits)
 
 
-@given(histories, limits)
-def test_everything_that_came_is_taken_once(history, limits):
-    queue, came, taken = WaitingQueue(), [], []
+@given(histories, limits, fronts)
+def test_everything_that_came_is_taken_once(history, limits, front):
+    queue, came, taken = WaitingQueue(front), [], []
     for number, (arrivals, batches) in enumerate(history):
         new = [Text(tokens, flow, number) for tokens, flow in arrivals]
         queue.add(new)
@@ -52,6 +54,22 @@ def test_everything_that_came_is_taken_once(history, limits):
         taken += batch
     assert sorted(map(id, taken)) == sorted(map(id, came))
     assert (queue.tokens, queue.interactive_tokens) == (0, 0)
+
+
+@given(histories, limits, fronts)
+def test_the_next_turn_is_in_the_batch_however_few_are_in_front(history, limits, front):
+    queue = WaitingQueue(front)
+    for number, (arrivals, batches) in enumerate(history):
+        queue.add([Text(tokens, flow, number) for tokens, flow in arrivals])
+        for _ in range(batches):
+            waiting = list(queue)
+            batch = queue.take(limits, limits) if waiting else []
+            nexts = {
+                id(min(of, key=lambda each: (each.turn, each.arrived)))
+                for bulk in (False, True)
+                if (of := [each for each in waiting if each.flow.bulk is bulk])
+            }
+            assert not waiting or nexts & set(map(id, batch))
 
 
 @given(histories, limits)
@@ -86,9 +104,9 @@ def test_bulk_work_gets_a_tenth_while_interactive_work_never_ends(tokens):
     assert 9 <= sum(each.flow.bulk for each in served) <= 11
 
 
-@given(st.integers(2, 500), st.integers(1, 64))
-def test_a_tenant_with_one_text_waits_for_one_batch_of_a_tenant_with_many(many, tokens):
-    queue, alone = WaitingQueue(), BatchLimits(1, 1, 0)
+@given(st.integers(2, 500), st.integers(1, 64), fronts)
+def test_a_tenant_with_one_text_waits_for_one_batch_of_a_tenant_with_many(many, tokens, front):
+    queue, alone = WaitingQueue(front), BatchLimits(1, 1, 0)
     queue.add([text(tokens, "heavy") for _ in range(many)])
     queue.take(alone, alone)
     queue.add([text(tokens, "light")])
@@ -102,7 +120,7 @@ def test_tenants_that_always_wait_get_the_same_number_of_tokens(sizes, other):
     queue.add([text(size, "a") for size in sizes])
     queue.add([text(other, "b") for _ in sizes])
     had = {"a": 0, "b": 0}
-    while len({each.flow.tenant for each in queue._interactive.waiting}) == 2:
+    while len({each.flow.tenant for each in queue}) == 2:
         (taken,) = queue.take(alone, alone)
         had[taken.flow.tenant] += taken.tokens
     assert abs(had["a"] - had["b"]) <= 2 * max(*sizes, other)
@@ -140,11 +158,14 @@ def test_the_longest_of_what_came_together_goes_first():
     assert [batch[0].tokens for batch in drain(queue, alone)] == [200, 50, 10]
 
 
-@given(histories, limits, st.sampled_from("abc"))
-def test_what_is_removed_is_never_taken(history, limits, tenant):
-    queue = WaitingQueue()
-    for arrivals, _ in history:
-        queue.add([Text(tokens, flow) for tokens, flow in arrivals])
+@given(histories, limits, st.sampled_from("abc"), fronts)
+def test_what_is_removed_is_never_taken(history, limits, tenant, front):
+    queue = WaitingQueue(front)
+    for number, (arrivals, batches) in enumerate(history):
+        queue.add([Text(tokens, flow, number) for tokens, flow in arrivals])
+        for _ in range(batches):
+            if len(queue):
+                queue.take(limits, limits)
     queue.remove(lambda each: each.flow.tenant == tenant)
     for batch in drain(queue, limits):
         assert tenant not in {each.flow.tenant for each in batch}
