@@ -1,7 +1,7 @@
 """A whole cluster on loopback: what `sie up`, the end-to-end tests and the benchmarks run.
 
     directory/
-      broker.conf  broker/      the broker's configuration and its store
+      broker.conf  broker/      the broker's configuration and its store, or broker-file/
       state/<name>/             registry snapshots, one folder a process
       cache/                    compiled engines
       logs/<name>.log
@@ -93,6 +93,10 @@ class LocalStack:
         return f"{HOST}:{self.ports.config_grpc}"
 
     @property
+    def _stream_storage(self) -> str:
+        return (os.environ | self._env).get("SIE_STREAM_STORAGE", "memory")
+
+    @property
     def http_url(self) -> str:
         """Of the first gateway."""
         return f"{'https' if self.tls else 'http'}://{self.http_address}"
@@ -133,7 +137,9 @@ class LocalStack:
     def start_broker(self) -> ManagedProcess:
         """Starts the broker, with what an earlier one has stored, and waits until it listens."""
         config = self.directory / "broker.conf"
-        broker.write_config(config, port=self.ports.broker, store_dir=self.directory / "broker")
+        # Streams in files stay there while the stack runs on memory, and cannot be changed into it.
+        store = "broker-file" if self._stream_storage == "file" else "broker"
+        broker.write_config(config, port=self.ports.broker, store_dir=self.directory / store)
         process = broker.process(config, self.logs_dir / "broker.log", self.ports.broker)
         self._start("broker", process, self.ports.broker)
         process.wait_ready(_BROKER_START_S)
@@ -144,7 +150,7 @@ class LocalStack:
             "SIE_CONFIG_GRPC_PORT": str(self.ports.config_grpc),
             "SIE_CONFIG_HTTP_PORT": str(self.ports.config_http),
             # A laptop's queue need not survive its power button.
-            "SIE_STREAM_STORAGE": os.environ.get("SIE_STREAM_STORAGE", "memory"),
+            "SIE_STREAM_STORAGE": self._stream_storage,
         }
         definitions = {
             variable: os.environ.get(variable, str(_ROOT / folder))

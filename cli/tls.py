@@ -49,8 +49,8 @@ class Tls:
             # As gRPC, curl and Python 3.13 do: a certificate can be trusted by itself.
             context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
             self._show(context)
-        except (ssl.SSLError, OSError) as error:
-            raise CommandError(f"the certificate files cannot be used: {error}") from None
+        except OSError as error:
+            raise self._unusable(error) from None
         return context
 
     def pem(self) -> tuple[bytes | None, bytes | None, bytes | None]:
@@ -77,9 +77,14 @@ class Tls:
         context.verify_mode = ssl.CERT_NONE
         try:
             self._show(context)
-        except (ssl.SSLError, OSError) as error:
-            raise CommandError(f"the certificate files cannot be used: {error}") from None
+        except OSError as error:
+            raise self._unusable(error) from None
         return context
+
+    def _unusable(self, error: OSError) -> CommandError:
+        files = (self.ca_file, self.certificate, self.private_key)
+        named = ", ".join(str(path) for path in files if path)
+        return CommandError(f"the certificate files cannot be used ({named}): {error}")
 
     def _show(self, context: ssl.SSLContext) -> None:
         if self.certificate:

@@ -191,6 +191,8 @@ def test_what_the_environment_says_of_storage_holds_and_of_the_host_is_passed_ov
     assert f"SIE_CACHE_DIR={cache}" in settings["worker"]
     assert "SIE_HOST=127.0.0.1" in settings["gateway"]
     assert "SIE_HOST=0.0.0.0 is passed over" in up.output
+    # Apart from that of a stack on memory, in which a stream on disk could not become one of these.
+    assert (up.data_dir / "broker-file").is_dir()
 
 
 def test_nothing_to_serve_is_an_error_that_says_why(start_up: Callable[..., Up]) -> None:
