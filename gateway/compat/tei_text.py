@@ -13,7 +13,8 @@ from gateway.endpoint import Call, Reply
 from gateway.inference import InferenceService
 from gateway.validation import unsupported
 from gateway.verbs import extract, score
-from servicekit.errors import from_proto, invalid
+from gateway.verbs.fragments import raise_item_error
+from servicekit.errors import invalid
 from sie.compat.v1.tei_text_service_pb2 import (
     DecodeTokensRequest,
     DecodeTokensResponse,
@@ -90,18 +91,17 @@ class TeiTextService:
         items = [Item(text=text) for text in texts]
         single = request.inputs.HasField("string_value")
         model = self._models.find(extract.answers)
-        params = ExtractParams(raw_scores=request.raw_scores)
+        # All classes are given, whatever threshold the model's profile has.
+        params = ExtractParams(raw_scores=request.raw_scores, threshold=0.0)
         asked = ExtractRequest(model=model.model_id, items=items, params=params)
         with named("inputs", single=single):
             reply = await self._verbs.extract(asked, call)
             results = ExtractResponse.FromString(reply.body).items
-            for result in results:
-                if result.HasField("error"):
-                    raise from_proto(result.error)
-                # Whoever has classes of texts gives each text some, also where it says nothing.
-                if not result.classifications:
-                    problem = f"model '{model.model_id}' has no classes of whole texts"
-                    raise unsupported(model, "model", problem, [])
+            raise_item_error(results)
+            # Whoever has classes of texts gives each text some, also where it says nothing.
+            if not all(result.classifications for result in results):
+                problem = f"model '{model.model_id}' has no classes of whole texts"
+                raise unsupported(model, "model", problem, [])
         classes = [PredictedClasses(classes=result.classifications) for result in results]
         predictions = Predictions(texts=classes, single=single)
         response = PredictResponse(predictions=predictions)
@@ -147,9 +147,7 @@ class TeiTextService:
         request = TokenizeRequest(model=self._models.find().model_id, items=items, params=params)
         reply = await self._verbs.tokenize(request, call)
         response = TokenizeResponse.FromString(reply.body)
-        for result in response.items:
-            if result.HasField("error"):
-                raise from_proto(result.error)
+        raise_item_error(response.items)
         return response, reply.headers
 
 

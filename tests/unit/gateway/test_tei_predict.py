@@ -17,6 +17,7 @@ from sie.registry.v1.model_pb2 import Model
 
 def service_of(result):
     async def extract(request, _call):
+        assert request.params.HasField("threshold")
         answer = ExtractResult.FromString(result.SerializeToString())
         for each in answer.classifications:
             each.score = -2.5 if request.params.raw_scores else 0.25
