@@ -8,6 +8,7 @@ processes before anything slow is imported.
 _INTERRUPTED = 130
 
 try:
+    import errno
     from importlib import import_module
     from keyword import iskeyword
     from typing import Any
@@ -53,11 +54,22 @@ class _LazyGroup(click.Group):
 
         Raises:
             SystemExit: Ctrl-C was pressed.
+            ClickException: an argument is not UTF-8, or a file cannot be read or written.
         """
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise SystemExit(_INTERRUPTED) from None
+        except UnicodeEncodeError as error:
+            # Arguments that are not UTF-8 get through to where they are first written down.
+            text = error.object.encode(errors="surrogateescape")
+            raise click.ClickException(f"not UTF-8: {text!r}") from None
+        except OSError as error:
+            # Whoever reads no further, such as `head`, is no failure; click sees to that.
+            if error.errno == errno.EPIPE:
+                raise
+            place = f"{error.filename}: " if error.filename else ""
+            raise click.ClickException(f"{place}{error.strerror or error}") from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

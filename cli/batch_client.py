@@ -15,7 +15,7 @@ _PART_BYTES = 4 * 1024 * 1024
 
 
 class BatchClient(GatewayClient):
-    """A connection to the gateway at `host:port`, for its batches and files."""
+    """A connection to a gateway, for its batches and files."""
 
     def upload(self, path: Path) -> file_pb2.File:
         """Sends a file in parts."""

@@ -9,6 +9,7 @@ import grpc
 from grpc_status import rpc_status
 
 from cli.api_key import api_key
+from cli.endpoint import Endpoint
 from cli.errors import CommandError
 from servicekit.errors import DOMAIN, SieError, code_of, from_status
 from sie.inference.v1 import inference_service_pb2 as inference
@@ -42,32 +43,29 @@ class CallError(CommandError):
     Args:
         message: for a person.
         error: the typed error of the gateway, if it gave one.
+        may_pass: whether the same call may succeed in a while.
     """
 
-    def __init__(self, message: str, error: SieError | None) -> None:
+    def __init__(self, message: str, error: SieError | None, *, may_pass: bool) -> None:
         super().__init__(message)
         self.error = error
+        self.may_pass = may_pass
 
 
 class GatewayClient:
-    """A connection to the gateway at `host:port`, under the token of SIE_API_KEY if there is one.
+    """A connection to a gateway, under the token of SIE_API_KEY if there is one.
 
     Every call raises CommandError with the reason when the gateway refuses or is not there.
 
     Raises:
-        CommandError: the address is none.
+        CommandError: the address is none, or the certificate files cannot be used.
     """
 
-    def __init__(self, address: str) -> None:
-        _, _, port = address.rpartition(":")
-        if "//" in address or not port.isdecimal():
-            raise CommandError(
-                f"{address!r} is no address: host:port of the gateway's gRPC face is expected"
-            )
-        self._address = address
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
         token = api_key()
         self._metadata = [("authorization", f"Bearer {token}")] if token else []
-        self._channel = grpc.insecure_channel(address, options=_OPTIONS)
+        self._channel = _channel(endpoint)
 
     def encode(
         self, model: str, texts: Sequence[str], output: str | None = None, profile: str = ""
@@ -201,7 +199,10 @@ class GatewayClient:
         except grpc.RpcError as error:
             # Errors of a stub are always the call as well.
             call = cast("grpc.Call", error)
-            raise CallError(explain(call, self._address), typed_error(call)) from None
+            typed = typed_error(call)
+            is_away = call.code() is grpc.StatusCode.UNAVAILABLE
+            may_pass = is_away if typed is None else bool(typed.retry_after_s)
+            raise CallError(explain(call, self._endpoint), typed, may_pass=may_pass) from None
 
     def __enter__(self) -> Self:
         return self
@@ -215,6 +216,15 @@ class GatewayClient:
         self._channel.close()
 
 
+def _channel(endpoint: Endpoint) -> grpc.Channel:
+    if not endpoint.is_secure:
+        return grpc.insecure_channel(endpoint.target, options=_OPTIONS)
+    # What fails is told in our words, once.
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+    credentials = grpc.ssl_channel_credentials(*endpoint.tls.pem())
+    return grpc.secure_channel(endpoint.target, credentials, options=_OPTIONS)
+
+
 def typed_error(error: grpc.Call) -> SieError | None:
     """The gateway's own error behind a call, if it gave one."""
     status = rpc_status.from_call(error)
@@ -223,13 +233,14 @@ def typed_error(error: grpc.Call) -> SieError | None:
     return from_status(status)
 
 
-def explain(error: grpc.Call, address: str) -> str:
+def explain(error: grpc.Call, endpoint: Endpoint) -> str:
     """What went wrong in a sentence, with the typed reason when the gateway gave one."""
     if (typed := typed_error(error)) is not None:
         advice = f" (try again in {typed.retry_after_s:g} s)" if typed.retry_after_s else ""
         return f"{typed.message} [{code_of(typed.reason)}]{advice}"
     if error.code() is grpc.StatusCode.UNAVAILABLE:
         # gRPC tells of every layer that a failure went through; what happened comes last.
-        problem = (error.details() or "").rpartition(": ")[2].rstrip("]")
-        return f"no gateway answers at {address}: {problem}\nIs it running? Try `sie up`."
+        details = (error.details() or "").removesuffix(": OK")
+        problem = details.rpartition(": ")[2].rstrip("].")
+        return f"no gateway answers at {endpoint.target}: {problem}\n{endpoint.advice(problem)}"
     return f"{error.details()} [{error.code().name}]"

@@ -1,6 +1,7 @@
 """The proof that a stack serves: one sentence, encoded through the gateway."""
 
 import http.client
+import ssl
 from collections.abc import Callable
 
 from cli.errors import CommandError
@@ -15,7 +16,11 @@ _NOT_YET = (http.HTTPStatus.ACCEPTED, http.HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 def first_embedding(
-    port: int, model: str, sleep: Callable[[float], None], timeout_s: float = 30.0
+    port: int,
+    model: str,
+    sleep: Callable[[float], None],
+    tls: ssl.SSLContext | None,
+    timeout_s: float = 30.0,
 ) -> list[float] | None:
     """Encodes `SENTENCE` to a dense vector, asking again while the gateway says: not yet.
 
@@ -27,7 +32,7 @@ def first_embedding(
     path, body = f"/v1/encode/{model}", {"items": [{"text": SENTENCE}]}
     for _ in range(round(timeout_s / _ASK_AGAIN_S)):
         try:
-            answer = http_post(HOST, port, path, body, timeout_s)
+            answer = http_post(HOST, port, path, body, timeout_s, tls)
         except (OSError, http.client.HTTPException) as error:
             raise CommandError(f"the gateway did not answer the first request: {error}") from None
         if answer.status not in _NOT_YET:

@@ -1,11 +1,11 @@
 """A whole cluster on loopback: what `sie up`, the end-to-end tests and the benchmarks run.
 
     directory/
-      broker.conf  broker/      the broker's configuration and its store
+      broker.conf  broker/      the broker's configuration and its store, or broker-file/
       state/<name>/             registry snapshots, one folder a process
       cache/                    compiled engines
       logs/<name>.log
-      processes.json            which port each process listens on, for `sie doctor`
+      processes.json            which port each process listens on, and how, for `sie doctor`
 
 Every process is a child of this one. Only the broker is waited for: the services find each
 other by trying again, so they start side by side. They end in the order of the flow of
@@ -14,13 +14,14 @@ requests, gateways first, so that each finishes what it has accepted.
 
 import json
 import os
+import ssl
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from cli import broker, probes
+from cli import broker, probes, tls
 from cli.managed_process import ManagedProcess, kill_all, stop_all
 from cli.ports import HOST, Ports, free_port
 
@@ -45,7 +46,10 @@ def preloaded_models() -> list[str]:
 
 
 def read_processes(directory: Path) -> dict[str, dict[str, int]]:
-    """Port of each process of the stack in a folder, by name; empty where there was none."""
+    """`port` of each process of the stack in a folder, and `tls` where it serves that, by name.
+
+    Empty where there was none.
+    """
     try:
         found: dict[str, dict[str, int]] = json.loads((directory / PROCESSES_FILE).read_bytes())
     except (OSError, ValueError):
@@ -89,6 +93,24 @@ class LocalStack:
         return f"{HOST}:{self.ports.config_grpc}"
 
     @property
+    def _stream_storage(self) -> str:
+        return (os.environ | self._env).get("SIE_STREAM_STORAGE", "memory")
+
+    @property
+    def http_url(self) -> str:
+        """Of the first gateway."""
+        return f"{'https' if self.tls else 'http'}://{self.http_address}"
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """How its gateways are asked over HTTP; None: in clear.
+
+        Raises:
+            CommandError: the certificate to show them cannot be used.
+        """
+        return _tls(os.environ | self._env)
+
+    @property
     def grpc_address(self) -> str:
         """Of the first gateway."""
         return f"{HOST}:{self.ports.grpc}"
@@ -115,7 +137,9 @@ class LocalStack:
     def start_broker(self) -> ManagedProcess:
         """Starts the broker, with what an earlier one has stored, and waits until it listens."""
         config = self.directory / "broker.conf"
-        broker.write_config(config, port=self.ports.broker, store_dir=self.directory / "broker")
+        # Streams in files stay there while the stack runs on memory, and cannot be changed into it.
+        store = "broker-file" if self._stream_storage == "file" else "broker"
+        broker.write_config(config, port=self.ports.broker, store_dir=self.directory / store)
         process = broker.process(config, self.logs_dir / "broker.log", self.ports.broker)
         self._start("broker", process, self.ports.broker)
         process.wait_ready(_BROKER_START_S)
@@ -125,8 +149,8 @@ class LocalStack:
         ports = {
             "SIE_CONFIG_GRPC_PORT": str(self.ports.config_grpc),
             "SIE_CONFIG_HTTP_PORT": str(self.ports.config_http),
-            # A laptop's queue need not survive its power button; its registry is on disk.
-            "SIE_STREAM_STORAGE": "memory",
+            # A laptop's queue need not survive its power button.
+            "SIE_STREAM_STORAGE": self._stream_storage,
         }
         definitions = {
             variable: os.environ.get(variable, str(_ROOT / folder))
@@ -183,24 +207,27 @@ class LocalStack:
     ) -> ManagedProcess:
         env = os.environ | self._common_env(name) | dict(settings) | self._env
         probe_port = int(env[_PROBE_PORT[role]])
+        context = _tls(env) if role == "gateway" else None
         process = ManagedProcess(
             name,
             # -P: a folder of the same name in the working directory must not shadow a package.
             [sys.executable, "-P", "-m", module],
             self.logs_dir / f"{name}.log",
             env=env,
-            probe=probes.ready(HOST, probe_port),
+            probe=probes.ready(HOST, probe_port, context),
         )
-        self._start(role, process, probe_port)
+        self._start(role, process, probe_port, serves_tls=context is not None)
         return process
 
-    def _start(self, role: str, process: ManagedProcess, port: int) -> None:
+    def _start(
+        self, role: str, process: ManagedProcess, port: int, *, serves_tls: bool = False
+    ) -> None:
         earlier = self.processes.get(process.name)
         assert earlier is None or not earlier.is_running, f"{process.name} runs already"
         self.processes[process.name] = process
         self._roles[process.name] = role
         process.start()
-        self._listening[process.name] = {"port": port}
+        self._listening[process.name] = {"port": port} | ({"tls": 1} if serves_tls else {})
         (self.directory / PROCESSES_FILE).write_text(json.dumps(self._listening))
 
     def _common_env(self, name: str) -> dict[str, str]:
@@ -216,6 +243,10 @@ class LocalStack:
             # Engines compute, and numpy only copies: its threads would take their cores.
             "OPENBLAS_NUM_THREADS": "1",
         }
+
+
+def _tls(env: Mapping[str, str]) -> ssl.SSLContext | None:
+    return tls.of_environment(env).of_own_gateway() if env.get("SIE_TLS_CERT") else None
 
 
 _PROBE_PORT = {

@@ -1,6 +1,7 @@
 """What became of the models that a worker loads at its start, as its gateway has heard of it."""
 
 import http.client
+import ssl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,14 +31,23 @@ class Preloading:
         return "model loaded" if loaded == 1 else f"{loaded} models loaded"
 
 
-def preloading(port: int, worker: str, models: Sequence[str]) -> Preloading | None:
+def preloading(
+    port: int, worker: str, models: Sequence[str], tls: ssl.SSLContext | None
+) -> Preloading | None:
     """Asks a gateway what a worker has made of `models`; None: it has not heard of that yet.
 
     Raises:
         CommandError: the gateway does not tell.
     """
     try:
-        answer = http_get(HOST, port, "/health")
+        answer = http_get(HOST, port, "/health", tls=tls)
+    except ssl.SSLEOFError:
+        # It ends, or begins.
+        return None
+    except ssl.SSLError as error:
+        raise CommandError(
+            f"the gateway does not take the certificate of a caller: {error}"
+        ) from None
     except (OSError, http.client.HTTPException):
         return None
     if answer.status == http.HTTPStatus.UNAUTHORIZED:

@@ -7,6 +7,7 @@ because `sie up` must not spend its first second on imports.
 import http.client
 import json
 import socket
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -29,21 +30,44 @@ class Answer:
         return json.loads(self.body)
 
 
-def http_get(host: str, port: int, path: str, timeout_s: float = _PROBE_TIMEOUT_S) -> Answer:
-    return _http(host, port, "GET", path, None, timeout_s)
+def http_get(
+    host: str,
+    port: int,
+    path: str,
+    timeout_s: float = _PROBE_TIMEOUT_S,
+    tls: ssl.SSLContext | None = None,
+) -> Answer:
+    return _http(connection_to(host, port, timeout_s, tls), "GET", path, None)
 
 
-def http_post(host: str, port: int, path: str, body: Any, timeout_s: float) -> Answer:
+def http_post(
+    host: str,
+    port: int,
+    path: str,
+    body: Any,
+    timeout_s: float,
+    tls: ssl.SSLContext | None = None,
+) -> Answer:
     """Posts `body` as JSON and asks for JSON."""
-    return _http(host, port, "POST", path, json.dumps(body).encode(), timeout_s)
+    connection = connection_to(host, port, timeout_s, tls)
+    return _http(connection, "POST", path, json.dumps(body).encode())
 
 
-def ready(host: str, port: int) -> Probe:
+def connection_to(
+    host: str, port: int | None, timeout_s: float, tls: ssl.SSLContext | None
+) -> http.client.HTTPConnection:
+    """A connection that is made when something is asked; without `tls` in clear."""
+    if tls is None:
+        return http.client.HTTPConnection(host, port, timeout=timeout_s)
+    return http.client.HTTPSConnection(host, port, timeout=timeout_s, context=tls)
+
+
+def ready(host: str, port: int, tls: ssl.SSLContext | None = None) -> Probe:
     """True once `GET /readyz` answers 200."""
 
     def probe() -> bool:
         try:
-            return http_get(host, port, "/readyz").status == http.HTTPStatus.OK
+            return http_get(host, port, "/readyz", tls=tls).status == http.HTTPStatus.OK
         except (OSError, http.client.HTTPException):
             return False
 
@@ -64,9 +88,8 @@ def listening(host: str, port: int) -> Probe:
 
 
 def _http(
-    host: str, port: int, method: str, path: str, body: bytes | None, timeout_s: float
+    connection: http.client.HTTPConnection, method: str, path: str, body: bytes | None
 ) -> Answer:
-    connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
     if token := api_key():
         headers["Authorization"] = f"Bearer {token}"

@@ -35,7 +35,7 @@ class Resource:
 
 
 class RegistryClient(GatewayClient):
-    """The registry's services at `host:port`; every call raises CommandError when refused."""
+    """The registry's services of a gateway; every call raises CommandError when refused."""
 
     def apply(
         self,

@@ -25,6 +25,8 @@ prune = click.option(
     is_flag=True,
     help="Delete definitions that are not in the files, of the kinds that are.",
 )
+# Revisions as the protocol has them; 0 is the newest, or none in particular.
+REVISION = click.IntRange(0, 2**63 - 1)
 dry_run = click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
 
 

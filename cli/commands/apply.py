@@ -4,6 +4,7 @@ import click
 
 from cli import options, registry_options
 from cli import registry_format as fmt
+from cli.endpoint import Endpoint
 from cli.registry_client import RegistryClient
 
 
@@ -14,10 +15,13 @@ from cli.registry_client import RegistryClient
 @click.option(
     "--expected-revision",
     default=0,
+    type=registry_options.REVISION,
     help="Refuse unless the registry is at this revision.",
 )
 @options.address
-def command(path: Path, prune: bool, dry_run: bool, expected_revision: int, address: str) -> None:
+def command(
+    path: Path, prune: bool, dry_run: bool, expected_revision: int, address: Endpoint
+) -> None:
     """Make the registry hold what files define."""
     definitions = registry_options.read(path)
     with RegistryClient(address) as registry:

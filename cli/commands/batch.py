@@ -12,6 +12,7 @@ import click
 from cli import format as fmt
 from cli import options
 from cli.batch_client import BatchClient
+from cli.client import CallError
 from cli.errors import CommandError
 from sie.batch.v1.batch_pb2 import Batch, BatchStatus
 from sie.batch.v1.batch_service_pb2 import CreateBatchRequest
@@ -25,6 +26,8 @@ _ENDED = frozenset(
     }
 )
 _LOOK_EVERY_S = 0.5
+# The batch goes on while gateways come and go.
+_AWAY_S = 60.0
 
 
 class _Batches:
@@ -52,13 +55,24 @@ class _Batches:
 
     def _until_ended(self, batch_id: str) -> Batch:
         """Waits, and shows how far the batch is where that is a terminal."""
+        heard_at = time.monotonic()
         while True:
-            batch = self.client.get(batch_id)
+            try:
+                batch = self.client.get(batch_id)
+            except CallError as failed:
+                if not failed.may_pass:
+                    raise
+                if time.monotonic() - heard_at > _AWAY_S:
+                    advice = f"{batch_id} may go on: sie batch wait {batch_id}"
+                    raise CommandError(f"{failed.message}\n{advice}") from None
+                time.sleep(_LOOK_EVERY_S)
+                continue
+            heard_at = time.monotonic()
             has_ended = batch.status in _ENDED
             if sys.stderr.isatty():
                 counts = batch.request_counts
                 done = counts.completed + counts.failed
-                click.echo(f"\r\033[K  {done}/{counts.total}", nl=has_ended, err=True)
+                click.echo(f"\r\033[K  {batch_id}  {done}/{counts.total}", nl=has_ended, err=True)
             if has_ended:
                 return batch
             time.sleep(_LOOK_EVERY_S)

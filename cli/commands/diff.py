@@ -4,6 +4,7 @@ import click
 
 from cli import options, registry_options
 from cli import registry_format as fmt
+from cli.endpoint import Endpoint
 from cli.registry_client import RegistryClient
 
 
@@ -11,7 +12,7 @@ from cli.registry_client import RegistryClient
 @registry_options.filename
 @registry_options.prune
 @options.address
-def command(path: Path, prune: bool, address: str) -> None:
+def command(path: Path, prune: bool, address: Endpoint) -> None:
     """Show what `apply` would change. Exits with 1 if anything."""
     definitions = registry_options.read(path)
     with RegistryClient(address) as registry:

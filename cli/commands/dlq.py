@@ -7,6 +7,7 @@ from google.protobuf import json_format
 
 from cli import options
 from cli.client import GatewayClient
+from cli.endpoint import Endpoint
 from servicekit.errors import code_of, from_proto
 from sie.operations.v1.dead_letter_pb2 import DeadLetter, ReplayOutcome, ReplayState
 
@@ -25,7 +26,7 @@ def command() -> None:
 @_model
 @options.json_output
 @options.address
-def list_letters(pool: str, model: str, json_output: bool, address: str) -> None:
+def list_letters(pool: str, model: str, json_output: bool, address: Endpoint) -> None:
     """List letters, oldest first."""
     with GatewayClient(address) as gateway:
         letters = gateway.list_dead_letters(pool, model)
@@ -42,7 +43,7 @@ def list_letters(pool: str, model: str, json_output: bool, address: str) -> None
 @command.command()
 @click.argument("letter_id")
 @options.address
-def show(letter_id: str, address: str) -> None:
+def show(letter_id: str, address: Endpoint) -> None:
     """Show one letter with its work item, as JSON."""
     with GatewayClient(address) as gateway:
         click.echo(_json(gateway.get_dead_letter(letter_id)))
@@ -51,7 +52,7 @@ def show(letter_id: str, address: str) -> None:
 @command.command()
 @click.argument("letter_ids", nargs=-1, required=True)
 @options.address
-def replay(letter_ids: tuple[str, ...], address: str) -> None:
+def replay(letter_ids: tuple[str, ...], address: Endpoint) -> None:
     """Have letters computed again; those that get a result are removed.
 
     Nobody gets the results: the callers of old have gone.
@@ -70,7 +71,9 @@ def replay(letter_ids: tuple[str, ...], address: str) -> None:
 @_model
 @click.option("--all", "every", is_flag=True, help="All that match, where no letter is named.")
 @options.address
-def purge(letter_ids: tuple[str, ...], pool: str, model: str, every: bool, address: str) -> None:
+def purge(
+    letter_ids: tuple[str, ...], pool: str, model: str, every: bool, address: Endpoint
+) -> None:
     """Remove letters for good."""
     if not letter_ids and not every:
         raise click.UsageError("name letters, or say --all")

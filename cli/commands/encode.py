@@ -5,6 +5,7 @@ import click
 from cli import format as fmt
 from cli import options
 from cli.client import GatewayClient
+from cli.endpoint import Endpoint
 
 
 @click.command()
@@ -22,7 +23,7 @@ def command(
     model: str,
     texts: tuple[str, ...],
     json_output: bool,
-    address: str,
+    address: Endpoint,
     output: str | None,
     profile: str,
 ) -> None:

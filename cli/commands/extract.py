@@ -6,6 +6,7 @@ import click
 from cli import format as fmt
 from cli import highlight, options
 from cli.client import GatewayClient
+from cli.endpoint import Endpoint
 
 
 @click.command()
@@ -31,7 +32,7 @@ def command(
     labels: tuple[str, ...],
     threshold: float | None,
     json_output: bool,
-    address: str,
+    address: Endpoint,
     profile: str,
 ) -> None:
     """Find entities and classes in texts."""

@@ -5,12 +5,13 @@ import click
 from cli import format as fmt
 from cli import options
 from cli.client import GatewayClient
+from cli.endpoint import Endpoint
 
 
 @click.command()
 @options.json_output
 @options.address
-def command(json_output: bool, address: str) -> None:
+def command(json_output: bool, address: Endpoint) -> None:
     """List the models that a gateway serves."""
     with GatewayClient(address) as gateway:
         found = gateway.list_models()

@@ -6,7 +6,11 @@ import click
 from cli import format as fmt
 from cli import options
 from cli.client import GatewayClient
+from cli.endpoint import Endpoint
 from sie.pool.v1 import pool_pb2, pool_service_pb2
+
+# More is no number of the protocol.
+_BOUND = 2**31
 
 
 class _Pools:
@@ -28,7 +32,7 @@ _connected = options.connected(GatewayClient, _Pools)
 @options.json_output
 @options.address
 @click.pass_context
-def command(ctx: click.Context, json_output: bool, address: str) -> None:
+def command(ctx: click.Context, json_output: bool, address: Endpoint) -> None:
     """List the pools of workers, or lease one: create, show, renew, delete."""
     if ctx.invoked_subcommand is None:
         with GatewayClient(address) as gateway:
@@ -42,13 +46,13 @@ def command(ctx: click.Context, json_output: bool, address: str) -> None:
 @click.option(
     "--ttl",
     default=0,
-    type=click.IntRange(0, 2**31),
+    type=click.IntRange(0, _BOUND - 1),
     help="Seconds that it lives without renewal, when not 1200.",
 )
 @click.option(
     "--minimum",
     default=0,
-    type=click.IntRange(0, 2**31),
+    type=click.IntRange(0, _BOUND - 1),
     help="Workers at which it is active, when not all of them.",
 )
 @_connected
@@ -94,6 +98,6 @@ def delete(pools: _Pools, name: str) -> None:
 def _counts(gpus: Iterable[str]) -> Iterable[tuple[str, int]]:
     for text in gpus:
         profile, separator, count = text.partition("=")
-        if not separator or not count.isdecimal():
+        if not separator or not count.isdecimal() or int(count) >= _BOUND:
             raise click.BadParameter(f"{text!r}: PROFILE=COUNT is expected, such as l4=2")
         yield profile, int(count)

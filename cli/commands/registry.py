@@ -5,6 +5,7 @@ import click
 from cli import format as table
 from cli import options, registry_options
 from cli import registry_format as fmt
+from cli.endpoint import Endpoint
 from cli.registry_client import RegistryClient, Resource
 from cli.registry_files import KINDS
 from servicekit.definition_yaml import write
@@ -18,21 +19,30 @@ def command() -> None:
 
 @command.command()
 @click.argument("resource", required=False)
-@click.option("-n", "most", default=20, show_default=True, help="How many commits.")
+@click.option(
+    "-n",
+    "most",
+    default=20,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="How many commits.",
+)
 @options.address
-def history(resource: str | None, most: int, address: str) -> None:
+def history(resource: str | None, most: int, address: Endpoint) -> None:
     """List the newest commits, of one definition (model/ID, bundle/ID, ...) or of all."""
     named = Resource(resource) if resource else None
     with RegistryClient(address) as registry:
         found = registry.history(named, most)
+    if named and not found:
+        click.echo(f"the registry remembers no {resource}", err=True)
     click.echo("\n".join(table.table(fmt.revisions(found))))
 
 
 @command.command()
-@click.argument("first", type=int)
-@click.argument("last", type=int, default=0)
+@click.argument("first", type=registry_options.REVISION)
+@click.argument("last", type=registry_options.REVISION, default=0)
 @options.address
-def diff(first: int, last: int, address: str) -> None:
+def diff(first: int, last: int, address: Endpoint) -> None:
     """Show what differs between two revisions; LAST is the newest by default."""
     with RegistryClient(address) as registry:
         for line in fmt.changes(registry.diff(first, last).changes):
@@ -40,11 +50,11 @@ def diff(first: int, last: int, address: str) -> None:
 
 
 @command.command()
-@click.argument("revision", type=int)
+@click.argument("revision", type=registry_options.REVISION)
 @click.argument("resource", required=False)
 @registry_options.dry_run
 @options.address
-def rollback(revision: int, resource: str | None, dry_run: bool, address: str) -> None:
+def rollback(revision: int, resource: str | None, dry_run: bool, address: Endpoint) -> None:
     """Bring one definition (model/ID, ...), or all, back to what they were at a revision."""
     named = Resource(resource) if resource else None
     with RegistryClient(address) as registry:
@@ -58,17 +68,22 @@ def rollback(revision: int, resource: str | None, dry_run: bool, address: str) -
 @command.command()
 @click.argument("resource")
 @options.address
-def delete(resource: str, address: str) -> None:
+def delete(resource: str, address: Endpoint) -> None:
     """Delete a definition (model/ID, bundle/ID or machine_profile/ID)."""
     with RegistryClient(address) as registry:
         click.echo(f"deleted {resource}; revision {registry.delete(Resource(resource))}")
 
 
 @command.command("export")
-@click.option("--revision", default=0, help="Which revision, when not the newest.")
+@click.option(
+    "--revision",
+    default=0,
+    type=registry_options.REVISION,
+    help="Which revision, when not the newest.",
+)
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File, when not stdout.")
 @options.address
-def export_(revision: int, output: Path | None, address: str) -> None:
+def export_(revision: int, output: Path | None, address: Endpoint) -> None:
     """Write every definition as one YAML document, for `sie apply -f`."""
     with RegistryClient(address) as registry:
         text = write(registry.export(revision))
@@ -82,7 +97,7 @@ def export_(revision: int, output: Path | None, address: str) -> None:
 @click.argument("document", type=click.Path(path_type=Path))
 @registry_options.dry_run
 @options.address
-def import_(document: Path, dry_run: bool, address: str) -> None:
+def import_(document: Path, dry_run: bool, address: Endpoint) -> None:
     """Make the registry hold exactly the definitions of a document that `export` wrote."""
     definitions = registry_options.read(document)
     with RegistryClient(address) as registry:
@@ -94,7 +109,7 @@ def import_(document: Path, dry_run: bool, address: str) -> None:
 @command.command()
 @click.argument("model")
 @options.address
-def status(model: str, address: str) -> None:
+def status(model: str, address: Endpoint) -> None:
     """Show which workers and gateways have applied a model's newest definition."""
     with RegistryClient(address) as registry:
         click.echo("\n".join(fmt.status(registry.status(model))))

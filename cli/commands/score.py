@@ -5,6 +5,7 @@ import click
 from cli import format as fmt
 from cli import options
 from cli.client import GatewayClient
+from cli.endpoint import Endpoint
 
 
 @click.command()
@@ -20,7 +21,7 @@ def command(
     query: str,
     documents: tuple[str, ...],
     json_output: bool,
-    address: str,
+    address: Endpoint,
     instruction: str,
     profile: str,
 ) -> None:

@@ -6,6 +6,7 @@ import click
 from cli import format as fmt
 from cli import options
 from cli.client import GatewayClient
+from cli.endpoint import Endpoint
 from cli.errors import CommandError
 from cli.probes import http_get
 
@@ -22,9 +23,9 @@ def _default_http_address() -> str:
     show_default="127.0.0.1:$SIE_HTTP_PORT",
     help="host:port of the gateway's HTTP face.",
 )
-def command(address: str, http_address: str) -> None:
+def command(address: Endpoint, http_address: str) -> None:
     """Show whether a gateway is ready, its models and its workers. Exit code 1 when not ready."""
-    ready = _readiness(http_address)
+    ready = _readiness(http_address, address)
     click.echo(f"gateway  {http_address}  {'ready' if ready else 'not ready'}")
     with GatewayClient(address) as gateway:
         found = gateway.list_models()
@@ -35,16 +36,19 @@ def command(address: str, http_address: str) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _readiness(http_address: str) -> bool:
+def _readiness(http_address: str, endpoint: Endpoint) -> bool:
     host, _, port = http_address.rpartition(":")
     if not host or not port.isdecimal():
         raise CommandError(f"{http_address!r} is no address: host:port is expected")
+    tls = endpoint.tls.context() if endpoint.is_secure else None
     try:
-        return http_get(host, int(port), "/readyz", timeout_s=5.0).status == http.HTTPStatus.OK
+        answer = http_get(host, int(port), "/readyz", timeout_s=5.0, tls=tls)
     except (OSError, http.client.HTTPException) as error:
         raise CommandError(
-            f"no gateway answers at {http_address}: {_problem(error)}\nIs it running? Try `sie up`."
+            f"no gateway answers at {http_address}: {_problem(error)}\n"
+            f"{endpoint.advice(_problem(error))}"
         ) from None
+    return answer.status == http.HTTPStatus.OK
 
 
 def _problem(error: Exception) -> str:

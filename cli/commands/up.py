@@ -2,12 +2,15 @@
 
 import os
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from cli import data_dir as folder
-from cli import hints
+from cli import hints, tls
+from cli.api_key import api_key
 from cli.commands.version import installed_version
 from cli.errors import CommandError
 from cli.first_embedding import SENTENCE, first_embedding
@@ -15,7 +18,7 @@ from cli.interrupt import Interrupt, Interrupted
 from cli.local_stack import LocalStack, preloaded_models
 from cli.log_follower import LogFollower
 from cli.managed_process import ManagedProcess
-from cli.ports import Ports
+from cli.ports import HOST, Ports
 from cli.preloading import preloading
 from cli.progress import Progress
 from cli.supervisor import Supervisor
@@ -58,10 +61,17 @@ _SUPERVISE_TICK_S = 0.2
 @click.option("--verbose", is_flag=True, help="Show the logs of all processes.")
 def command(workers: int, http_port: str, grpc_port: str, data_dir: Path, verbose: bool) -> None:
     """Start a broker, a config service, workers and a gateway here, and run until Ctrl-C."""
+    _expect_to_be_let_in(os.environ)
     progress = Progress()
     chosen = {"SIE_HTTP_PORT": http_port, "SIE_GRPC_PORT": grpc_port}
     with folder.locked(data_dir):
-        stack = LocalStack(data_dir, ports=Ports.from_environment(os.environ | chosen))
+        stack = LocalStack(
+            data_dir,
+            ports=Ports.from_environment(os.environ | chosen),
+            cache_dir=Path(shared).resolve()
+            if (shared := os.environ.get("SIE_CACHE_DIR"))
+            else None,
+        )
         with Interrupt(_say_stopping, lambda: _kill_now(stack)) as interrupt:
             try:
                 _bring_up(stack, workers, progress, interrupt)
@@ -74,24 +84,58 @@ def command(workers: int, http_port: str, grpc_port: str, data_dir: Path, verbos
     click.echo("stopped")
 
 
+def _expect_to_be_let_in(environment: Mapping[str, str]) -> None:
+    """Raises CommandError where the gateway to be would refuse the questions that follow."""
+    if environment.get("SIE_AUTH_MODE") == "static" and not api_key():
+        raise CommandError(
+            "callers need a token here (SIE_AUTH_MODE), and this asks as they do: "
+            "set SIE_API_KEY to one of theirs"
+        )
+    ours = tls.of_environment(environment)
+    if environment.get("SIE_TLS_CLIENT_CA") and not ours.certificate:
+        raise CommandError(
+            "callers must show a certificate here (SIE_TLS_CLIENT_CA), and this asks as they do: "
+            f"set {tls.CERTIFICATE} and {tls.PRIVATE_KEY} to the files of one"
+        )
+
+
 def _bring_up(stack: LocalStack, workers: int, progress: Progress, interrupt: Interrupt) -> None:
     click.echo(f"sie {installed_version()}, data in {stack.directory}")
+    if (host := os.environ.get("SIE_HOST", HOST)) != HOST:
+        click.echo(f"SIE_HOST={host} is passed over: all of this listens on {HOST} only")
     cache = "warm" if folder.holds_engines(stack.cache_dir) else "cold"
     stack.launch(workers)
     progress.done("broker", stack.nats_url)
     loaded = _wait_ready(stack, progress, interrupt)
     if not loaded:
-        raise CommandError("no model could be loaded, so there is nothing to serve")
+        raise CommandError(
+            "no model could be loaded, so there is nothing to serve; "
+            "SIE_PRELOAD_MODELS names others that are defined"
+        )
     for model in filter(loaded.__contains__, preloaded_models()):
-        vector = first_embedding(stack.ports.http, model, interrupt.sleep)
+        vector = first_embedding(stack.ports.http, model, interrupt.sleep, stack.tls)
         if vector is not None:
             shown = ", ".join(f"{value:.4f}" for value in vector[:4])
             detail = f"[{shown}, ...] {len(vector)} dims, engine cache {cache}"
             progress.done("first embedding", detail)
-            click.echo(f'\n{model} on "{SENTENCE}". Try next:\n')
-            click.echo(hints.try_next(stack.http_address, stack.grpc_address, model))
+            click.echo(f'\n{model} on "{SENTENCE}". {_try_next(stack, model)}')
             break
     click.echo(f"\nlogs in {stack.logs_dir}; Ctrl-C stops everything\n")
+
+
+def _try_next(stack: LocalStack, model: str) -> str:
+    certificate = os.environ.get("SIE_TLS_CERT")
+    if not certificate:
+        shown = hints.try_next(stack.http_url, stack.grpc_address, model, tls.Tls())
+        return f"Try next:\n\n{shown}"
+    files = tls.of_environment(os.environ)
+    files = replace(files, ca_file=files.ca_file or Path(certificate).absolute())
+    try:
+        name = tls.name_of_own_gateway(stack.ports.http, files)
+    except OSError as error:
+        return f"Callers on this machine cannot trust its certificate: {error}"
+    http, grpc = f"https://{name}:{stack.ports.http}", f"{name}:{stack.ports.grpc}"
+    return f"Try next:\n\n{hints.try_next(http, grpc, model, files)}"
 
 
 def _wait_ready(stack: LocalStack, progress: Progress, interrupt: Interrupt) -> set[str]:
@@ -99,7 +143,7 @@ def _wait_ready(stack: LocalStack, progress: Progress, interrupt: Interrupt) -> 
     loaded: set[str] = set()
     details = {
         "config": stack.config_address,
-        "gateway-1": f"http://{stack.http_address}, gRPC {stack.grpc_address}",
+        "gateway-1": f"{stack.http_url}, gRPC {stack.grpc_address}",
     }
     pending = [process for process in stack.processes.values() if process.name != "broker"]
     while pending:
@@ -110,7 +154,7 @@ def _wait_ready(stack: LocalStack, progress: Progress, interrupt: Interrupt) -> 
             process.expect_running()
         for process in [process for process in pending if process.has_started()]:
             if _is_worker(process):
-                found = preloading(stack.ports.http, process.name, preloaded_models())
+                found = preloading(stack.ports.http, process.name, preloaded_models(), stack.tls)
                 if found is None:
                     continue
                 loaded.update(found.loaded)

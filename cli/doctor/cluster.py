@@ -31,7 +31,7 @@ def gateway(facts: GatewayFacts) -> list[Finding]:
                 "gateway",
                 Level.FAILURE,
                 f"nobody answers at {facts.url}: {facts.problem}",
-                "start one with `sie up`, or name its address: sie doctor http://HOST:PORT",
+                _advice(facts),
             )
         ]
     if not facts.version:
@@ -49,6 +49,18 @@ def gateway(facts: GatewayFacts) -> list[Finding]:
         return [Finding("gateway", Level.FAILURE, message, advice)]
     message = f"{facts.url} is ready, version {facts.version}, {facts.took_s * 1000:.0f} ms"
     return [Finding("gateway", Level.OK, message)]
+
+
+def _advice(facts: GatewayFacts) -> str:
+    if facts.url.startswith("https:") and "refused" not in facts.problem:
+        return (
+            "name who signed its certificate for that name: --ca-file; "
+            "where it asks callers for one: --certificate and --private-key"
+        )
+    return (
+        "start one with `sie up`, or name its address: sie doctor http://HOST:PORT, "
+        "or https://HOST:PORT where it serves TLS"
+    )
 
 
 def cluster(facts: GatewayFacts) -> list[Finding]:

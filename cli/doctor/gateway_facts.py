@@ -2,16 +2,16 @@
 
 import http.client
 import json
-import ssl
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from cli.errors import CommandError
+from cli.probes import connection_to
+from cli.tls import Tls
 
 _TIMEOUT_S = 5.0
 
@@ -55,36 +55,6 @@ class _Answer:
         except ValueError:
             return {}
         return found if isinstance(found, dict) else {}
-
-
-@dataclass(frozen=True)
-class Tls:
-    """How HTTPS is spoken.
-
-    Args:
-        ca_file: who has signed the gateway's certificate; None: whom this machine trusts.
-        certificate: our own, for a gateway that asks; None: none is shown.
-        private_key: of that; None: it is in the same file.
-    """
-
-    ca_file: Path | None = None
-    certificate: Path | None = None
-    private_key: Path | None = None
-
-    def context(self) -> ssl.SSLContext:
-        """What a connection needs.
-
-        Raises:
-            CommandError: a file holds nothing of the kind.
-        """
-        try:
-            context = ssl.create_default_context(cafile=self.ca_file)
-            if self.certificate:
-                # A key with a password is refused, not asked for.
-                context.load_cert_chain(self.certificate, self.private_key, password="")
-        except (ssl.SSLError, OSError) as error:
-            raise CommandError(f"the certificate files cannot be used: {error}") from None
-        return context
 
 
 def gather(url: str, token: str, tls: Tls, clock: Callable[[], float] = time.time) -> GatewayFacts:
@@ -132,16 +102,8 @@ def _get(url: str, path: str, token: str, tls: Tls) -> _Answer:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise CommandError(f"{url!r} is no address: http://HOST:PORT or https://HOST is expected")
-    connection = (
-        http.client.HTTPSConnection(
-            parts.hostname,
-            parts.port,
-            timeout=_TIMEOUT_S,
-            context=tls.context(),
-        )
-        if parts.scheme == "https"
-        else http.client.HTTPConnection(parts.hostname, parts.port, timeout=_TIMEOUT_S)
-    )
+    context = tls.context() if parts.scheme == "https" else None
+    connection = connection_to(parts.hostname, parts.port, _TIMEOUT_S, context)
     headers = {"Accept": "application/json"}
     if token:
         headers["Authorization"] = f"Bearer {token}"

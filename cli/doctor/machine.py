@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import ssl
 import subprocess
 from collections.abc import Iterable, Mapping
 from http.client import HTTPException
@@ -33,12 +34,15 @@ def disk(directory: Path, least_gib: float) -> Finding:
     return Finding("disk", Level.OK, message)
 
 
-def processes(found: Mapping[str, Mapping[str, int]], logs: Path) -> Iterable[Finding]:
+def processes(
+    found: Mapping[str, Mapping[str, int]], logs: Path, tls: ssl.SSLContext
+) -> Iterable[Finding]:
     """Whether each process of a local stack listens and says that it is ready.
 
     Args:
         found: ports by name, as the stack has written them.
         logs: where their logs are.
+        tls: for those that serve it.
     """
     ports = []
     for name, entry in found.items():
@@ -47,14 +51,16 @@ def processes(found: Mapping[str, Mapping[str, int]], logs: Path) -> Iterable[Fi
         if not listening(HOST, entry["port"])():
             message = f"{name} does not listen on {entry['port']}"
             yield Finding("ports", Level.FAILURE, message, f"start the stack: sie up; {log}")
-        elif name != "broker" and (reasons := _reasons(entry["port"])):
+        elif name != "broker" and (
+            reasons := _reasons(entry["port"], tls if entry.get("tls") else None)
+        ):
             yield Finding("processes", Level.FAILURE, f"{name}: {'; '.join(reasons)}", log)
     yield Finding("ports", Level.OK, ", ".join(ports))
 
 
-def _reasons(port: int) -> list[str]:
+def _reasons(port: int, tls: ssl.SSLContext | None) -> list[str]:
     try:
-        answer = http_get(HOST, port, "/readyz")
+        answer = http_get(HOST, port, "/readyz", tls=tls)
         reasons: list[str] = answer.json().get("reasons", [])
     except (OSError, HTTPException, ValueError, AttributeError) as error:
         return [f"/readyz on port {port}: {error or type(error).__name__}"]

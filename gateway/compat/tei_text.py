@@ -14,6 +14,7 @@ from gateway.compat.relevance import relevance
 from gateway.endpoint import Call, Reply
 from gateway.inference import InferenceService
 from gateway.large_bodies import beside_the_loop
+from gateway.validation import unsupported
 from gateway.verbs import extract, score
 from gateway.verbs.fragments import raise_item_error
 from servicekit.errors import invalid
@@ -35,6 +36,7 @@ from sie.compat.v1.tei_text_service_pb2 import (
     TokenRow,
 )
 from sie.inference.v1.inference_service_pb2 import (
+    ExtractParams,
     ExtractRequest,
     ExtractResponse,
     TokenizeParams,
@@ -94,18 +96,23 @@ class TeiTextService:
         return Reply(RerankTextsResponse(ranks=ranks).SerializeToString(), headers)
 
     async def predict(self, request: PredictRequest, call: Call) -> Reply:
-        if request.raw_scores:
-            raise invalid("raw_scores", "scores are probabilities")
         if request.HasField("truncate") and not request.truncate:
             raise invalid("truncate", "texts are cut to what the model reads")
         texts = list(_texts(request.inputs))
         items = [Item(text=text) for text in texts]
         single = request.inputs.HasField("string_value")
-        asked = ExtractRequest(model=self._models.find(extract.answers).model_id, items=items)
+        model = self._models.find(extract.answers)
+        # All classes are given, whatever threshold the model's profile has.
+        params = ExtractParams(raw_scores=request.raw_scores, threshold=0.0)
+        asked = ExtractRequest(model=model.model_id, items=items, params=params)
         with named("inputs", single=single):
             reply = await self._verbs.extract(asked, call)
             results = ExtractResponse.FromString(reply.body).items
             raise_item_error(results)
+            # Whoever has classes of texts gives each text some, also where it says nothing.
+            if not all(result.classifications for result in results):
+                problem = f"model '{model.model_id}' has no classes of whole texts"
+                raise unsupported(model, "model", problem, [])
         classes = [PredictedClasses(classes=result.classifications) for result in results]
         predictions = Predictions(texts=classes, single=single)
         response = PredictResponse(predictions=predictions)

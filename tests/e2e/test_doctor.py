@@ -185,6 +185,12 @@ def test_a_gateway_that_wants_a_certificate(stack: LocalStack, certificates: Pat
         # Whom it does not trust, and who does not trust it.
         assert "certificate verify failed" in bad(doctor(stack, *ours, url=url)[1])["gateway"]
         assert "nobody answers" in bad(doctor(stack, *trust, url=url)[1])["gateway"]
+        ports = (gateway.env["SIE_HTTP_PORT"], gateway.env["SIE_GRPC_PORT"])
+        http, grpc = (f"127.0.0.1:{port}" for port in ports)
+        asked = ["status", "--http-address", http, "--address", grpc, *trust]
+        status = CliRunner().invoke(main, [*asked, *ours])
+        assert status.output.startswith(f"gateway  {http}  ready\n"), status.output
+        assert "--certificate" in CliRunner().invoke(main, asked).output
         swapped = ("--certificate", str(certificates / "client.key"))
         refused = CliRunner().invoke(main, ["doctor", url, *trust, *swapped])
         assert "certificate files cannot be used" in refused.output

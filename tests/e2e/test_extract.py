@@ -3,6 +3,7 @@
 import itertools
 import json
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from google.protobuf import json_format
@@ -91,6 +92,29 @@ def test_an_inference_model_reads_a_long_text_to_its_end(extract):
     assert len(short["classifications"]) == 256
     assert long["error"]["metadata"]["field"] == "items[1].text"
     assert long["error"]["message"].startswith("items[1].text: its ")
+
+
+def test_raw_scores_are_the_logits_and_the_threshold_stays_one_of_probabilities(extract):
+    body = {"items": items(["water"])}
+    (plain,) = extract("bert_classes", body)["items"]
+    best = plain["classifications"][0]
+    params = {"raw_scores": True, "threshold": best["score"] - 1e-6}
+    (raw,) = extract("bert_classes", {**body, "params": params})["items"]
+    assert raw["classifications"][0]["label"] == best["label"]
+    (all_raw,) = extract("bert_classes", {**body, "params": {"raw_scores": True}})["items"]
+    logits = np.array([each["score"] for each in all_raw["classifications"]])
+    assert raw["classifications"] == all_raw["classifications"][: len(raw["classifications"])]
+    shares = np.exp(logits) / np.exp(logits).sum()
+    expected = [each["score"] for each in plain["classifications"]]
+    np.testing.assert_allclose(shares, expected, atol=TOLERANCE)
+
+
+@pytest.mark.parametrize("model", ["bert_ner", "bert_nli", "gliner"])
+def test_raw_scores_of_what_has_no_classes_of_whole_texts_are_refused(golden_stack, model):
+    body = {"items": items(["water"]), "params": {"labels": ["a"], "raw_scores": True}}
+    reply = ask(golden_stack.http_address, "POST", f"/v1/extract/golden/{model}", body)
+    assert reply.status == 400, reply.body
+    assert reply.json()["error"]["metadata"]["field"] == "params.raw_scores"
 
 
 def test_many_items_return_in_order_with_their_ids(extract):

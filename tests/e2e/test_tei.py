@@ -100,7 +100,6 @@ def test_long_texts_are_cut_at_the_end_that_is_named(stack, direction):
         ("/decode", {"ids": [[101], [99_999]]}, "ids[1][0]"),
         ("/predict", {"inputs": ["a"]}, "inputs[0]"),
         ("/predict", {"inputs": [["a", "b"]]}, "inputs[0]"),
-        ("/predict", {"inputs": "a", "raw_scores": True}, "raw_scores"),
         ("/rerank", {"query": "a", "texts": []}, "texts"),
         ("/rerank", {"texts": ["a"]}, "query"),
         ("/rerank", {"query": "a", "texts": ["b", "b " * 300], "truncate": False}, "texts[1]"),
@@ -144,6 +143,12 @@ def test_classes_come_as_the_texts_went(golden_stack):
     assert batch[0] == single
     assert len(batch) == 2
     assert sum(each["score"] for each in single) == pytest.approx(1, abs=1e-3)
+
+    raw = post(golden_stack, "/predict", {"inputs": "water", "raw_scores": True})
+    assert [each["label"] for each in raw] == [each["label"] for each in single]
+    powers = np.exp([each["score"] for each in raw])
+    np.testing.assert_allclose(powers / powers.sum(), [each["score"] for each in single], atol=1e-5)
+    assert abs(sum(each["score"] for each in raw) - 1) > 1e-3
 
 
 def test_the_description_lists_the_routes(stack):

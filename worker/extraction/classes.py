@@ -28,16 +28,18 @@ class ClassReading:
     def __init__(self, tokens: TokenizedText, reader: ClassReader) -> None:
         self.inputs = [tokens]
         self._reader = reader
-        self._scores = np.empty(0, dtype=np.float32)
+        self._logits = np.empty(0, dtype=np.float32)
 
     def take(self, _index: int, logits: NDArray[np.float32]) -> None:
         """See Reading.take."""
-        self._scores = self._reader.scores(logits)
+        self._logits = logits.copy()
 
     def write(self, result: ExtractResult) -> None:
         """See Reading.write."""
-        threshold = self._reader.settings.threshold
-        add_classes(result, self._reader.labels, self._scores, threshold)
+        reader, settings = self._reader, self._reader.settings
+        scores = reader.scores(self._logits)
+        shown = reader.wanted(self._logits) if settings.raw_scores else scores
+        add_classes(result, reader.labels, scores, settings.threshold, shown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,11 @@ class ClassReader:
     def scores(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the shares of the wanted classes, of logits (classes,)."""
         shares = sigmoid(logits) if self.settings.multi_label else softmax(logits)
-        return shares[[self.classes.index(label) for label in self.labels]]
+        return self.wanted(shares)
+
+    def wanted(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return those of the labels, of a value for each class."""
+        return values[[self.classes.index(label) for label in self.labels]]
 
 
 def add_classes(
@@ -80,6 +86,7 @@ def add_classes(
     labels: Sequence[str],
     scores: NDArray[np.float32],
     threshold: float | None,
+    shown: NDArray[np.float32] | None = None,
 ) -> None:
     """Add the labels that score enough to a result, the best first.
 
@@ -88,11 +95,13 @@ def add_classes(
         labels: their names.
         scores: (labels,).
         threshold: what scores below it is left out; None for none.
+        shown: (labels,), what is given in place of the scores, where that is something else.
 
     """
     for place in np.argsort(-scores, kind="stable"):
         if scores[place] >= (threshold or 0.0):
-            result.classifications.add(label=labels[place], score=float(scores[place]))
+            score = float((scores if shown is None else shown)[place])
+            result.classifications.add(label=labels[place], score=score)
 
 
 def require_known(labels: Sequence[str], known: Sequence[str]) -> None:

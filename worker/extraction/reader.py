@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from servicekit.errors import SieError
+from servicekit.errors import SieError, invalid
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from worker.checkpoint.heads import Output
 from worker.extraction.classes import ClassReader
@@ -19,17 +19,20 @@ def reader_of(loaded: LoadedModel, settings: ExtractSettings, model_id: str) -> 
     """Return how the items of a request are read.
 
     Raises:
-        SieError: the labels are missing or unknown, or the model does not extract.
+        SieError: the labels are missing or unknown, the model does not extract, or it has no logits
+            to give.
 
     """
     tokenizer, classes = loaded.tokenizer, loaded.labels
+    if settings.raw_scores and not _has_classes_of_texts(loaded):
+        raise invalid("params.raw_scores", "the model has no classes of whole texts")
     if isinstance(tokenizer, GlinerTokenizer):
         return GlinerReader(tokenizer, settings)
     if Output.TOKEN_LOGITS in loaded.sizes:
         return TokenClassReader(tokenizer, loaded.max_length, classes, settings)
     if Output.LOGITS in loaded.sizes and entailment(classes) is not None:
         return ZeroShotReader(tokenizer, loaded.max_length, classes, settings)
-    if Output.LOGITS in loaded.sizes and loaded.sizes[Output.LOGITS] == len(classes) > 1:
+    if _has_classes_of_texts(loaded):
         return ClassReader(tokenizer, classes, settings)
     raise SieError(
         ErrorReason.ERROR_REASON_UNSUPPORTED_OUTPUT,
@@ -38,3 +41,8 @@ def reader_of(loaded: LoadedModel, settings: ExtractSettings, model_id: str) -> 
         field="model",
         supported="",
     )
+
+
+def _has_classes_of_texts(loaded: LoadedModel) -> bool:
+    classes = loaded.labels
+    return loaded.sizes.get(Output.LOGITS) == len(classes) > 1 and entailment(classes) is None

@@ -23,6 +23,7 @@ class ExtractSettings(NamedTuple):
         aggregation: how tokens become entities, for models with a class for each token.
         multi_label: whether labels are judged apart from each other.
         flat: whether no entity may lie within another.
+        raw_scores: whether logits are given in place of probabilities.
         template: the sentence that a label becomes, for models that judge entailment.
 
     """
@@ -32,6 +33,7 @@ class ExtractSettings(NamedTuple):
     aggregation: str = "simple"
     multi_label: bool = False
     flat: bool = True
+    raw_scores: bool = False
     template: str = DEFAULT_TEMPLATE
 
     def require_labels(self) -> None:
@@ -57,5 +59,6 @@ def settings_of(params: ExtractParams, model: Model) -> ExtractSettings:
         aggregation=options.get("aggregation", "simple"),
         multi_label=options.get("multi_label", False),
         flat=options.get("flat_ner", True),
+        raw_scores=params.raw_scores,
         template=options.get("hypothesis_template", DEFAULT_TEMPLATE),
     )

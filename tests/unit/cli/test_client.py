@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +17,8 @@ from grpc_status import rpc_status
 from cli.__main__ import main
 from cli.ports import free_port
 from servicekit.errors import SieError, status_of
+from sie.batch.v1 import batch_pb2, batch_service_pb2_grpc
+from sie.batch.v1 import batch_service_pb2 as batches
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.inference.v1 import inference_service_pb2 as inference
 from sie.inference.v1 import inference_service_pb2_grpc, model_service_pb2_grpc, result_pb2
@@ -45,6 +48,20 @@ class Inference(inference_service_pb2_grpc.InferenceServiceServicer):
         return inference.ScoreResponse(scores=scores, kind=result_pb2.SCORE_KIND_LOGIT)
 
 
+class Batches(batch_service_pb2_grpc.BatchServiceServicer):
+    """Is away at first, and then has a batch that is completed."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def GetBatch(self, request: batches.GetBatchRequest, context: Any) -> batches.GetBatchResponse:
+        self.asked += 1
+        if self.asked == 1:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "going away")
+        status = batch_pb2.BATCH_STATUS_COMPLETED
+        return batches.GetBatchResponse(batch=batch_pb2.Batch(id=request.batch_id, status=status))
+
+
 class Models(model_service_pb2_grpc.ModelServiceServicer):
     """Gives two models on two pages."""
 
@@ -60,7 +77,25 @@ def address() -> Iterator[str]:
     server = grpc.server(ThreadPoolExecutor(max_workers=2))
     inference_service_pb2_grpc.add_InferenceServiceServicer_to_server(Inference(), server)
     model_service_pb2_grpc.add_ModelServiceServicer_to_server(Models(), server)
+    batch_service_pb2_grpc.add_BatchServiceServicer_to_server(Batches(), server)
     port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"127.0.0.1:{port}"
+    server.stop(None).wait()
+
+
+@pytest.fixture
+def sealed(certificates: Path) -> Iterator[str]:
+    """The same under TLS, for callers with a certificate."""
+    server = grpc.server(ThreadPoolExecutor(max_workers=2))
+    model_service_pb2_grpc.add_ModelServiceServicer_to_server(Models(), server)
+    key, certificate, authority = (
+        (certificates / name).read_bytes() for name in ("server.key", "server.pem", "ca.pem")
+    )
+    credentials = grpc.ssl_server_credentials(
+        [(key, certificate)], authority, require_client_auth=True
+    )
+    port = server.add_secure_port("127.0.0.1:0", credentials)
     server.start()
     yield f"127.0.0.1:{port}"
     server.stop(None).wait()
@@ -112,7 +147,9 @@ def test_no_gateway_is_a_sentence() -> None:
     assert "sie up" in result.output
 
 
-@pytest.mark.parametrize("address", ["http://localhost:8080", "localhost", "localhost:http", ""])
+@pytest.mark.parametrize(
+    "address", ["http://localhost:8080", "localhost", "localhost:http", "", "grpcs://localhost:1/x"]
+)
 def test_what_is_no_address_is_said_to_be_none(address: str) -> None:
     result = run("models", f"--address={address}")
     assert result.exit_code == 1
@@ -147,6 +184,39 @@ def test_every_subcommand_takes_the_address_and_has_a_group_that_does() -> None:
         group: click.Group = import_module(f"cli.commands.{name}").command
         for command in (group, *group.commands.values()):
             assert "address" in {param.name for param in command.params}, (name, command.name)
+
+
+def test_certificates_are_given_as_options_or_variables(
+    sealed: str, certificates: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ca_file, certificate, key = (
+        str(certificates / name) for name in ("ca.pem", "client.pem", "client.key")
+    )
+    ours = ("--certificate", certificate, "--private-key", key)
+    asked = run("models", "--json", "--address", sealed, "--ca-file", ca_file, *ours)
+    assert asked.exit_code == 0, asked.output
+    monkeypatch.setenv("SIE_CA_FILE", ca_file)
+    assert run("models", "--address", sealed, *ours).exit_code == 0
+    # Before the subcommand they are its group's, and what the server lacks is its own to say.
+    assert "UNIMPLEMENTED" in run("pools", *ours, "show", "x", "--address", sealed).output
+    assert "--certificate" in run("models", "--address", sealed).output
+    swapped = run("models", "--address", sealed, "--certificate", key)
+    assert "certificate files cannot be used" in swapped.output
+
+
+def test_a_gateway_without_the_expected_certificate_is_told_of(
+    sealed: str, certificates: Path
+) -> None:
+    stranger = run("models", "--address", sealed, "--ca-file", str(certificates / "client.pem"))
+    assert re.match(r"Error: no gateway answers at [\d.:]+: unable to get", stranger.output)
+    assert "--ca-file" in stranger.output
+    assert "--ca-file" in run("models", "--address", sealed).output
+
+
+def test_who_waits_for_a_batch_waits_for_its_gateway(address: str) -> None:
+    result = run("batch", "wait", "b-1", "--address", address)
+    assert result.exit_code == 0, result.output
+    assert re.search(r"^b-1 +completed ", result.output, re.MULTILINE)
 
 
 def test_models_are_read_over_all_pages(address: str) -> None:

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -35,6 +36,36 @@ def test_a_command_that_is_not_there_is_named():
     refused = CliRunner().invoke(main, ["encod"])
     assert refused.exit_code == 2
     assert "encod" in refused.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["encode", "known", b"a\xff"], "Error: not UTF-8: b'a\\xff'\n"),
+        (["pools", "create", "a", "cpu=2147483648"], "PROFILE=COUNT is expected"),
+        (["registry", "diff", "--", "-1"], "is not in the range"),
+        (["registry", "history", "-n", "0"], "is not in the range"),
+    ],
+)
+def test_what_cannot_be_sent_is_said_to_be_so(arguments, told):
+    given = [text if isinstance(text, str) else os.fsdecode(text) for text in arguments]
+    refused = CliRunner().invoke(main, given)
+    assert refused.exit_code in (1, 2)
+    assert told in refused.output
+
+
+def test_an_output_that_takes_nothing_is_a_sentence():
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-P", "-m", "cli", "version"],
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+    assert done.returncode == 1
+    assert done.stderr == "Error: No space left on device\n"
 
 
 @pytest.mark.parametrize("module", ["click", "grpc"])

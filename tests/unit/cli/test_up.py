@@ -129,11 +129,78 @@ def test_without_the_token_it_says_what_is_missing(start_up: Callable[..., Up]) 
     assert "set SIE_API_KEY" in up.output
 
 
+def test_a_gateway_with_a_certificate_is_asked_as_its_callers_ask(
+    start_up: Callable[..., Up], certificates: Path
+) -> None:
+    files = {"SIE_TLS_CERT": "server.pem", "SIE_TLS_KEY": "server.key"}
+    up = start_up(**{variable: str(certificates / name) for variable, name in files.items()})
+    up.wait_for("Ctrl-C stops everything")
+    assert f"  https://127.0.0.1:{up.ports[0]}, gRPC" in up.output
+    trust = certificates / "server.pem"
+    for hint in (f"curl -s --cacert {trust} https://127", f"-cacert {trust}", f"--ca-file {trust}"):
+        assert hint in up.output
+    assert "-plaintext" not in up.output
+
+
+def test_a_certificate_that_nobody_here_can_trust_is_said_to_be_none(
+    start_up: Callable[..., Up], certificates: Path
+) -> None:
+    files = {
+        "SIE_TLS_CERT": "server.pem",
+        "SIE_TLS_KEY": "server.key",
+        "SIE_TLS_CLIENT_CA": "ca.pem",
+        "SIE_CA_FILE": "client.pem",
+        "SIE_CERTIFICATE": "client.pem",
+        "SIE_PRIVATE_KEY": "client.key",
+    }
+    up = start_up(**{variable: str(certificates / name) for variable, name in files.items()})
+    up.wait_for("Ctrl-C stops everything")
+    assert "first embedding" in up.output
+    assert "Callers on this machine cannot trust its certificate: " in up.output
+    assert "curl" not in up.output
+
+
+@pytest.mark.parametrize(
+    ("settings", "missing"),
+    [
+        ({"SIE_TLS_CLIENT_CA": "ca.pem"}, "set SIE_CERTIFICATE"),
+        ({"SIE_AUTH_MODE": "static", "SIE_AUTH_TOKEN": "secret"}, "set SIE_API_KEY"),
+    ],
+)
+def test_what_callers_would_need_is_asked_for_before_anything_starts(
+    start_up: Callable[..., Up], settings: dict[str, str], missing: str
+) -> None:
+    up = start_up(**settings)
+    assert up.process.wait(60) == 1
+    assert missing in up.output
+    assert not up.data_dir.exists()
+
+
+def test_what_the_environment_says_of_storage_holds_and_of_the_host_is_passed_over(
+    start_up: Callable[..., Up], tmp_path: Path
+) -> None:
+    cache = str(tmp_path / "shared")
+    up = start_up(SIE_STREAM_STORAGE="file", SIE_CACHE_DIR=cache, SIE_HOST="0.0.0.0")
+    up.wait_for("Ctrl-C stops everything")
+    pids = up.children()
+    settings = {
+        name: Path(f"/proc/{pids[name]}/environ").read_text().split("\0")
+        for name in ("config_service", "worker", "gateway")
+    }
+    assert "SIE_STREAM_STORAGE=file" in settings["config_service"]
+    assert f"SIE_CACHE_DIR={cache}" in settings["worker"]
+    assert "SIE_HOST=127.0.0.1" in settings["gateway"]
+    assert "SIE_HOST=0.0.0.0 is passed over" in up.output
+    # Apart from that of a stack on memory, in which a stream on disk could not become one of these.
+    assert (up.data_dir / "broker-file").is_dir()
+
+
 def test_nothing_to_serve_is_an_error_that_says_why(start_up: Callable[..., Up]) -> None:
     up = start_up(SIE_PRELOAD_MODELS="bad", STAND_IN_FAILED="bad")
     assert up.process.wait(60) == 1
     assert "0 of 1 models loaded; model 'bad': no folder\n" in up.output
     assert "Error: no model could be loaded" in up.output
+    assert "SIE_PRELOAD_MODELS names others" in up.output
 
 
 def test_a_second_ctrl_c_ends_at_once(start_up: Callable[..., Up]) -> None:

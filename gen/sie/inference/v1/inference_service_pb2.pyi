@@ -129,20 +129,22 @@ class ScoreResponse(_message.Message):
     def __init__(self, model: _Optional[str] = ..., query_id: _Optional[str] = ..., scores: _Optional[_Iterable[_Union[_result_pb2.ScoreEntry, _Mapping]]] = ..., kind: _Optional[_Union[_result_pb2.ScoreKind, str]] = ..., timing: _Optional[_Union[_result_pb2.Timing, _Mapping]] = ...) -> None: ...
 
 class ExtractParams(_message.Message):
-    __slots__ = ("labels", "output_schema", "instruction", "threshold", "profile", "options")
+    __slots__ = ("labels", "output_schema", "instruction", "threshold", "profile", "options", "raw_scores")
     LABELS_FIELD_NUMBER: _ClassVar[int]
     OUTPUT_SCHEMA_FIELD_NUMBER: _ClassVar[int]
     INSTRUCTION_FIELD_NUMBER: _ClassVar[int]
     THRESHOLD_FIELD_NUMBER: _ClassVar[int]
     PROFILE_FIELD_NUMBER: _ClassVar[int]
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    RAW_SCORES_FIELD_NUMBER: _ClassVar[int]
     labels: _containers.RepeatedScalarFieldContainer[str]
     output_schema: _struct_pb2.Struct
     instruction: str
     threshold: float
     profile: str
     options: _struct_pb2.Struct
-    def __init__(self, labels: _Optional[_Iterable[str]] = ..., output_schema: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., instruction: _Optional[str] = ..., threshold: _Optional[float] = ..., profile: _Optional[str] = ..., options: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ...) -> None: ...
+    raw_scores: bool
+    def __init__(self, labels: _Optional[_Iterable[str]] = ..., output_schema: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., instruction: _Optional[str] = ..., threshold: _Optional[float] = ..., profile: _Optional[str] = ..., options: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., raw_scores: _Optional[bool] = ...) -> None: ...
 
 class ExtractRequest(_message.Message):
     __slots__ = ("model", "items", "params")

@@ -10,6 +10,8 @@ def context_of(tls: Tls) -> ssl.SSLContext | None:
     if tls == Tls():
         return None
     context = ssl.create_default_context(cafile=tls.ca)
+    # As gRPC and Python 3.13 do: a server's certificate can be trusted by itself.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     if tls.certificate is not None:
         context.load_cert_chain(tls.certificate, tls.key)
     return context

@@ -7,6 +7,7 @@ run, so the life of a stack is tested without a model.
 import json
 import os
 import signal
+import ssl
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -59,4 +60,15 @@ def _health() -> dict[str, Any]:
 def serve(port_variable: str) -> None:
     if os.environ.get("STAND_IN_IGNORES_SIGTERM"):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    ThreadingHTTPServer(("127.0.0.1", int(os.environ[port_variable])), _Handler).serve_forever()
+    server = ThreadingHTTPServer(("127.0.0.1", int(os.environ[port_variable])), _Handler)
+    if port_variable == "SIE_HTTP_PORT" and (certificate := os.environ.get("SIE_TLS_CERT")):
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate, os.environ["SIE_TLS_KEY"])
+        if authority := os.environ.get("SIE_TLS_CLIENT_CA"):
+            context.load_verify_locations(authority)
+            context.verify_mode = ssl.CERT_REQUIRED
+        # A handshake that fails is its connection's affair.
+        server.socket = context.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
+    server.serve_forever()
