@@ -21,12 +21,12 @@ from texts import mixed
 
 from worker.batching.batcher import BatchLimits, places, select
 from worker.checkpoint.checkpoint import Checkpoint
-from worker.compiler import compile_checkpoint
+from worker.compiler.compile import compile_checkpoint
+from worker.compiler.graph_form import Layout
 from worker.engine import Engine, TokenBatch
 from worker.engines.catalog import ENGINES, candidates
-from worker.engines.device import fingerprint
 from worker.engines.packed_rows import PackedRows
-from worker.opening.graph_form import Layout
+from worker.opening.fingerprint import fingerprint
 from worker.texts.tokenizer import Tokenizer
 
 ROUNDS = 2

@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from config_service.model_rules import check_model
+from config_service.pool_rules import NAME, NAME_RULE
 from servicekit.errors import invalid
 from servicekit.registry_state import Definition, RegistryState
 from sie.pool.v1.pool_pb2 import Pool
@@ -21,9 +22,7 @@ from sie.registry.v1.model_pb2 import Model
 # A definition travels in one broker message, whose default bound is 1 MiB.
 MAX_DEFINITION_BYTES = 512 * 1024
 
-_BUNDLE_ID = re.compile(r"[a-z][a-z0-9-]{0,62}")
 _MACHINE_PROFILE_ID = re.compile(r"[a-z0-9-]{1,63}")
-_RULE_BUNDLE_ID = "1 to 63 lower-case letters, digits and '-', beginning with a letter"
 _RULE_MACHINE_PROFILE_ID = "1 to 63 lower-case letters, digits and '-'"
 
 
@@ -40,7 +39,7 @@ def validate(definition: Definition, state: RegistryState) -> None:
             _check_registered(definition.machine_profile, "model.machine_profile", state)
         case Bundle():
             check_known(definition, "bundle")
-            check_id(definition.bundle_id, _BUNDLE_ID, "bundle.bundle_id", _RULE_BUNDLE_ID)
+            check_id(definition.bundle_id, NAME, "bundle.bundle_id", NAME_RULE)
             _check_registered(definition.machine_profile, "bundle.machine_profile", state)
         case MachineProfile():
             check_known(definition, "machine_profile")

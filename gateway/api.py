@@ -234,7 +234,7 @@ class _Metrics:
         self._latency(endpoint, profile).observe(elapsed_s)
 
 
-def _failed(record: Record, reason: "ErrorReason") -> None:
+def _failed(record: Record, reason: ErrorReason) -> None:
     record.status = spec_of(reason).http_status
     record.reason = code_of(reason)
 

@@ -87,10 +87,7 @@ class Cluster:
             return model
         if not model_id:
             raise invalid("model", "a model is needed")
-        if not self._registry.revision:
-            raise SieError(
-                ErrorReason.ERROR_REASON_REGISTRY_UNAVAILABLE, "the registry was not read yet"
-            )
+        self._registry.check_loaded()
         raise SieError(
             ErrorReason.ERROR_REASON_MODEL_NOT_FOUND,
             f"no model '{model_id[:_LONGEST_SHOWN]}' is registered" + self._guess(model_id, sees),

@@ -11,12 +11,10 @@ from google.protobuf.message import Message
 from gateway.endpoint import Call, Reply
 from gateway.forwarding import Forwarder
 from gateway.peers import Peers
-from servicekit.errors import SieError
 from servicekit.registry_reads import RegistryReads, bundles_of, not_found
 from servicekit.registry_state import Key
 from servicekit.registry_view import RegistryView
 from servicekit.workers import WorkerDirectory
-from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.registry.v1 import (
     registry_admin_service_pb2,
     registry_history_service_pb2,
@@ -76,7 +74,7 @@ class RegistryReader:
         return functools.partial(self._answer, read)
 
     async def _answer(self, read: Callable[[Any], Any], request: Message, call: Call) -> Reply:
-        check_loaded(self._view)
+        self._view.check_loaded()
         response = read(request)
         return Reply(response.SerializeToString(), {REVISION_HEADER: str(response.revision)})
 
@@ -92,7 +90,7 @@ class RegistryStatus:
     async def get_model_status(
         self, request: GetModelStatusRequest, call: Call
     ) -> GetModelStatusResponse:
-        check_loaded(self._view)
+        self._view.check_loaded()
         key, state = Key("model", request.model_id), self._view.state
         model = state.models.get(request.model_id)
         if model is None:
@@ -123,14 +121,6 @@ class RegistryStatus:
             pending_workers=pending,
             acked=bool(views) and not pending,
             workers=views,
-        )
-
-
-def check_loaded(view: RegistryView) -> None:
-    """Raises SieError REGISTRY_UNAVAILABLE before the registry was read."""
-    if not view.is_loaded:
-        raise SieError(
-            ErrorReason.ERROR_REASON_REGISTRY_UNAVAILABLE, "the registry was not read yet"
         )
 
 

@@ -20,6 +20,7 @@ from gateway.verbs import encode, extract, score, tokenize
 from gateway.verbs.verb import Verb
 from gateway.work_class import work_class_of
 from servicekit.errors import SieError, from_proto
+from servicekit.registry_reads import split_model
 from servicekit.subjects import Lane
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.inference.v1.inference_service_pb2 import (
@@ -71,7 +72,7 @@ class InferenceService:
         return await self._answer(tokenize, request, call)
 
     async def _answer(self, verb: Verb, request: Any, call: Call) -> Reply:
-        bundle, model_id = routing.split_model(request.model)
+        bundle, model_id = split_model(request.model)
         model = self._cluster.model(model_id, call.principal.sees)
         call.principal.check_model(model.model_id)
         asked = routing.wanted(call.metadata, bundle)

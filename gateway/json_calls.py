@@ -11,6 +11,7 @@ import orjson
 
 from gateway.access_log import Record
 from gateway.api import Api
+from gateway.auth.guard import Access
 from gateway.auth.principal import Principal
 from gateway.endpoint import Endpoint
 from gateway.large_bodies import beside_the_loop
@@ -22,21 +23,11 @@ from gateway.transcoder.routes import Match, Route, RouteTable, routes_of
 from gateway.transcoder.schema import is_required
 from servicekit.errors import invalid
 
-_COMPUTING = frozenset(
-    {
-        "sie.inference.v1.InferenceService",
-        "sie.compat.v1.OpenAIService",
-        "sie.compat.v1.RerankService",
-        "sie.compat.v1.TeiService",
-        "sie.compat.v1.TeiTextService",
-    }
-)
-
 
 def computes(route: Route) -> bool:
     """Whether a route can be called line by line."""
-    service: str = route.endpoint.method.containing_service.full_name
-    return service in _COMPUTING and route.http_method == "POST" and route.body == "*"
+    computing = route.endpoint.access is Access.COMPUTE
+    return computing and route.http_method == "POST" and route.body == "*"
 
 
 class JsonCalls:

@@ -98,12 +98,6 @@ def wanted(metadata: Mapping[str, str], bundle: str = "") -> Wanted:
     return Wanted((pool or DEFAULT_POOL)[:_LONGEST_NAME], profile[:_LONGEST_NAME], bundle)
 
 
-def split_model(spec: str) -> tuple[str, str]:
-    """Bundle (empty: none named) and model id of `[bundle:/]model`."""
-    bundle, separator, model_id = spec.partition(":/")
-    return (bundle.strip().lower(), model_id) if separator else ("", spec)
-
-
 def route(model: Model, asked: Wanted, known: Known) -> Route:
     """The lane for a request.
 

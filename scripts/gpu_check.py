@@ -23,7 +23,7 @@ from onnx import TensorProto, helper
 from safetensors.numpy import save_file
 
 from worker.checkpoint.checkpoint import Checkpoint
-from worker.compiler import compile_checkpoint
+from worker.compiler.compile import compile_checkpoint
 from worker.engine import Engine, EngineError, TokenBatch
 from worker.engines.catalog import REFERENCE, EngineKind, at_hand
 from worker.engines.choose import lowest_cosine

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from servicekit import profiles
-from servicekit.defaults import DEFAULT_BUNDLE, DEFAULT_BUNDLE_PRIORITY
+from servicekit.defaults import DEFAULT_BUNDLE, DEFAULT_BUNDLE_PRIORITY, DEFAULT_PROFILE
 from servicekit.errors import SieError, invalid
 from servicekit.paging import page_of
 from servicekit.registry_state import Definition, Key, RegistryState
@@ -101,8 +101,7 @@ class RegistryReads:
 
     def resolve_model(self, request: ResolveModelRequest) -> ResolveModelResponse:
         state = self._state()
-        prefix, colon, rest = request.model.partition(":/")
-        named, model_id = (prefix, rest) if colon else ("", request.model)
+        named, model_id = split_model(request.model)
         if named and request.bundle not in ("", named):
             raise invalid("bundle", f"is {request.bundle!r}, and the model says {named!r}")
         bundle = request.bundle or named
@@ -112,7 +111,7 @@ class RegistryReads:
         compatible = bundles_of(model, state.bundles)
         if bundle and bundle not in compatible:
             raise _incompatible(model_id, bundle, compatible)
-        names = sorted(model.profiles) or ["default"]
+        names = sorted(model.profiles) or [DEFAULT_PROFILE]
         return ResolveModelResponse(
             model=model_id,
             resolved_bundle=bundle or compatible[0],
@@ -132,6 +131,12 @@ class RegistryReads:
 
     def _written(self, key: Key) -> int:
         return self._state().written.get(key, 0)
+
+
+def split_model(spec: str) -> tuple[str, str]:
+    """Bundle (empty: none named) and model id of `[bundle:/]model`."""
+    bundle, separator, model_id = spec.partition(":/")
+    return (bundle.strip().lower(), model_id) if separator else ("", spec)
 
 
 def bundles_of(model: Model, bundles: Mapping[str, Bundle]) -> list[str]:

@@ -24,8 +24,11 @@ from typing import Self
 import grpc
 from google.protobuf.message import DecodeError
 
+from servicekit.errors import SieError
+from servicekit.grpc_client import channel
 from servicekit.registry_follower import RegistryFollower
 from servicekit.registry_state import RegistryState
+from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.pool.v1.pool_pb2 import Pool
 from sie.registry.v1.bundle_pb2 import Bundle
 from sie.registry.v1.machine_profile_pb2 import MachineProfile
@@ -103,6 +106,13 @@ class RegistryView:
     @property
     def is_loaded(self) -> bool:
         return self._loaded.is_set()
+
+    def check_loaded(self) -> None:
+        """Raises SieError REGISTRY_UNAVAILABLE before there is a registry, be it an empty one."""
+        if not self.is_loaded:
+            raise SieError(
+                ErrorReason.ERROR_REASON_REGISTRY_UNAVAILABLE, "the registry was not read yet"
+            )
 
     @property
     def connected(self) -> bool:
@@ -190,8 +200,8 @@ class RegistryView:
             from_revision=self._follower.from_revision, watcher_id=self._watcher_id
         )
         # A channel of its own for each try: none waits out another's backoff.
-        async with grpc.aio.insecure_channel(self._address, options=_CHANNEL_OPTIONS) as channel:
-            stream = RegistryServiceStub(channel).WatchRegistry(request)
+        async with channel(self._address) as fresh:
+            stream = RegistryServiceStub(fresh).WatchRegistry(request)
             async with asyncio.timeout(_SILENCE_S):
                 metadata = dict(await stream.initial_metadata())
             self._server_version = str(metadata.get(SERVER_VERSION, ""))
@@ -266,11 +276,3 @@ class RegistryView:
             log.warning("registry file %s cannot be written: %s", self._file, error)
             with contextlib.suppress(OSError):
                 temporary.unlink(missing_ok=True)
-
-
-_CHANNEL_OPTIONS = [
-    # A snapshot is as large as the registry.
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-]

@@ -2,7 +2,7 @@
 
     sie.work.<pool>.<profile>.<bundle>.<model>.<queue>   stream SIE_WORK_<pool>, work queue
     sie.dead.<pool>.<profile>.<bundle>.<model>.<queue>   stream SIE_DEAD_LETTERS
-    sie.reply.<gateway>.<token>                   core NATS, results and publish acks
+    sie.reply.<gateway>.result.<token>            core NATS, results; publish acks under `ack`
     sie.cancel.<pool>.<profile>.<bundle>          core NATS, work that nobody waits for any more
     sie.worker.<worker>.status                    core NATS, heartbeats; the id encoded likewise
     sie.gateway.<gateway>.status                  core NATS, heartbeats
@@ -11,7 +11,8 @@
     sie.adopt.<pool>.<profile>.<bundle>.<worker>  core NATS, offers to one worker; encoded likewise
 
 Pool, profile and bundle ids are subject tokens as they are. Model ids hold `/` and `.`;
-`model_token` encodes them reversibly. Readers take ids from messages, never from subjects.
+`model_token` encodes them reversibly. Readers take ids from messages, never from
+subjects, but for the lane of a dead letter: a work item does not know its own.
 """
 
 import re

@@ -27,6 +27,7 @@ _OUT_OF_MEMORY = (
     "failed to allocate memory",
     "bad_alloc",
     "out of memory",
+    "cudaerrormemoryallocation",
     "out_of_memory",
     "available memory of",
     "cudnn_status_alloc_failed",

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import platform
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from nats.aio.client import Client
@@ -16,6 +14,7 @@ from nats.errors import Error as NatsError
 from servicekit import subjects
 from servicekit.subjects import Lane
 from sie.worker.v1.worker_status_pb2 import Device, HostedModel, WorkerState, WorkerStatus
+from worker.machine import memory_bytes, processor
 
 log = logging.getLogger(__name__)
 
@@ -116,19 +115,9 @@ class Heartbeat:
 
 
 def _cpu() -> Device:
-    total, available = _memory()
+    total, available = memory_bytes()
     return Device(
-        name=platform.processor() or platform.machine(),
+        name=processor(),
         memory_total_bytes=total,
         memory_used_bytes=total - available,
     )
-
-
-def _memory() -> tuple[int, int]:
-    """Return total and available bytes, zeros where the system does not tell (proc(5))."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return 0, 0
-    fields = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines}
-    return fields["MemTotal"], fields["MemAvailable"]

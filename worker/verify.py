@@ -22,12 +22,12 @@ from worker.batching.packing import pack_texts
 from worker.checkpoint.checkpoint import Checkpoint
 from worker.checkpoint.config import CheckpointError, Config
 from worker.checkpoint.heads import DenseHead, MultivectorHead, Output
-from worker.compiler import compile_checkpoint
+from worker.compiler.compile import compile_checkpoint
+from worker.compiler.graph_form import TEXT_GRAPH, VISION_GRAPH, Precision
 from worker.engine import Batch, ImageBatch, TokenBatch
 from worker.engines.catalog import Candidate, EngineKind, candidates
+from worker.engines.choose import lowest_cosine
 from worker.extraction.gliner_prompt import GlinerTokenizer
-from worker.images.vision import GRAPH
-from worker.opening.graph_form import Precision
 from worker.texts.late_interaction import open_tokenizer
 from worker.texts.tokenizer import TokenizedText
 
@@ -230,17 +230,8 @@ def _compare(
     difference = float(np.abs(ours.astype(np.float64) - theirs).max(initial=0.0))
     exact = candidate.kind.exact
     tolerance = _tolerance(checkpoint, output) if exact else _COSINES[candidate.kind.precision]
-    cosine = _lowest_cosine(ours, theirs)
+    cosine = lowest_cosine({output: ours}, {output: theirs})
     return Comparison(str(candidate), output, array, difference, cosine, tolerance, exact)
-
-
-def _lowest_cosine(ours: NDArray[Any], theirs: NDArray[Any]) -> float:
-    """Return the lowest cosine of rows that belong together; a zero vector is only like itself."""
-    ours, theirs = (each.reshape(len(each), -1).astype(np.float64) for each in (ours, theirs))
-    lengths = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
-    same = (ours == theirs).all(axis=1)
-    cosines = np.where(same, 1.0, (ours * theirs).sum(axis=1) / np.where(lengths, lengths, np.inf))
-    return float(cosines.min(initial=1.0))
 
 
 def _tolerance(checkpoint: Checkpoint, output: str) -> float:
@@ -307,7 +298,7 @@ def _span_cases(
     ends = starts + np.arange(arrays["span_logits"].shape[2])
     keep = np.stack([ends < len(window.offsets) for window in first])
     batch = pack_texts(texts)
-    case = _Case("model.onnx", batch, {Output.SPAN_LOGITS: "span_logits"}, keep)
+    case = _Case(TEXT_GRAPH, batch, {Output.SPAN_LOGITS: "span_logits"}, keep)
     return [case], list(_token_ids("texts", texts, arrays))
 
 
@@ -338,13 +329,13 @@ def _texts_case(
     marked = any(isinstance(head, MultivectorHead) and head.marked for head in checkpoint.heads)
     for row, text in zip(keep, texts, strict=True):
         row[: len(text.ids)] = text.kept if marked and text.kept is not None else True
-    return _Case("model.onnx", batch, arrays, keep)
+    return _Case(TEXT_GRAPH, batch, arrays, keep)
 
 
 def _images_case(checkpoint: Checkpoint, arrays: Arrays) -> _Case:
     name = "image_embeds_normalized" if _normalized(checkpoint) else "image_embeds"
     pixels = np.ascontiguousarray(arrays["pixel_values"], dtype=np.float32)
-    return _Case(GRAPH, ImageBatch(pixels), {Output.DENSE: name})
+    return _Case(VISION_GRAPH, ImageBatch(pixels), {Output.DENSE: name})
 
 
 def _token_ids(kind: str, texts: Sequence[TokenizedText], arrays: Arrays) -> Iterator[Comparison]:

@@ -31,12 +31,12 @@ from sie.worker.v1.worker_status_pb2 import WorkerState
 from worker import metrics
 from worker.batching.device import Device
 from worker.busy import BusyShare
-from worker.engines.sessions import available_cores
 from worker.heartbeat import Heartbeat
 from worker.hosting.host import ModelHost
 from worker.hosting.loader import Loader
 from worker.hosting.memory import HostMemory, default_budget
 from worker.hosting.placement import Limits, Residence
+from worker.machine import available_cores
 from worker.membership import Membership
 from worker.queue.broker_clock import BrokerClock
 from worker.queue.cancellations import Cancellations

@@ -79,13 +79,13 @@ class Files:
         await self._store.put(_piece_key(file_id, len(pieces), epoch), data)
         return Piece(epoch=epoch, size_bytes=len(data))
 
-    async def add(self, tenant: str, record: FileRecord, data: bytes, epoch: int = 0) -> None:
-        """Keeps what follows in a file.
+    async def add(self, tenant: str, record: FileRecord, data: bytes) -> None:
+        """Keeps what follows in a file that is uploaded.
 
         Raises:
             SieError: PAYLOAD_TOO_LARGE, QUOTA_EXCEEDED, PAYLOAD_UNAVAILABLE.
         """
-        await self._add(tenant, record, data, epoch)
+        await self._add(tenant, record, data)
         self._quota.settle(tenant, len(data))
 
     async def gather(
@@ -111,7 +111,7 @@ class Files:
         finally:
             self._quota.settle(tenant, record.file.bytes)
 
-    async def _add(self, tenant: str, record: FileRecord, data: bytes, epoch: int) -> None:
+    async def _add(self, tenant: str, record: FileRecord, data: bytes, epoch: int = 0) -> None:
         """As `add`, with the room still taken."""
         self.check_size(record.file.bytes + len(data))
         if not data:

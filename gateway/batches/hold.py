@@ -110,7 +110,7 @@ class Hold:
         except Conflict:
             return await self._reread(after)
         except SieError as error:
-            log.info("batch not written: %s", error)
+            log.info("batch not written: %s", error, extra={"fields": {"batch": self._key.id}})
             return False
         self._saw(after, revision)
         return True

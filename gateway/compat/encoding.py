@@ -5,7 +5,8 @@ from typing import Any
 
 from gateway.endpoint import Call
 from gateway.inference import InferenceService
-from servicekit.errors import from_proto, invalid
+from gateway.verbs.fragments import raise_item_error
+from servicekit.errors import invalid
 from servicekit.packed import packed_twin
 from sie.inference.v1.inference_service_pb2 import (
     EncodeParams,
@@ -42,9 +43,7 @@ async def encoded(
     params.output_types.append(output)
     reply = await verbs.encode(EncodeRequest(model=model, items=items, params=params), call)
     results = list(_Response.FromString(reply.body).items)
-    for result in results:
-        if result.HasField("error"):
-            raise from_proto(result.error)
+    raise_item_error(results)
     return results, reply.headers
 
 

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from gateway.endpoint import Call
 from gateway.inference import InferenceService
-from servicekit.errors import from_proto, invalid
+from gateway.verbs.fragments import raise_item_error
+from servicekit.errors import invalid
 from sie.inference.v1.inference_service_pb2 import ScoreRequest, ScoreResponse, Truncate
 from sie.inference.v1.item_pb2 import Item
 
@@ -35,7 +36,5 @@ async def ranked(
     )
     reply = await verbs.score(request, call)
     response = ScoreResponse.FromString(reply.body)
-    for entry in response.scores:
-        if entry.HasField("error"):
-            raise from_proto(entry.error)
+    raise_item_error(response.scores)
     return response, reply.headers

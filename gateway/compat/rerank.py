@@ -10,8 +10,8 @@ from gateway.compat.ranking import ranked
 from gateway.compat.relevance import relevance
 from gateway.endpoint import Call, Reply
 from gateway.inference import InferenceService
-from gateway.routing import split_model
 from servicekit.errors import invalid
+from servicekit.registry_reads import split_model
 from sie.compat.v1.rerank_service_pb2 import (
     RerankBilledUnits,
     RerankDocument,

@@ -15,7 +15,8 @@ from gateway.endpoint import Call, Reply
 from gateway.inference import InferenceService
 from gateway.large_bodies import beside_the_loop
 from gateway.verbs import extract, score
-from servicekit.errors import from_proto, invalid
+from gateway.verbs.fragments import raise_item_error
+from servicekit.errors import invalid
 from servicekit.packed import packed_twin
 from sie.compat.v1.tei_text_service_pb2 import (
     DecodeTokensRequest,
@@ -104,9 +105,7 @@ class TeiTextService:
         with named("inputs", single=single):
             reply = await self._verbs.extract(asked, call)
             results = ExtractResponse.FromString(reply.body).items
-            for result in results:
-                if result.HasField("error"):
-                    raise from_proto(result.error)
+            raise_item_error(results)
         classes = [PredictedClasses(classes=result.classifications) for result in results]
         predictions = Predictions(texts=classes, single=single)
         response = PredictResponse(predictions=predictions)
@@ -168,8 +167,7 @@ def _made(body: bytes, made_of: Callable[[TokenizeResult], T]) -> list[T]:
 
 def _result(item: bytes) -> TokenizeResult:
     result = TokenizeResult.FromString(item)
-    if result.HasField("error"):
-        raise from_proto(result.error)
+    raise_item_error([result])
     return result
 
 

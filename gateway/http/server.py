@@ -17,8 +17,6 @@ _BACKLOG = 2048
 _KEEP_ALIVE_S = 75
 # From when no connection is accepted any more to when those without a request are closed.
 _LAST_REQUESTS_S = 0.25
-
-
 # A client that has begun to say what it wants, or connected, ends its headers within this.
 _HEADERS_WITHIN_S = 10.0
 

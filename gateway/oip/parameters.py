@@ -68,12 +68,13 @@ def fill(message: Message, values: Mapping[str, Any], known: Iterable[str]) -> N
         raise invalid(f"parameters.{error.path}", error.problem) from None
 
 
-def names_in(text: Any, field: str) -> list[str]:
-    """Names of a parameter that lists them: separated by commas, or a JSON array of strings.
+def labels_in(text: Any) -> list[str]:
+    """The labels in a parameter: separated by commas, or a JSON array of strings.
 
     Raises:
         SieError: INVALID_INPUT.
     """
+    field = "parameters.labels"
     if type(text) is not str:
         raise invalid(field, "must be a string: names separated by commas, or a JSON array")
     if not text.lstrip().startswith("["):

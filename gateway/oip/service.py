@@ -15,8 +15,8 @@ from gateway.large_bodies import beside_the_loop
 from gateway.oip.plan import VERSION, Plan, check_version, in_terms_of_tensors, plan, verbs_of
 from gateway.oip.reply import response
 from gateway.oip.verbs.verb import TensorSpec
-from gateway.routing import split_model
 from servicekit.errors import SieError, invalid
+from servicekit.registry_reads import split_model
 from servicekit.workers import best_state
 from sie.inference.v1.model_service_pb2 import ModelState
 from sie.oip import open_inference_pb2 as pb

@@ -18,8 +18,9 @@ from gateway.validation import (
     settle_options,
     unsupported,
 )
-from gateway.verbs.fragments import error_of, item_range
+from gateway.verbs.fragments import joined
 from servicekit.errors import invalid
+from sie.errors.v1.error_pb2 import Error
 from sie.inference.v1.inference_service_pb2 import (
     EncodeParams,
     EncodeRequest,
@@ -58,18 +59,12 @@ def part(request: EncodeRequest, first: int, last: int) -> EncodeRequest:
 
 
 def join(request: EncodeRequest, results: Sequence[Any], timing: Timing) -> bytes:
-    fragments = [fragment(result, request) for result in results]
+    def failed(index: int, error: Error) -> EncodeResponse:
+        result = EncodeResult(id=request.items[index].id, error=error)
+        return EncodeResponse(items=[result])
+
     tail = EncodeResponse(model=request.model, timing=timing)
-    return b"".join([*fragments, tail.SerializeToString()])
-
-
-def fragment(result: Any, request: EncodeRequest) -> bytes:
-    """A worker's results as they are, or the chunk's one error for each of its items."""
-    if result.WhichOneof("outcome") == NAME:
-        return bytes(result.encode)
-    error = error_of(result)
-    failed = [EncodeResult(id=request.items[i].id, error=error) for i in item_range(result)]
-    return EncodeResponse(items=failed).SerializeToString()
+    return joined(NAME, results, failed, tail)
 
 
 def _check_outputs(params: EncodeParams, model: Model) -> None:

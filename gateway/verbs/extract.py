@@ -6,8 +6,9 @@ from typing import Any
 from google.protobuf.struct_pb2 import Struct, Value
 
 from gateway.validation import check_items, check_profile, settle_options, unsupported
-from gateway.verbs.fragments import error_of, item_range
+from gateway.verbs.fragments import joined
 from servicekit.errors import invalid
+from sie.errors.v1.error_pb2 import Error
 from sie.inference.v1.inference_service_pb2 import ExtractParams, ExtractRequest, ExtractResponse
 from sie.inference.v1.result_pb2 import ExtractResult, Timing
 from sie.registry.v1.model_pb2 import Model
@@ -52,21 +53,12 @@ def part(request: ExtractRequest, first: int, last: int) -> ExtractRequest:
 
 
 def join(request: ExtractRequest, results: Sequence[Any], timing: Timing) -> bytes:
-    fragments = [fragment(result, request) for result in results]
+    def failed(index: int, error: Error) -> ExtractResponse:
+        result = ExtractResult(id=request.items[index].id or f"item-{index}", error=error)
+        return ExtractResponse(items=[result])
+
     tail = ExtractResponse(model=request.model, timing=timing)
-    return b"".join([*fragments, tail.SerializeToString()])
-
-
-def fragment(result: Any, request: ExtractRequest) -> bytes:
-    """A worker's results as they are, or the chunk's one error for each of its items."""
-    if result.WhichOneof("outcome") == NAME:
-        return bytes(result.extract)
-    error = error_of(result)
-    failed = [
-        ExtractResult(id=request.items[index].id or f"item-{index}", error=error)
-        for index in item_range(result)
-    ]
-    return ExtractResponse(items=failed).SerializeToString()
+    return joined(NAME, results, failed, tail)
 
 
 def _check_labels(labels: Sequence[str], model: Model) -> None:

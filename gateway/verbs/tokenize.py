@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway.validation import check_items
-from gateway.verbs.fragments import error_of, item_range
+from gateway.verbs.fragments import joined
 from servicekit.errors import invalid
+from sie.errors.v1.error_pb2 import Error
 from sie.inference.v1.inference_service_pb2 import TokenizeRequest, TokenizeResponse
 from sie.inference.v1.model_service_pb2 import InputType
 from sie.inference.v1.result_pb2 import Timing, TokenizeResult
@@ -57,15 +58,9 @@ def part(request: TokenizeRequest, first: int, last: int) -> TokenizeRequest:
 
 
 def join(request: TokenizeRequest, results: Sequence[Any], timing: Timing) -> bytes:
-    fragments = [fragment(result, request) for result in results]
+    def failed(index: int, error: Error) -> TokenizeResponse:
+        result = TokenizeResult(id=request.items[index].id, error=error)
+        return TokenizeResponse(items=[result])
+
     tail = TokenizeResponse(model=request.model, timing=timing)
-    return b"".join([*fragments, tail.SerializeToString()])
-
-
-def fragment(result: Any, request: TokenizeRequest) -> bytes:
-    """A worker's results as they are, or the chunk's one error for each of its items."""
-    if result.WhichOneof("outcome") == NAME:
-        return bytes(result.tokenize)
-    error = error_of(result)
-    failed = [TokenizeResult(id=request.items[i].id, error=error) for i in item_range(result)]
-    return TokenizeResponse(items=failed).SerializeToString()
+    return joined(NAME, results, failed, tail)

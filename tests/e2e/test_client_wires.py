@@ -14,16 +14,9 @@ from websockets.sync.client import connect
 
 from cli.local_stack import DEFAULT_MODEL
 from tests.asking import ENCODE, ask
+from tests.e2e.wire_client import arrays
 
 MSGPACK = {"content-type": "application/msgpack", "accept": "application/msgpack"}
-
-
-def arrays(pairs):
-    """What msgpack-numpy makes of a map: an array where its binary keys say so."""
-    made = dict(pairs)
-    if b"nd" in made:
-        return np.frombuffer(made[b"data"], made[b"type"]).reshape(made[b"shape"])
-    return made
 
 
 def post(stack, path, body):

@@ -189,6 +189,7 @@ def _error(reply: httpx.Response) -> Exception:
 
 
 def arrays(pairs: list) -> Any:
+    """Return what msgpack-numpy makes of a map: an array where its binary keys say so."""
     made = dict(pairs)
     if b"nd" in made:
         return np.frombuffer(made[b"data"], made[b"type"]).reshape(made[b"shape"])

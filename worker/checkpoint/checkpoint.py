@@ -4,12 +4,12 @@
     config.json                         the architecture and its sizes, or gliner_config.json
     model.safetensors                   the weights, or an index and its shards, or
                                         pytorch_model.bin in either form
-    tokenizer.json                      read by worker.tokenizer
+    tokenizer.json                      read by worker.texts
     tokenizer_config.json               model_max_length (optional)
     sentence_bert_config.json           max_seq_length, do_lower_case (optional); the first
                                         releases named it after the model's family
     config_sentence_transformers.json   prompts, a cross-encoder's activation (optional)
-    1_Pooling/, 2_Dense/, ...           read by worker.heads
+    1_Pooling/, 2_Dense/, ...           read by worker.checkpoint.heads
 
 Opening one reads the small JSON files only; `weights()` maps the tensors.
 """
@@ -22,20 +22,10 @@ from pathlib import Path
 from typing import Any
 
 from worker.checkpoint.config import CheckpointError, Config
-from worker.checkpoint.heads import (
-    SPAN_CONFIG,
-    Head,
-    Output,
-    Pooling,
-    encoder_path,
-    head_files,
-    heads_of,
-    read_modules,
-)
+from worker.checkpoint.heads import SPAN_CONFIG, Head, Output, head_files, heads_of
+from worker.checkpoint.modules import encoder_path, read_modules
 from worker.checkpoint.token_types import type_count
 from worker.checkpoint.weights import Weights, weight_files
-
-__all__ = ["Checkpoint", "CheckpointError", "Config", "Pooling"]
 
 # Tokenizers without a limit of their own write this order of magnitude (int(1e30)).
 _UNLIMITED = 1_000_000_000
@@ -45,8 +35,6 @@ _SPAN_TOKENS_PER_WORD = 3
 
 # In the order in which sentence-transformers looks for them.
 _SENTENCE_CONFIGS = ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
-
-_PAIR_OUTPUTS = {Output.LOGITS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +115,7 @@ class Checkpoint:
     @property
     def reads_type_ids(self) -> bool:
         """Whether the model is told which text of a pair a token belongs to."""
-        return type_count(self.config) > 1 and not _PAIR_OUTPUTS.isdisjoint(self.outputs)
+        return type_count(self.config) > 1 and Output.LOGITS in self.outputs
 
     def recipe(self) -> dict[str, Any]:
         """Everything beside the weights that decides the compiled graph, as JSON values."""

@@ -15,8 +15,6 @@ from safetensors import SafetensorError, safe_open
 from worker.checkpoint.config import CheckpointError, Config
 from worker.checkpoint.torch_file import TorchFile
 
-__all__ = ["CheckpointError", "Weights", "weight_files"]
-
 _FLOATS = {"F16": np.float16, "BF16": ml_dtypes.bfloat16, "F32": np.float32, "F64": np.float64}
 
 

@@ -6,11 +6,6 @@
 
 A body is a function that adds a family's encoder to a graph, in the family's own file; the
 heads are those that `worker.checkpoint.heads` finds in the checkpoint, and are the same for every
-family.
+family. `compile` puts them together; in which form says `graph_form`.
 Models of texts and images are duals: two towers, two graphs, one cache entry.
 """
-
-from worker.compiler.compile import compile_checkpoint, packs
-from worker.compiler.families import UnsupportedArchitectureError
-
-__all__ = ["UnsupportedArchitectureError", "compile_checkpoint", "packs"]

@@ -14,11 +14,11 @@ from worker.compiler.dual import DUALS, compile_dual
 from worker.compiler.families import family_of
 from worker.compiler.gliner import compile_gliner
 from worker.compiler.graph import Graph
+from worker.compiler.graph_form import Dialect, GraphForm, Layout, Precision
 from worker.compiler.heads import Encoded, add_head
 from worker.compiler.packed import POOLINGS, Packing
 from worker.compiler.parameters import Parameters
 from worker.compiler.standard import lowered
-from worker.opening.graph_form import Dialect, GraphForm, Layout, Precision
 
 PADDED = GraphForm()
 

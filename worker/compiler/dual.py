@@ -16,7 +16,8 @@ from worker.checkpoint.checkpoint import Checkpoint
 from worker.checkpoint.heads import DenseHead, Output
 from worker.compiler.body import Hidden, Tokens
 from worker.compiler.clip import clip_image, clip_text
-from worker.compiler.graph import VISION_FILE, Graph, Lowering
+from worker.compiler.graph import Graph, Lowering
+from worker.compiler.graph_form import VISION_GRAPH
 from worker.compiler.parameters import Parameters
 from worker.compiler.pooling import unit_length
 from worker.compiler.siglip import siglip_image, siglip_text
@@ -56,7 +57,7 @@ def compile_dual(
         with Graph("text", directory, lowering=lowering) as graph:
             vectors = dual.text(Parameters(graph, weights), checkpoint, _tokens(graph, checkpoint))
             _finish(graph, checkpoint, vectors)
-        with Graph("vision", directory, file=VISION_FILE, lowering=lowering) as graph:
+        with Graph("vision", directory, file=VISION_GRAPH, lowering=lowering) as graph:
             _finish(graph, checkpoint, dual.image(Parameters(graph, weights), checkpoint))
 
 

@@ -22,11 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from worker.opening.graph_form import Precision
-
-MODEL_FILE = "model.onnx"
-VISION_FILE = "vision.onnx"
-"""The second graph of a model that takes images too; its weights lie in `vision.weights`."""
+from worker.compiler.graph_form import TEXT_GRAPH, Precision
 
 CONTRIB = "com.microsoft"
 """The domain of ONNX Runtime's own fused operators."""
@@ -65,7 +61,7 @@ class Graph:
         name: str,
         directory: Path,
         *,
-        file: str = MODEL_FILE,
+        file: str = TEXT_GRAPH,
         lowering: Lowering | None = None,
     ) -> None:
         """Open the files of a graph; `lowering` replaces every fused operator."""

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from worker.checkpoint.weights import Weights
 from worker.compiler.graph import Graph
+from worker.compiler.graph_form import Precision
 from worker.compiler.quantized import quantized
-from worker.opening.graph_form import Precision
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from worker.checkpoint.heads import Output
 from worker.engine import Batch, ImageBatch, PackedBatch, TokenBatch
 
+MAX_TOKENS = 32_768
+"""Rows times tokens of the largest batch that a GPU is prepared for."""
+
 _SHORTEST = 16
 _PER_TOKEN = {Output.TOKEN_WEIGHTS, Output.MULTIVECTOR, Output.TOKEN_LOGITS}
 # Where a range of lengths ends that shares an optimisation profile.

@@ -8,12 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from worker.compiler.graph_form import Dialect, GraphForm, Precision
 from worker.engine import Engine, NoEngineError
-from worker.engines import cpu_flags, onnxruntime_gpu, openvino_cpu, tensorrt_plan
+from worker.engines import onnxruntime_gpu, openvino_cpu, tensorrt_plan
 from worker.engines.onnxruntime_gpu import OnnxRuntimeGpu
 from worker.engines.openvino_cpu import OpenVinoCpu
 from worker.engines.tensorrt_plan import TensorRtPlan
-from worker.opening.graph_form import Dialect, GraphForm, Precision
+from worker.machine import multiplies_int8
 
 AUTO = "auto"
 """The setting that has engines compared."""
@@ -83,7 +84,7 @@ def _onnxruntime_cpu_int8(model: Path, cores: int | None, _: int) -> Engine:
 
 
 def _without_int8_products() -> str:
-    return "" if cpu_flags.multiplies_int8() else "the CPU has no VNNI"
+    return "" if multiplies_int8() else "the CPU has no VNNI"
 
 
 def _openvino_cpu(model: Path, cores: int | None, _: int) -> Engine:
@@ -103,6 +104,9 @@ def _tensorrt(name: str, model: Path, _: int | None, max_length: int) -> Engine:
 
 
 INT8 = "onnxruntime-cpu-int8"
+PUBLISHED = "onnxruntime-cpu-published"
+"""The engine of a graph that a repository ships: for models that are not compiled here."""
+
 _FUSED, _STANDARD = (Dialect.FUSED,), (Dialect.STANDARD,)
 
 REFERENCE = EngineKind(

@@ -18,9 +18,9 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from worker.compiler.graph_form import GraphForm
 from worker.engine import Engine, EngineError, TokenBatch
 from worker.engines.catalog import Candidate, EngineKind
-from worker.opening.graph_form import GraphForm
 
 K = TypeVar("K", bound=Hashable)
 
@@ -157,7 +157,7 @@ def lowest_cosine(ours: Mapping[str, NDArray[Any]], theirs: Mapping[str, NDArray
         lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
         same = (one == other).all(axis=1)
         products = (one * other).sum(axis=1) / np.where(lengths, lengths, 1)
-        lowest = min(lowest, float(np.where(same, 1.0, products).min()))
+        lowest = min(lowest, float(np.where(same, 1.0, products).min(initial=1.0)))
     return lowest
 
 

@@ -55,9 +55,9 @@ class CudaStream:
         _checked("cudaMemcpyAsync", to, source, size_bytes, direction, self.handle)
 
 
-def device_name(device: int = 0) -> tuple[str, str]:
-    """Return a GPU's name and its compute capability, such as `8.9`."""
-    properties = _checked("cudaGetDeviceProperties", device)
+def device_name() -> tuple[str, str]:
+    """Return the GPU's name and its compute capability, such as `8.9`."""
+    properties = _checked("cudaGetDeviceProperties", 0)
     name = properties.name
     name = name.decode() if isinstance(name, bytes) else str(name)
     return name.rstrip("\0"), f"{properties.major}.{properties.minor}"

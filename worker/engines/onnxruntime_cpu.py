@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from worker.engine import Batch, engine_error
 from worker.engines.feeds import feeds_of, tokens_in
-from worker.engines.sessions import AloneOrBusy, available_cores
+from worker.engines.sessions import AloneOrBusy
+from worker.machine import available_cores
 
 NAME = "onnxruntime-cpu"
 
@@ -41,9 +42,11 @@ class OnnxRuntimeCpu:
         """
         self.name = name
         self.streams = cores or available_cores()
-        alone = _session(model, threads=self.streams)
+        alone = open_session(model, threads=self.streams)
         one = self.streams == 1
-        self._sessions = AloneOrBusy(alone, lambda: alone if one else _session(model, threads=1))
+        self._sessions = AloneOrBusy(
+            alone, lambda: alone if one else open_session(model, threads=1)
+        )
         self._outputs = [output.name for output in alone.get_outputs()]
         self._inputs = {each.name for each in alone.get_inputs()}
 
@@ -83,7 +86,8 @@ def _run_options(batch: Batch) -> ort.RunOptions | None:
     return options
 
 
-def _session(model: Path, *, threads: int) -> ort.InferenceSession:
+def open_session(model: Path, *, threads: int) -> ort.InferenceSession:
+    """Open a graph for runs of so many threads; raise EngineError if it is rejected."""
     _share_one_arena()
     options = ort.SessionOptions()
     options.log_severity_level = _LOG_ERRORS_ONLY

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.engine import Batch, EngineError
-from worker.engines.buckets import bucketed, profiles, trimmed
+from worker.engine import Batch, EngineError, engine_error
+from worker.engines.buckets import MAX_TOKENS, bucketed, profiles, trimmed
 from worker.engines.feeds import feeds_of
+from worker.machine import has_nvidia_gpu
 
 CUDA = "onnxruntime-cuda"
 CUDA_FP16 = "onnxruntime-cuda-fp16"
@@ -26,7 +27,6 @@ TENSORRT_FP16 = "onnxruntime-tensorrt-fp16"
 Provider = tuple[str, dict[str, str]]
 """An execution provider and its options."""
 
-_MAX_TOKENS = 32_768
 _PROVIDERS = {
     CUDA: "CUDAExecutionProvider",
     CUDA_FP16: "CUDAExecutionProvider",
@@ -42,14 +42,13 @@ class OnnxRuntimeGpu:
 
     streams = _STREAMS
 
-    def __init__(self, model: Path, name: str, *, max_length: int, device: int = 0) -> None:
+    def __init__(self, model: Path, name: str, *, max_length: int) -> None:
         """Open a graph.
 
         Args:
             model: the .onnx file, in the precision that the engine's name says.
             name: CUDA, CUDA_FP16 or TENSORRT_FP16.
             max_length: the longest row that the graph takes.
-            device: number of the GPU.
 
         Raises:
             EngineError: the provider is missing, or rejects the graph.
@@ -59,9 +58,8 @@ class OnnxRuntimeGpu:
         if reason:
             raise EngineError(f"{name}: {reason}")
         self.name = name
-        self._device = device
         self._max_length = max_length
-        self._session = _session(model, providers_of(name, model.parent, device, max_length))
+        self._session = _session(model, providers_of(name, model.parent, max_length))
         self._inputs = {each.name for each in self._session.get_inputs()}
         self._outputs = [each.name for each in self._session.get_outputs()]
 
@@ -72,7 +70,7 @@ class OnnxRuntimeGpu:
         try:
             answers = self._bound(feeds_of(larger, self._inputs), wanted)
         except Exception as error:  # the library's exceptions share no base of their own
-            raise EngineError(f"{self.name}: {error}") from error
+            raise engine_error(self.name, error) from error
         return trimmed(dict(zip(wanted, answers, strict=True)), shape)
 
     def close(self) -> None:
@@ -84,7 +82,7 @@ class OnnxRuntimeGpu:
         for name, values in feeds.items():
             binding.bind_cpu_input(name, np.ascontiguousarray(values))
         for name in wanted:
-            binding.bind_output(name, "cuda", self._device)
+            binding.bind_output(name, "cuda", 0)
         self._session.run_with_iobinding(binding)
         found: list[Any] = binding.copy_outputs_to_cpu()
         return found
@@ -92,7 +90,7 @@ class OnnxRuntimeGpu:
 
 def missing(name: str) -> str:
     """Why this engine cannot run here; empty if it can."""
-    if not any(Path("/dev").glob("nvidia[0-9]*")):
+    if not has_nvidia_gpu():
         return "there is no NVIDIA GPU"
     if importlib.util.find_spec("onnxruntime") is None:
         return "onnxruntime-gpu is not installed"
@@ -103,19 +101,16 @@ def missing(name: str) -> str:
     return ""
 
 
-def providers_of(
-    name: str, directory: Path, device: int, max_length: int
-) -> list[tuple[str, dict[str, str]]]:
+def providers_of(name: str, directory: Path, max_length: int) -> list[Provider]:
     """Return execution providers with their options, the preferred first.
 
     See onnxruntime.ai/docs/execution-providers for what the options mean.
     """
-    cuda = {"device_id": str(device), "arena_extend_strategy": "kSameAsRequested"}
+    cuda = {"arena_extend_strategy": "kSameAsRequested"}
     fallback = ("CUDAExecutionProvider", cuda)
     if name != TENSORRT_FP16:
         return [fallback]
     tensorrt = {
-        "device_id": str(device),
         # The graph says what is computed in float16; TensorRT keeps to it.
         "trt_fp16_enable": "True",
         "trt_engine_cache_enable": "True",
@@ -129,7 +124,7 @@ def providers_of(
 
 def _profile_options(max_length: int) -> dict[str, str]:
     """Return the shapes of every optimisation profile, `name:rowsxtokens` for each input."""
-    ranges = profiles(max_length, _MAX_TOKENS)
+    ranges = profiles(max_length, MAX_TOKENS)
     options = {}
     for key, index in (("min", 0), ("opt", 1), ("max", 2)):
         shapes = [each[index] for each in ranges]
@@ -147,4 +142,4 @@ def _session(model: Path, providers: list[Provider]) -> Any:
     try:
         return onnxruntime.InferenceSession(model, options, providers=providers)
     except Exception as error:  # as in run
-        raise EngineError(f"{model}: {error}") from error
+        raise engine_error(model, error) from error

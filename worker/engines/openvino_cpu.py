@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.engine import Batch, EngineError
-from worker.engines.cpu_flags import multiplies_bf16
+from worker.engine import Batch, EngineError, engine_error
 from worker.engines.feeds import feeds_of
-from worker.engines.sessions import AloneOrBusy, available_cores
+from worker.engines.sessions import AloneOrBusy
+from worker.machine import available_cores, multiplies_bf16
 
 NAME = "openvino-cpu"
 NAME_BF16 = "openvino-cpu-bf16"
@@ -57,7 +57,7 @@ class OpenVinoCpu:
             try:
                 return compiled.run(batch, outputs)
             except Exception as error:  # the library raises bare RuntimeErrors and others
-                raise EngineError(f"{self.name}: {error}") from error
+                raise engine_error(self.name, error) from error
 
     def close(self) -> None:
         """See Engine.close."""
@@ -79,7 +79,7 @@ class _Compiled:
         try:
             compiled = _core().compile_model(str(model), "CPU", config)
         except Exception as error:  # as in run
-            raise EngineError(f"{model}: {error}") from error
+            raise engine_error(model, error) from error
         self._inputs = {_name(each) for each in compiled.inputs}
         self._outputs = [_name(each) for each in compiled.outputs]
         self._free: queue.SimpleQueue[Any] = queue.SimpleQueue()

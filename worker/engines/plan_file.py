@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from worker.engine import EngineError
-from worker.opening.content import digest_of, write_atomically
+from worker.files.content import digest_of, write_atomically
 
 
 @dataclass(frozen=True, slots=True)

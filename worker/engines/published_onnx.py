@@ -14,25 +14,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from worker.checkpoint.checkpoint import Checkpoint
 from worker.checkpoint.heads import DenseHead, Output, Pooling
-from worker.engine import Batch, EngineError, TokenBatch
-from worker.engines.sessions import available_cores
-
-NAME = "onnxruntime-cpu-published"
+from worker.engine import Batch, EngineError, TokenBatch, engine_error
+from worker.engines.catalog import PUBLISHED
+from worker.engines.onnxruntime_cpu import open_session
+from worker.machine import available_cores
 
 _HIDDEN_STATES = ("last_hidden_state", "token_embeddings")
 _POOLED = "sentence_embedding"
-_LOG_ERRORS_ONLY = 3
 
 
 class PublishedOnnx:
     """An Engine for a graph that was not compiled here."""
 
-    name = NAME
+    name = PUBLISHED
 
     def __init__(self, model: Path, checkpoint: Checkpoint, *, cores: int | None = None) -> None:
         """Open a graph.
@@ -47,14 +45,7 @@ class PublishedOnnx:
 
         """
         self.streams = cores or available_cores()
-        options = ort.SessionOptions()
-        options.log_severity_level = _LOG_ERRORS_ONLY
-        options.intra_op_num_threads = self.streams
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        try:
-            self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # the library's exceptions share no base of their own
-            raise EngineError(f"{model}: {error}") from error
+        self._session = open_session(model, threads=self.streams)
         self._inputs = {each.name for each in self._session.get_inputs()}
         self._head = checkpoint.heads[0]
         self._source = _source(model, self._head.output, self._session)
@@ -66,8 +57,8 @@ class PublishedOnnx:
         feeds = published_feeds(batch, self._inputs)
         try:
             (values,) = self._session.run([self._source], feeds)
-        except Exception as error:  # as above
-            raise EngineError(f"{self.name}: {error}") from error
+        except Exception as error:  # the library's exceptions share no base of their own
+            raise engine_error(self.name, error) from error
         if isinstance(self._head, DenseHead):
             if self._source in _HIDDEN_STATES:
                 values = pooled(values, batch.lengths, self._head.pooling)

@@ -15,7 +15,6 @@ once does not pay for it, in memory or in time to its first answer.
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -92,10 +91,3 @@ class _Runs:
 
 
 _runs = _Runs()
-
-
-def available_cores() -> int:
-    """How many cores this process may run on."""
-    if hasattr(os, "sched_getaffinity"):  # Linux
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from worker.engine import Batch, EngineError
-from worker.engines.buckets import ProfileRange, Shape, bucketed, profiles, trimmed
+from worker.engine import Batch, EngineError, engine_error
+from worker.engines.buckets import MAX_TOKENS, ProfileRange, Shape, bucketed, profiles, trimmed
 from worker.engines.cuda_memory import CudaStream, device_name
 from worker.engines.feeds import feeds_of
 from worker.engines.plan_file import PlanTarget, plan_path, read_plan, save_plan
+from worker.machine import has_nvidia_gpu
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +30,6 @@ NAME_FP16 = "tensorrt-fp16"
 NAME_BF16 = "tensorrt-bf16"
 
 _STREAMS = 2
-_MAX_TOKENS = 32_768
 _WORKSPACE_BYTES = 2 << 30
 
 
@@ -55,7 +55,7 @@ class TensorRtPlan:
             raise EngineError(f"{name}: {reason}")
         self.name = name
         self._max_length = max_length
-        self._ranges = profiles(max_length, _MAX_TOKENS)
+        self._ranges = profiles(max_length, MAX_TOKENS)
         self._engine = _deserialized(_plan(model, name, self._ranges), model)
         self._contexts: queue.SimpleQueue[_Context] = queue.SimpleQueue()
         for _ in range(_STREAMS):
@@ -68,7 +68,7 @@ class TensorRtPlan:
         try:
             answers = context.run(larger)
         except Exception as error:  # the bindings raise RuntimeErrors and their own
-            raise EngineError(f"{self.name}: {error}") from error
+            raise engine_error(self.name, error) from error
         finally:
             self._contexts.put(context)
         found = trimmed(answers, shape)
@@ -132,7 +132,7 @@ def missing() -> str:
     for module, package in (("tensorrt", "tensorrt"), ("cuda", "cuda-python")):
         if importlib.util.find_spec(module) is None:
             return f"{package} is not installed"
-    return "" if any(Path("/dev").glob("nvidia[0-9]*")) else "there is no NVIDIA GPU"
+    return "" if has_nvidia_gpu() else "there is no NVIDIA GPU"
 
 
 def _plan(model: Path, name: str, ranges: Sequence[ProfileRange]) -> bytes:

@@ -27,7 +27,6 @@ from sie.registry.v1.model_pb2 import Model
 from sie.worker.v1.worker_status_pb2 import HostedModel, LoadPhase
 from worker import metrics
 from worker.batching.device import Device
-from worker.hosting.failures import RETRY_AFTER_S, ErrorClass, class_of, load_failed
 from worker.hosting.hosted import Hosted
 from worker.hosting.load_report import record_load
 from worker.hosting.loader import Loader
@@ -35,6 +34,7 @@ from worker.hosting.loading import LoadedModel
 from worker.hosting.memory import release_unused
 from worker.hosting.placement import Residence, Resident, expired
 from worker.hosting.room import Room
+from worker.load_errors import RETRY_AFTER_S, ErrorClass, class_of, load_failed
 from worker.queue.intake import Intake
 from worker.serving.served_model import ServedModel
 from worker.sources import FetchCancelledError, Progress

@@ -13,12 +13,13 @@ from pathlib import Path
 
 from sie.inference.v1.model_service_pb2 import InputType
 from sie.registry.v1.model_pb2 import Model
-from worker.checkpoint.checkpoint import Checkpoint, CheckpointError
+from worker.checkpoint.checkpoint import Checkpoint
+from worker.checkpoint.config import CheckpointError
 from worker.engines.catalog import AUTO
-from worker.hosting.failures import ErrorClass, LoadError
 from worker.hosting.loading import LoadedModel, load
 from worker.hosting.memory import Memory, release_unused
 from worker.hosting.overrides import overrides_of
+from worker.load_errors import ErrorClass, LoadError
 from worker.opening.layout import LayoutSetting
 from worker.sources import Locator, Progress
 from worker.verbs.encode_settings import output_for

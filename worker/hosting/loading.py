@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worker.batching.batcher import BatchLimits
-from worker.checkpoint.checkpoint import Checkpoint, CheckpointError
+from worker.checkpoint.checkpoint import Checkpoint
+from worker.checkpoint.config import CheckpointError
 from worker.checkpoint.heads import Output, SequenceClassificationHead, TokenClassificationHead
 from worker.checkpoint.special_tokens import special_tokens
 from worker.engine import Engine

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from worker.machine import memory_bytes
+
 _STATM = Path("/proc/self/statm")
-_MEMINFO = Path("/proc/meminfo")
 # Limits of the container, cgroup v2 and v1; "max" or a huge number where there is none.
 _LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
@@ -47,7 +48,8 @@ class HostMemory:
 
     def total_bytes(self) -> int:
         """See Memory.total_bytes."""
-        known = [limit for limit in (*map(_limit, _LIMITS), _available()) if limit]
+        _, available = memory_bytes()
+        known = [limit for limit in (*map(_limit, _LIMITS), available) if limit]
         return min(known, default=0)
 
 
@@ -82,12 +84,3 @@ def _limit(path: Path) -> int:
         return int(path.read_text())
     except (OSError, ValueError):
         return 0
-
-
-def _available() -> int:
-    try:
-        lines = _MEMINFO.read_text().splitlines()
-    except OSError:
-        return 0
-    fields = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines}
-    return fields.get("MemAvailable", 0)

@@ -13,8 +13,8 @@ from sie.registry.v1 import model_pb2
 from sie.registry.v1.model_pb2 import Model
 from worker.checkpoint.checkpoint import Checkpoint
 from worker.checkpoint.heads import DenseHead, Pooling
-from worker.hosting.failures import ErrorClass, LoadError
-from worker.opening.graph_form import Precision
+from worker.compiler.graph_form import Precision
+from worker.load_errors import ErrorClass, LoadError
 
 _POOLINGS = {
     model_pb2.POOLING_MEAN: Pooling.MEAN,

@@ -6,10 +6,10 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection
 
-from worker.hosting.failures import ErrorClass, LoadError
 from worker.hosting.loader import Cost
 from worker.hosting.memory import release_unused
 from worker.hosting.placement import Evict, Fits, Limits, Refuse, Resident, Wait, place, spare
+from worker.load_errors import ErrorClass, LoadError
 
 _POLL_S = 0.25
 

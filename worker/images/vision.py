@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 from servicekit.errors import invalid
 from sie.inference.v1.item_pb2 import Item
 from worker.batching.packing import PreparedImage
+from worker.compiler.graph_form import VISION_GRAPH
 from worker.engine import Engine
 from worker.images.error import ImageError
-
-GRAPH = "vision.onnx"
-"""The graph of the image tower, beside that of texts in a cache entry."""
 
 # Decoding takes milliseconds, which the event loop does not have.
 _CHARACTERS_PER_IMAGE = 100_000
@@ -88,4 +86,4 @@ def read_image(vision: Vision | None, item: Item, path: str) -> PreparedImage:
 
 def has_vision(compiled: Path) -> bool:
     """Return whether a cache entry has the graph of an image tower."""
-    return (compiled / GRAPH).exists()
+    return (compiled / VISION_GRAPH).exists()

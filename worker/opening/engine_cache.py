@@ -12,16 +12,15 @@ compiler's own source included, so nothing is ever invalidated, only never asked
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from worker.checkpoint.checkpoint import Checkpoint
-from worker.checkpoint.weights import CheckpointError
-from worker.opening.content import ContentDigests, digest_of, digest_of_file
-from worker.opening.file_lock import locked
+from worker.checkpoint.config import CheckpointError
+from worker.files.content import ContentDigests, digest_of, digest_of_file, sync
+from worker.files.lock import locked
 
 _MANIFEST = "manifest.json"
 _WORKER = Path(__file__).parents[1]
@@ -74,7 +73,10 @@ class EngineCache:
             work = Path(name) / "entry"
             work.mkdir()
             build(work)
-            manifest = {file.name: _sealed(file) for file in sorted(work.iterdir())}
+            manifest = {}
+            for path in sorted(work.iterdir()):
+                sync(path)
+                manifest[path.name] = digest_of_file(path)
             (work / _MANIFEST).write_text(json.dumps(manifest))
             shutil.rmtree(entry, ignore_errors=True)
             work.rename(entry)
@@ -89,13 +91,6 @@ class EngineCache:
         except OSError as error:
             problem = "is missing" if isinstance(error, FileNotFoundError) else str(error)
             raise CheckpointError(path, problem) from error
-
-
-def _sealed(file: Path) -> str:
-    """Force a file to disk, so that the rename cannot outlive its content; return its digest."""
-    with file.open("rb") as opened:
-        os.fsync(opened.fileno())
-    return digest_of_file(file)
 
 
 def _compiler_digest() -> str:

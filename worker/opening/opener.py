@@ -13,26 +13,22 @@ from pathlib import Path
 
 import numpy as np
 
-from worker.checkpoint.checkpoint import Checkpoint, CheckpointError
+from worker.checkpoint.checkpoint import Checkpoint
+from worker.checkpoint.config import CheckpointError
 from worker.checkpoint.heads import SpanHead
+from worker.compiler.graph_form import TEXT_GRAPH, VISION_GRAPH, GraphForm, Layout, Precision
 from worker.engine import Engine, EngineError, TokenBatch
-from worker.engines.catalog import AUTO, Candidate, candidates, engine_kind, engines_for
+from worker.engines.catalog import AUTO, PUBLISHED, Candidate, candidates, engine_kind, engines_for
 from worker.engines.choose import Choice, compare, least_cosine, pick
-from worker.engines.device import fingerprint
 from worker.engines.packed_rows import PackedRows
 from worker.opening.engine_cache import EngineCache
-from worker.opening.graph_form import GraphForm, Layout, Precision
+from worker.opening.fingerprint import fingerprint
 from worker.opening.layout import LayoutChoice, LayoutSetting, asked_for, choose_layout
 from worker.opening.probe import CostModel, measure
 from worker.opening.profile import EngineProfile, ProfileStore
 
 log = logging.getLogger(__name__)
 
-TEXT_GRAPH = "model.onnx"
-VISION_GRAPH = "vision.onnx"
-
-PUBLISHED = "onnxruntime-cpu-published"
-"""The engine of a graph that the repository ships: for models that are not compiled here."""
 _PUBLISHED_GRAPH = Path("onnx/model.onnx")
 
 # What engines are compared on: as much work as a batch of short texts, of equal lengths.
@@ -186,7 +182,7 @@ class EngineOpener:
         if setting == LayoutSetting.PADDED or not candidate.kind.on_cpu:
             return None
         # Importing onnx takes as long as a warm start.
-        from worker.compiler import packs  # noqa: PLC0415
+        from worker.compiler.compile import packs  # noqa: PLC0415
 
         if not packs(self._checkpoint):
             return None
@@ -229,7 +225,7 @@ class EngineOpener:
         return self._cache.key(self._checkpoint, form=str(form))
 
     def _compile(self, key: str, form: GraphForm) -> Path:
-        from worker.compiler import compile_checkpoint  # noqa: PLC0415 - as above
+        from worker.compiler.compile import compile_checkpoint  # noqa: PLC0415 - as above
 
         return self._cache.build(
             key, lambda work: compile_checkpoint(self._checkpoint, work, form=form)

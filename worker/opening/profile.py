@@ -15,10 +15,10 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from worker.compiler.graph_form import GraphForm
 from worker.engines.choose import Choice
-from worker.opening.content import digest_of, write_atomically
-from worker.opening.file_lock import locked
-from worker.opening.graph_form import GraphForm
+from worker.files.content import digest_of, write_atomically
+from worker.files.lock import locked
 from worker.opening.layout import LayoutChoice
 from worker.opening.probe import CostModel
 

@@ -84,6 +84,8 @@ class PullConsumer:
         self._nats = client
         self._config = consumer_config(lane, model_id, queue)
         self._stream = subjects.work_stream(lane.pool)
+        # What each line of the log says of it.
+        self._told = {"fields": {"stream": self._stream, "consumer": self._config.durable_name}}
         self._subject = f"$JS.API.CONSUMER.MSG.NEXT.{self._stream}.{self._config.durable_name}"
         self._on_message = on_message
         self._want = want
@@ -120,7 +122,8 @@ class PullConsumer:
             else:
                 await subscription.unsubscribe()
         except nats.errors.Error as error:
-            log.info("pulling ended without the broker: %s", error or type(error).__name__)
+            name = error or type(error).__name__
+            log.info("pulling ended without the broker: %s", name, extra=self._told)
 
     def redeclare(self) -> None:
         """Declare the consumer again: the broker may have lost it."""
@@ -135,7 +138,7 @@ class PullConsumer:
             return
         now = time.monotonic()
         if self._credit and now - self._heard_at > _MISSED_BEATS * self._heartbeat_s:
-            log.info("nothing heard of an open pull")
+            log.info("nothing heard of an open pull", extra=self._told)
             self._heard_at = now
             self.redeclare()
             return
@@ -163,7 +166,8 @@ class PullConsumer:
                 await self._nats.jetstream().add_consumer(self._stream, self._config)
                 break
             except (nats.js.errors.Error, nats.errors.Error) as error:
-                log.info("work queue not there yet: %s", error or type(error).__name__)
+                name = error or type(error).__name__
+                log.info("work queue not there yet: %s", name, extra=self._told)
                 await asyncio.sleep(_RETRY_S)
         self._credit = 0
         await self.top_up()
@@ -185,7 +189,7 @@ class PullConsumer:
             await self.top_up()
         elif status in ("404", "409", "503"):
             # The consumer is gone, or the broker cannot reach it: declare it again.
-            log.info("pull ended: %s", headers.get("Description", status))
+            log.info("pull ended: %s", headers.get("Description", status), extra=self._told)
             self._credit = 0
             await asyncio.sleep(_RETRY_S)
             self.redeclare()

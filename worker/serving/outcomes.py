@@ -43,6 +43,10 @@ class Outcomes:
         self._in_hand = in_hand
         self._ended = ended
 
+    def fields(self, delivery: Delivery) -> dict[str, object]:
+        """Return what a line of the log says of a work item."""
+        return {"model": self._model_id, "request_id": delivery.item.request_id}
+
     def count(self, outcome: str) -> None:
         """Count one by how it ended."""
         self._metrics.work_items(outcome).inc()
@@ -54,7 +58,11 @@ class Outcomes:
                 await last_words
         except NatsError as error:
             # Without its ack it is delivered again, to whoever can answer it.
-            log.warning("work item not answered: %s", error or type(error).__name__)
+            log.warning(
+                "work item not answered: %s",
+                error or type(error).__name__,
+                extra={"fields": self.fields(delivery)},
+            )
         finally:
             self._metrics.item_seconds.observe(time.time() - delivery.item.published_unix_us / 1e6)
             self._in_hand.forget(delivery)

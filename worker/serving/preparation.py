@@ -99,7 +99,7 @@ class Preparation:
             self._outcomes.count("refused")
             await self._outcomes.end(delivery, delivery.fail(error))
         except Exception:
-            log.exception("work item failed")
+            log.exception("work item failed", extra={"fields": self._outcomes.fields(delivery)})
             self._outcomes.count("failed")
             failed = self._outcomes.inference_error("the tokenizer")
             await self._outcomes.end(delivery, delivery.fail(failed))

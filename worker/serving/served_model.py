@@ -258,7 +258,12 @@ class ServedModel:
             delivery.restamp()
             await isolate(self._nats, lane, delivery.item, sequence, delivery.trace)
         except NatsError as error:
-            log.warning("suspect not isolated: %s", error or type(error).__name__)
+            fields = self._outcomes.fields(delivery)
+            log.warning(
+                "suspect not isolated: %s",
+                error or type(error).__name__,
+                extra={"fields": fields},
+            )
             await delivery.nak(_ISOLATION_RETRY_S)
             return
         self._outcomes.count("isolated")
@@ -291,23 +296,22 @@ class ServedModel:
             job.put(index, computed.outputs, row)
         except Exception:
             # The others of the batch have their answers, and this caller an error, not a silence.
-            log.exception("no answer made of what the engine gave")
+            fields = self._outcomes.fields(job.delivery)
+            log.exception("no answer made of what the engine gave", extra={"fields": fields})
             job.fail(index, self._outcomes.inference_error("what follows the engine"))
 
     def _watch_health(self, computed: Computed) -> None:
         if computed.error is None:
             self._health.succeeded()
             return
-        log.error("engine failed: %s", computed.error)
+        fields = {"model": self._model.model_id, "engine": self.engine_name}
+        log.error("engine failed: %s", computed.error, extra={"fields": fields})
         if isinstance(computed.error, OutOfMemoryError):
             return
         if self._health.failed(canary=all(each.owner is None for each in computed.inputs)):
             self.runners.submit_canary()
         if self._health.broken:
-            log.critical(
-                "the engine fails whatever it is given",
-                extra={"fields": {"model": self._model.model_id}},
-            )
+            log.critical("the engine fails whatever it is given", extra={"fields": fields})
 
     def _measure(self, computed: Computed) -> None:
         if computed.error is not None:

@@ -18,7 +18,7 @@ from typing import Any
 import fsspec
 
 from servicekit.file_systems import make_parent
-from worker.opening.content import digest_of_file
+from worker.files.content import digest_of_file
 from worker.sources.transfer import RemoteFile
 from worker.sources.urls import open_in
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.hosting.failures import ErrorClass, LoadError
+from worker.load_errors import ErrorClass, LoadError
 
 
 class SourceError(LoadError):

@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import quote
 
 from sie.registry.v1.model_pb2 import HuggingFace
-from worker.hosting.failures import ErrorClass
+from worker.load_errors import ErrorClass
 from worker.sources import web
 from worker.sources.errors import SourceError
 from worker.sources.transfer import RemoteFile, Stream

@@ -1,7 +1,7 @@
 """From a model's sources to a directory: the first that is at hand, fetched if need be.
 
 <cache>/checkpoints/    what was fetched; see worker.sources.snapshots
-<cache>/digests/        digests of files that were checked; see worker.content
+<cache>/digests/        digests of files that were checked; see worker.files.content
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 
 from sie.registry.v1.model_pb2 import HuggingFace, ModelSource
 from worker.checkpoint.config import CheckpointError
-from worker.hosting.failures import ErrorClass
-from worker.opening.content import ContentDigests
+from worker.files.content import ContentDigests
+from worker.load_errors import ErrorClass
 from worker.sources import hub, urls
 from worker.sources.cluster_cache import ClusterCache
 from worker.sources.errors import SourceError, joined

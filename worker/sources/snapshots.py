@@ -11,7 +11,6 @@ Workers that want the same one wait for the one that fetches it.
 from __future__ import annotations
 
 import fcntl
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -67,12 +66,3 @@ def _locked(path: Path, progress: Progress) -> Iterator[None]:
                 progress.check()
                 time.sleep(_POLL_S)
         yield
-
-
-def sync(path: Path) -> None:
-    """Force a file to disk, so that a rename cannot outlive its content."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from worker.hosting.failures import ErrorClass
+from worker.files.content import digest_of_file, sync
+from worker.load_errors import ErrorClass
 from worker.sources.errors import SourceError
 from worker.sources.progress import Progress
-from worker.sources.snapshots import sync
 
 log = logging.getLogger(__name__)
 
@@ -145,15 +145,10 @@ def _check(file: RemoteFile, path: Path, digests: set[str]) -> None:
         problem = f"{file.name} has {size} bytes, and {file.size} were stated"
         raise SourceError(problem, ErrorClass.CHECKPOINT)
     for stated in digests:
-        actual = _sha256(path) if len(stated) == _SHA256_DIGITS else _git_sha1(path)
+        actual = digest_of_file(path) if len(stated) == _SHA256_DIGITS else _git_sha1(path)
         if actual != stated:
             problem = f"{file.name} has digest {actual}, and {stated} was stated"
             raise SourceError(problem, ErrorClass.CHECKPOINT)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _git_sha1(path: Path) -> str:

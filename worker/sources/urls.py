@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
-from worker.hosting.failures import ErrorClass
-from worker.opening.content import digest_of
+from worker.files.content import digest_of
+from worker.load_errors import ErrorClass
 from worker.sources.errors import SourceError
 from worker.sources.hub import open_url
 from worker.sources.transfer import RemoteFile, Stream

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
-from worker.hosting.failures import ErrorClass
+from worker.load_errors import ErrorClass
 from worker.sources.errors import SourceError
 
 _TIMEOUT_S = 30.0

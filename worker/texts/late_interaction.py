@@ -21,14 +21,8 @@ from tokenizers import Tokenizer as RustTokenizer
 
 from worker.checkpoint.checkpoint import Checkpoint
 from worker.checkpoint.config import CheckpointError, Config
-from worker.checkpoint.heads import (
-    MASK,
-    AnswerHead,
-    MultivectorHead,
-    Output,
-    SpanHead,
-    read_modules,
-)
+from worker.checkpoint.heads import AnswerHead, MultivectorHead, Output, SpanHead
+from worker.checkpoint.modules import MASK, read_modules
 from worker.checkpoint.special_tokens import special_tokens
 from worker.extraction.gliner_prompt import GlinerTokenizer
 from worker.texts.templates import PromptTokenizer

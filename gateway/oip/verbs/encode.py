@@ -24,10 +24,11 @@ import numpy as np
 from gateway.oip.parameters import fill
 from gateway.oip.tensors import NUMPY_TYPES, Tensor, tensor_of
 from gateway.oip.verbs import items
-from gateway.oip.verbs.verb import Asked, Elements, Given, TensorSpec, Values, raise_item_error
+from gateway.oip.verbs.verb import Asked, Elements, Given, TensorSpec, Values
 from gateway.transcoder.names import enum_names
 from gateway.validation import lower, outputs_of
 from gateway.verbs import encode
+from gateway.verbs.fragments import raise_item_error
 from servicekit.defaults import DEFAULT_PROFILE
 from servicekit.packed import packed_twin
 from sie.inference.v1.inference_service_pb2 import EncodeRequest, EncodeResponse
@@ -35,7 +36,7 @@ from sie.inference.v1.tensor_pb2 import DataType, OutputType
 from sie.registry.v1.model_pb2 import Model
 
 NAME = encode.NAME
-PARAMETERS = (
+_PARAMETERS = (
     "output_dtype",
     "instruction",
     "is_query",
@@ -78,7 +79,7 @@ def outputs(model: Model, values: Values) -> list[TensorSpec]:
 def request(model: Model, elements: Elements, wanted: Sequence[str], values: Values) -> Asked:
     name = items.only_one(elements, [spec.name for spec in inputs(model)])
     message = EncodeRequest(items=items.items_of(name, elements[name]))
-    fill(message.params, values, PARAMETERS)
+    fill(message.params, values, _PARAMETERS)
     kinds = dict.fromkeys(_OF[each] for each in wanted if each in _OF)
     message.params.output_types.extend(kinds)
     return Asked(message, name)

@@ -16,20 +16,21 @@ from typing import Any
 
 import orjson
 
-from gateway.oip.parameters import fill, names_in
+from gateway.oip.parameters import fill, labels_in
 from gateway.oip.tensors import BYTES, Tensor, bytes_tensor
 from gateway.oip.verbs import items
-from gateway.oip.verbs.verb import Asked, Elements, Given, TensorSpec, Values, raise_item_error
+from gateway.oip.verbs.verb import Asked, Elements, Given, TensorSpec, Values
 from gateway.transcoder.json_out import renderer
 from gateway.transcoder.names import descriptor_of
 from gateway.verbs import extract
+from gateway.verbs.fragments import raise_item_error
 from servicekit.packed import packed_twin
 from sie.inference.v1.inference_service_pb2 import ExtractRequest, ExtractResponse
 from sie.inference.v1.result_pb2 import ExtractResult
 from sie.registry.v1.model_pb2 import Model
 
 NAME = extract.NAME
-PARAMETERS = ("labels", "threshold", "instruction", "profile", "options")
+_PARAMETERS = ("labels", "threshold", "instruction", "profile", "options")
 
 answers = extract.answers
 
@@ -55,8 +56,8 @@ def request(model: Model, elements: Elements, _wanted: Sequence[str], values: Va
     message = ExtractRequest(items=items.items_of(name, elements[name]))
     given = dict(values)
     if "labels" in given:
-        given["labels"] = names_in(given["labels"], "parameters.labels")
-    fill(message.params, given, PARAMETERS)
+        given["labels"] = labels_in(given["labels"])
+    fill(message.params, given, _PARAMETERS)
     return Asked(message, name)
 
 

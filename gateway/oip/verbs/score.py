@@ -16,16 +16,17 @@ import numpy as np
 from gateway.oip.parameters import fill
 from gateway.oip.tensors import tensor_of
 from gateway.oip.verbs import items
-from gateway.oip.verbs.verb import Asked, Elements, Given, TensorSpec, Values, raise_item_error
+from gateway.oip.verbs.verb import Asked, Elements, Given, TensorSpec, Values
 from gateway.transcoder.names import enum_names
 from gateway.verbs import score
+from gateway.verbs.fragments import raise_item_error
 from servicekit.errors import invalid
 from sie.inference.v1.inference_service_pb2 import ScoreRequest, ScoreResponse
 from sie.inference.v1.result_pb2 import ScoreKind
 from sie.registry.v1.model_pb2 import Model
 
 NAME = score.NAME
-PARAMETERS = ("instruction", "truncate", "profile", "options")
+_PARAMETERS = ("instruction", "truncate", "profile", "options")
 SCORES = TensorSpec("scores", "FP32", (-1,))
 
 answers = score.answers
@@ -56,7 +57,7 @@ def request(model: Model, elements: Elements, _wanted: Sequence[str], values: Va
         query=queries[0],
         items=items.items_of(documents, elements[documents]),
     )
-    fill(message, values, PARAMETERS)
+    fill(message, values, _PARAMETERS)
     return Asked(message, documents, query)
 
 

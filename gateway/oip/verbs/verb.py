@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from gateway.oip.tensors import Tensor
-from servicekit.errors import SieError, from_proto
-from sie.errors.v1.error_pb2 import Error
 from sie.registry.v1.model_pb2 import Model
 
 # Parameters by name; elements of inputs by name.
@@ -43,10 +41,6 @@ class TensorVerb(Protocol):
     def NAME(self) -> str:
         """Name of the method of InferenceService."""
 
-    @property
-    def PARAMETERS(self) -> Sequence[str]:
-        """Names of the parameters."""
-
     def answers(self, model: Model) -> bool:
         """Return whether the verb can be asked of a model."""
 
@@ -67,15 +61,3 @@ class TensorVerb(Protocol):
         Raises:
             SieError: an item failed; tensors have no place for that.
         """
-
-
-def raise_item_error(results: Any) -> None:
-    """Raise the first error among the results of items."""
-    for result in results:
-        if result.HasField("error"):
-            raise item_error(result)
-
-
-def item_error(result: Any) -> SieError:
-    # A packed twin's messages are of classes of their own.
-    return from_proto(Error.FromString(result.error.SerializeToString()))

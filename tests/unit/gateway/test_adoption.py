@@ -17,17 +17,10 @@ from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.inference.v1.model_service_pb2 import ModelState
 from sie.worker.v1.adoption_pb2 import AdoptionOffer
 from sie.worker.v1.worker_status_pb2 import WorkerStatus
-from tests import broker
 
 LANE = Lane("default", "cpu", "default")
 MODEL = "org/model"
 NO = proto_of(SieError(ErrorReason.ERROR_REASON_MODEL_LOAD_FAILED, "no"))
-
-
-@pytest.fixture(scope="module")
-def nats_url(tmp_path_factory):
-    with broker.running(tmp_path_factory.mktemp("broker")) as url:
-        yield url
 
 
 class Waiting:

@@ -10,6 +10,7 @@ from sie.errors.v1.error_pb2 import Error
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from sie.inference.v1.inference_service_pb2 import ExtractRequest, ExtractResponse
 from sie.inference.v1.item_pb2 import Item
+from sie.inference.v1.result_pb2 import Timing
 from sie.registry.v1.model_pb2 import Model
 from sie.work.v1.work_result_pb2 import WorkResult
 
@@ -77,6 +78,6 @@ def test_items_of_a_failed_chunk_are_named_by_their_place():
     error = Error(reason=ErrorReason.ERROR_REASON_INVALID_INPUT, message="no")
     sent = WorkResult(first_item=1, item_count=2, error=error)
     request = ExtractRequest(items=[Item(id="a"), Item(id="b"), Item()])
-    found = extract.fragment(PackedWorkResult.FromString(sent.SerializeToString()), request)
+    found = extract.join(request, [PackedWorkResult.FromString(sent.SerializeToString())], Timing())
     results = ExtractResponse.FromString(found).items
     assert [(result.id, result.error) for result in results] == [("b", error), ("item-2", error)]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.routing import Known, Wanted, lanes_of, route, split_model, wanted
+from gateway.routing import Known, Wanted, lanes_of, route, wanted
 from servicekit.errors import SieError, code_of
 from servicekit.pools import assignments
 from servicekit.subjects import Lane
@@ -232,17 +232,3 @@ def test_the_two_headers_say_pool_and_profile(headers, expected):
 def test_a_name_as_long_as_a_book_is_cut():
     asked = wanted({"x-sie-machine-profile": "x" * 10_000, "x-sie-pool": "y" * 10_000})
     assert (len(asked.pool), len(asked.machine_profile)) == (80, 80)
-
-
-@pytest.mark.parametrize(
-    ("spec", "expected"),
-    [
-        ("org/model", ("", "org/model")),
-        ("big:/org/model", ("big", "org/model")),
-        ("Big:/m", ("big", "m")),
-        (":/m", ("", "m")),
-        ("m:v1", ("", "m:v1")),
-    ],
-)
-def test_a_bundle_may_stand_before_the_model(spec, expected):
-    assert split_model(spec) == expected

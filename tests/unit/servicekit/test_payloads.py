@@ -8,15 +8,8 @@ import pytest
 from config_service.streams import StreamLimits, Streams
 from servicekit.errors import SieError, code_of
 from servicekit.payloads import TTL_S, FilePayloads, JetStreamPayloads, open_files, open_payloads
-from tests import broker
 
 LARGE = bytes(range(256)) * 40_000
-
-
-@pytest.fixture(scope="module")
-def nats_url(tmp_path_factory):
-    with broker.running(tmp_path_factory.mktemp("broker")) as url:
-        yield url
 
 
 @pytest.fixture(params=["jetstream", "file", "memory"])

@@ -14,12 +14,6 @@ from tests import broker
 from tests.waiting import eventually
 
 
-@pytest.fixture(scope="module")
-def nats_url(tmp_path_factory):
-    with broker.running(tmp_path_factory.mktemp("broker")) as url:
-        yield url
-
-
 @pytest.fixture
 async def prompt(nats_url):
     client = await connect(nats_url, "prompt")

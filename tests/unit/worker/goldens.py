@@ -140,3 +140,8 @@ def assert_agrees(golden: Golden, answers, index: int, row: int, tokens: int) ->
 
 def _cut(rows: np.ndarray, mask: np.ndarray) -> list[np.ndarray]:
     return [row[real].astype(np.int32) for row, real in zip(rows, mask, strict=True)]
+
+
+def edit(path: Path, **values: object) -> None:
+    """Change values of a JSON file in a copy of a folder."""
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | values))

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from worker.checkpoint.checkpoint import Checkpoint
-from worker.compiler import compile_checkpoint
+from worker.compiler.compile import compile_checkpoint
 from worker.engine import TokenBatch
 from worker.engines.onnxruntime_cpu import OnnxRuntimeCpu
 

@@ -12,10 +12,9 @@ from tests.unit.worker.goldens import TEXTS, UNIT, Rows
 from worker.batching.bin_packing import Plan, best_fit, fill, fill_rows, pack, plan_rows, unpacked
 from worker.checkpoint.checkpoint import Checkpoint
 from worker.checkpoint.config import CheckpointError
-from worker.compiler import compile_checkpoint
-from worker.compiler.compile import packs
+from worker.compiler.compile import compile_checkpoint, packs
+from worker.compiler.graph_form import GraphForm, Layout
 from worker.engines.catalog import at_hand
-from worker.opening.graph_form import GraphForm, Layout
 
 lengths = st.lists(st.integers(1, 128), max_size=120)
 

@@ -2,19 +2,17 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import ml_dtypes
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from worker.checkpoint.checkpoint import Checkpoint, Pooling
-from worker.checkpoint.weights import CheckpointError, Weights
-
-
-def edit(path: Path, **values) -> None:
-    path.write_text(json.dumps(json.loads(path.read_bytes()) | values))
+from tests.unit.worker.goldens import edit
+from worker.checkpoint.checkpoint import Checkpoint
+from worker.checkpoint.config import CheckpointError
+from worker.checkpoint.heads import Pooling
+from worker.checkpoint.weights import Weights
 
 
 @pytest.mark.parametrize(

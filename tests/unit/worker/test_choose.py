@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from worker.compiler.graph_form import Dialect, GraphForm, Precision
 from worker.engine import EngineError, NoEngineError, TokenBatch
 from worker.engines.catalog import (
     AUTO,
@@ -21,7 +22,6 @@ from worker.engines.catalog import (
 )
 from worker.engines.choose import Choice, Measurement, compare, lowest_cosine, pick
 from worker.hosting.loading import load
-from worker.opening.graph_form import Dialect, GraphForm, Precision
 from worker.opening.profile import EngineProfile, ProfileStore
 
 BATCH = TokenBatch.pack([np.arange(1, 9, dtype=np.int32)])

@@ -11,11 +11,13 @@ import onnxruntime
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from tests.unit.worker.goldens import edit
 from worker.checkpoint.checkpoint import Checkpoint
-from worker.checkpoint.weights import CheckpointError
-from worker.compiler import UnsupportedArchitectureError, compile_checkpoint
+from worker.checkpoint.config import CheckpointError
 from worker.compiler.blocks import activated
 from worker.compiler.body import Tokens
+from worker.compiler.compile import compile_checkpoint
+from worker.compiler.families import UnsupportedArchitectureError
 from worker.compiler.graph import Graph
 from worker.compiler.mpnet import bucket
 from worker.compiler.parameters import Linear
@@ -37,10 +39,6 @@ def compiled(tmp_path):
         return OnnxRuntimeCpu(out / "model.onnx")
 
     return build
-
-
-def edit(path, **values):
-    path.write_text(json.dumps(json.loads(path.read_bytes()) | values))
 
 
 POOLINGS = {

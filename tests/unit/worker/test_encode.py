@@ -16,10 +16,10 @@ from sie.registry.v1.model_pb2 import Model
 from sie.work.v1.work_item_pb2 import WorkItem
 from tests.unit.worker.goldens import COLBERT, HIDDEN, SPLADE, TEXTS, UNIT, Golden
 from worker.batching.packing import PreparedImage, pack_images, pack_texts
-from worker.hosting.failures import LoadError
 from worker.hosting.loader import check_abilities
 from worker.hosting.loading import load
 from worker.hosting.overrides import overrides_of
+from worker.load_errors import LoadError
 from worker.texts.tokenizer import TokenizedText
 from worker.verbs.encode import EncodeJob
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from worker.engine import EngineError, TokenBatch
+from worker.engine import EngineError, OutOfMemoryError, TokenBatch
+from worker.engines.catalog import at_hand
 from worker.engines.onnxruntime_cpu import OnnxRuntimeCpu
 from worker.hosting.loading import load
 
@@ -78,3 +79,14 @@ def test_a_file_that_is_no_graph_is_an_engine_error(tmp_path):
     (tmp_path / "model.onnx").write_bytes(b"no graph")
     with pytest.raises(EngineError, match=r"model\.onnx"):
         OnnxRuntimeCpu(tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize("name", [kind.name for kind in at_hand()])
+def test_a_library_without_memory_is_out_of_memory(golden, tmp_path, monkeypatch, name):
+    def fails(*_):
+        raise RuntimeError("std::bad_alloc")
+
+    engine = load(golden("bert_mean").directory, tmp_path, engine=name).engine
+    monkeypatch.setattr(f"worker.engines.{name.replace('-', '_')}.feeds_of", fails)
+    with pytest.raises(OutOfMemoryError):
+        engine.run(TokenBatch.pack([np.array([1], np.int32)]))

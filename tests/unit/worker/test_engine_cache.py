@@ -9,8 +9,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from worker.checkpoint.checkpoint import Checkpoint
-from worker.checkpoint.weights import CheckpointError
-from worker.opening.content import ContentDigests, digest_of, write_atomically
+from worker.checkpoint.config import CheckpointError
+from worker.files.content import ContentDigests, digest_of, write_atomically
 from worker.opening.engine_cache import EngineCache
 
 
@@ -103,7 +103,7 @@ def test_an_unchanged_file_is_not_read_again(tmp_path, monkeypatch):
     file.write_bytes(b"content")
     digests = ContentDigests(tmp_path / "digests")
     assert digests.of(file) == digest_of(b"content")
-    monkeypatch.setattr("worker.opening.content.digest_of_file", never)
+    monkeypatch.setattr("worker.files.content.digest_of_file", never)
     assert digests.of(file) == digest_of(b"content")
 
 

@@ -20,7 +20,7 @@ from tests.unit.worker.goldens import (
     assert_agrees,
 )
 from worker.checkpoint.checkpoint import Checkpoint
-from worker.compiler import compile_checkpoint
+from worker.compiler.compile import compile_checkpoint
 from worker.engine import TokenBatch
 from worker.engines.onnxruntime_cpu import OnnxRuntimeCpu
 from worker.hosting.loading import load

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tests.unit.worker.goldens import ALL, GOLDEN, Rows
 from worker.checkpoint.checkpoint import Checkpoint
-from worker.compiler import compile_checkpoint
+from worker.compiler.compile import compile_checkpoint
+from worker.compiler.graph_form import Dialect, GraphForm, Precision
 from worker.engine import EngineError, TokenBatch
 from worker.engines.buckets import Shape, bucket_of, bucketed, padded, profiles, trimmed
 from worker.engines.choose import lowest_cosine
@@ -19,7 +20,6 @@ from worker.engines.onnxruntime_cpu import OnnxRuntimeCpu
 from worker.engines.onnxruntime_gpu import CUDA, TENSORRT_FP16, OnnxRuntimeGpu, providers_of
 from worker.engines.plan_file import PlanTarget, plan_path, read_plan, save_plan
 from worker.engines.tensorrt_plan import NAME_FP16, TensorRtPlan
-from worker.opening.graph_form import Dialect, GraphForm, Precision
 
 L4 = PlanTarget("NVIDIA L4", "8.9", "10.9.0", "fp16")
 shapes = st.builds(Shape, st.integers(1, 300), st.integers(1, 512))
@@ -77,7 +77,7 @@ def test_profiles_cover_every_length_in_order(max_length, max_tokens):
 
 
 def test_a_profile_is_given_for_each_input():
-    ((name, options), (fallback, _)) = providers_of(TENSORRT_FP16, GOLDEN, 0, 512)
+    ((name, options), (fallback, _)) = providers_of(TENSORRT_FP16, GOLDEN, 512)
     assert (name, fallback) == ("TensorrtExecutionProvider", "CUDAExecutionProvider")
     assert options["trt_profile_max_shapes"].startswith("input_ids:32768x32,lengths:32768,")
 

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from tests.unit.worker.goldens import ALL, COLBERT
-from worker.checkpoint.checkpoint import Checkpoint, CheckpointError
+from tests.unit.worker.goldens import ALL, COLBERT, edit
+from worker.checkpoint.checkpoint import Checkpoint
+from worker.checkpoint.config import CheckpointError
 from worker.checkpoint.heads import (
     DenseHead,
     MultivectorHead,
@@ -18,10 +19,6 @@ from worker.checkpoint.heads import (
 from worker.verbs.relevance import Relevance, relevance_of
 
 _TRANSFORMER = "sentence_transformers.base.modules.transformer.Transformer"
-
-
-def edit(path, **values):
-    path.write_text(json.dumps(json.loads(path.read_bytes()) | values))
 
 
 @pytest.mark.parametrize("golden", [*ALL, COLBERT], ids=str)

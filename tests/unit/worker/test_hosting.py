@@ -16,10 +16,10 @@ from sie.worker.v1.worker_status_pb2 import LoadPhase
 from worker.batching.device import Device
 from worker.checkpoint.config import CheckpointError
 from worker.engine import engine_error
-from worker.hosting.failures import RETRY_AFTER_S, ErrorClass, class_of
 from worker.hosting.host import ModelHost
 from worker.hosting.loader import Cost
 from worker.hosting.placement import Limits, Residence
+from worker.load_errors import RETRY_AFTER_S, ErrorClass, class_of
 from worker.opening.probe import DEFAULT_LIMITS
 from worker.queue.cancellations import Cancellations
 from worker.queue.intake import Intake

@@ -12,9 +12,9 @@ from worker.batching.batcher import BatchLimits
 from worker.batching.runners import batch_limits
 from worker.checkpoint.heads import Pooling
 from worker.engine import TokenBatch
-from worker.hosting.failures import ErrorClass, LoadError
 from worker.hosting.loading import load
 from worker.hosting.overrides import Overrides, overrides_of
+from worker.load_errors import ErrorClass, LoadError
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from worker.checkpoint.checkpoint import CheckpointError
+from worker.checkpoint.config import CheckpointError
 from worker.images.error import ImageError
 from worker.images.preprocessor import ImagePreprocessor, Size
 

@@ -10,11 +10,11 @@ from onnx import TensorProto, helper
 from tests.unit.worker.goldens import GOLDEN, UNIT, Golden, Rows
 from worker.checkpoint.checkpoint import Checkpoint
 from worker.checkpoint.heads import Pooling
-from worker.compiler import compile_checkpoint
+from worker.compiler.compile import compile_checkpoint
 from worker.engine import EngineError
+from worker.engines.catalog import PUBLISHED
 from worker.engines.published_onnx import PublishedOnnx, pooled
 from worker.hosting.loading import load
-from worker.opening.opener import PUBLISHED
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from sie.work.v1.work_item_pb2 import WorkItem
 from tests.unit.worker.goldens import COLBERT, GOLDEN, HIDDEN, Golden
 from worker.batching.packing import PreparedImage, pack_images, pack_texts
 from worker.checkpoint.config import CheckpointError
-from worker.hosting.failures import LoadError
 from worker.hosting.loader import check_abilities
 from worker.hosting.loading import load
+from worker.load_errors import LoadError
 from worker.texts.tokenizer import TokenizedText
 from worker.verbs.scoring import score_job
 

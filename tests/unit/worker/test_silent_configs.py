@@ -7,7 +7,7 @@ from safetensors.numpy import load_file, save_file
 from tests.unit.worker.graphs import close, compiled, edit, golden_ids, reference, run
 from worker.checkpoint.checkpoint import Checkpoint
 from worker.checkpoint.config import CheckpointError
-from worker.compiler import compile_checkpoint
+from worker.compiler.compile import compile_checkpoint
 
 HIDDEN = "last_hidden_state"
 

@@ -9,7 +9,7 @@ from sie.registry.v1.model_pb2 import HuggingFace, ModelSource
 from tests import hub_server
 from tests.hub_server import COMMIT, REPO
 from worker.checkpoint.config import CheckpointError
-from worker.hosting.failures import ErrorClass
+from worker.load_errors import ErrorClass
 from worker.sources import FetchCancelledError, HubSettings, Locator, Progress, SourceError
 from worker.sources.patterns import needed
 

@@ -5,9 +5,9 @@ import pytest
 
 from tests.unit.worker.goldens import ALL, GOLDEN, Rows, assert_agrees
 from worker.checkpoint.checkpoint import Checkpoint
-from worker.compiler import compile_checkpoint
+from worker.compiler.compile import compile_checkpoint
+from worker.compiler.graph_form import Dialect, GraphForm
 from worker.engines.onnxruntime_cpu import OnnxRuntimeCpu
-from worker.opening.graph_form import Dialect, GraphForm
 
 STANDARD = GraphForm(Dialect.STANDARD)
 

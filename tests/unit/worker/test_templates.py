@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.checkpoint.checkpoint import Checkpoint, CheckpointError
+from worker.checkpoint.checkpoint import Checkpoint
+from worker.checkpoint.config import CheckpointError
 from worker.texts.late_interaction import open_tokenizer
 from worker.texts.templates import DEFAULT_INSTRUCTION, PromptTokenizer
 from worker.texts.tokenizer import open_rust

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer as RustTokenizer
 
-from worker.checkpoint.checkpoint import Checkpoint, CheckpointError
+from worker.checkpoint.checkpoint import Checkpoint
+from worker.checkpoint.config import CheckpointError
 from worker.texts.tokenizer import Tokenizer, _first_words, _last_words
 
 GOLDEN = Path(__file__).parents[2] / "golden"

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.checkpoint.checkpoint import CheckpointError
+from worker.checkpoint.config import CheckpointError
 from worker.checkpoint.torch_file import TorchFile
 from worker.checkpoint.weights import Weights, weight_files
 

@@ -4,15 +4,8 @@ import nats
 import pytest
 
 from config_service.streams import StreamLimits, Streams
-from tests import broker
 from tests.unit.gateway.batches.running import Gateway
 from tests.unit.gateway.support import EchoInference
-
-
-@pytest.fixture(scope="module")
-def nats_url(tmp_path_factory):
-    with broker.running(tmp_path_factory.mktemp("broker")) as url:
-        yield url
 
 
 @pytest.fixture

@@ -35,6 +35,11 @@ class Precision(StrEnum):
     """Products of linear layers in int8, the rest in float32."""
 
 
+TEXT_GRAPH = "model.onnx"
+VISION_GRAPH = "vision.onnx"
+"""The second graph of a model that reads images too; weights lie beside each, as `.weights`."""
+
+
 @dataclass(frozen=True, slots=True)
 class GraphForm:
     """A form of graph; engines that want the same share one cache entry."""

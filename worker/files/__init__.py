@@ -1,0 +1,1 @@
+"""Files that processes share: their digests, their locks, and writes that are whole or nothing."""
