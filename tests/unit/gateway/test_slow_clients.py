@@ -8,6 +8,7 @@ import pytest
 
 from gateway.http.server import HttpServer
 from tests.unit.gateway.http_client import connect, raw_request, read_answer
+from tests.waiting import PATIENCE_S as LONG_S
 
 PATIENCE_S = 0.3
 REPLY_BYTES = 32 * 1024 * 1024
@@ -93,7 +94,7 @@ async def reader_of_much(port):
 async def received_by(client):
     loop, received = asyncio.get_running_loop(), 0
     try:
-        while part := await asyncio.wait_for(loop.sock_recv(client, 1024 * 1024), 10):
+        while part := await asyncio.wait_for(loop.sock_recv(client, 1024 * 1024), LONG_S):
             received += len(part)
     except ConnectionResetError:
         pass
@@ -102,7 +103,7 @@ async def received_by(client):
 
 async def read_to_end(reader):
     try:
-        return await asyncio.wait_for(reader.read(), 10)
+        return await asyncio.wait_for(reader.read(), LONG_S)
     except ConnectionResetError:
         return b""
 
@@ -120,7 +121,7 @@ async def test_a_head_without_end_is_refused_before_it_fills_the_memory(port, fl
     async with connect(port) as (reader, writer):
         # To the byte, so that none is left that would reset the connection under the answer.
         writer.write((begin + more * 30)[: 64 * 1024 + 1])
-        answer = await asyncio.wait_for(read_answer(reader), 10)
+        answer = await asyncio.wait_for(read_answer(reader), LONG_S)
         assert (answer.status, answer.json["error"]["code"]) == (413, "PAYLOAD_TOO_LARGE")
         assert answer.headers["connection"] == "close"
         assert await read_to_end(reader) == b""
@@ -140,9 +141,9 @@ async def test_what_frames_a_body_is_bounded_too(begin):
         head = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n"
         writer.write(head + begin + b"a" * 400_000)
         # What was sent behind the bound may reset the connection under the answer.
-        answer = await asyncio.wait_for(read_to_end(reader), 10)
+        answer = await asyncio.wait_for(read_to_end(reader), LONG_S)
         assert answer[:12] in (b"", b"HTTP/1.1 413")
-        await asyncio.wait_for(ended.wait(), 10)
+        await asyncio.wait_for(ended.wait(), LONG_S)
     await server.stop(1)
 
 
@@ -161,9 +162,9 @@ async def test_a_body_that_breaks_its_framing_is_answered(coding, body):
     async with connect(await server.start()) as (reader, writer):
         writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: " + coding + b"\r\n\r\n")
         writer.write(body)
-        answer = await asyncio.wait_for(read_answer(reader), 10)
+        answer = await asyncio.wait_for(read_answer(reader), LONG_S)
         assert (answer.status, answer.json["error"]["code"]) == (400, "INVALID_INPUT")
-        await asyncio.wait_for(ended.wait(), 10)
+        await asyncio.wait_for(ended.wait(), LONG_S)
     await server.stop(1)
 
 
@@ -182,7 +183,7 @@ async def test_a_body_in_many_small_chunks_is_no_flood():
     async with connect(await server.start()) as (reader, writer):
         head = b"POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
         writer.write(head + b"1\r\na\r\n" * 50_000 + b"0\r\n\r\n")
-        assert (await asyncio.wait_for(read_answer(reader), 10)).status == 200
+        assert (await asyncio.wait_for(read_answer(reader), LONG_S)).status == 200
     assert len(read) == 50_000
     await server.stop(1)
 

@@ -9,6 +9,7 @@ from servicekit import subjects
 from servicekit.broker import connect
 from servicekit.subjects import Lane, Queue
 from tests import broker
+from tests.waiting import PATIENCE_S
 from worker.queue.consumer import PullConsumer
 
 LANE, MODEL = Lane("default", "cpu", "default"), "m"
@@ -117,5 +118,5 @@ async def test_one_drains_at_once_while_the_broker_is_away(tmp_path):
         consumer = await consumer_of(client, asyncio.Queue())
     while client.is_connected:
         await asyncio.sleep(0.01)
-    await asyncio.wait_for(consumer.drain(), 5)
+    await asyncio.wait_for(consumer.drain(), PATIENCE_S)
     await client.close()

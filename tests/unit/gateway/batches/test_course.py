@@ -9,6 +9,7 @@ from servicekit.errors import SieError
 from sie.errors.v1.error_reason_pb2 import ErrorReason
 from tests.unit.gateway.batches.running import ENDED, MODEL, Gateway, SlowInference, request
 from tests.unit.gateway.support import EchoInference
+from tests.waiting import PATIENCE_S
 
 
 async def test_a_batch_whose_record_cannot_be_read_keeps_no_other_from_its_turn(client, gateway):
@@ -26,7 +27,7 @@ async def test_a_batch_that_is_cancelled_keeps_what_is_done(client, place):
         lines = [request(0, url="/v1/encode/quick"), *(request(n) for n in range(1, 300))]
         batch = await gateway.begin(lines, endpoint="/v1/encode")
         waiting = await gateway.begin([request(0)])
-        await asyncio.wait_for(inference.called.wait(), 5)
+        await asyncio.wait_for(inference.called.wait(), PATIENCE_S)
         answer = await gateway.ask("POST", f"/v1/batches/{batch}/cancel")
         assert answer.json["status"] == "cancelling"
         unbegun = await gateway.ask("POST", f"/v1/batches/{waiting}/cancel")
@@ -65,7 +66,7 @@ async def test_a_batch_without_workers_keeps_no_other_waiting_and_is_cancelled_a
     inference._misbehave = without_workers
     async with Gateway(client, "gw", [place], inference, jobs=1, lease_s=2) as gateway:
         stalled = await gateway.begin([request(n) for n in range(3)])
-        await asyncio.wait_for(inference.called.wait(), 5)
+        await asyncio.wait_for(inference.called.wait(), PATIENCE_S)
         done = await gateway.until(
             await gateway.begin([request(0, url="/v1/encode/x")], "/v1/encode"), *ENDED
         )
@@ -80,9 +81,9 @@ async def test_a_batch_whose_window_passes_says_what_was_not_computed(client, pl
     inference = SlowInference()
     async with Gateway(client, "gw", [place], inference) as gateway:
         lines = [request(n) for n in range(100)]
-        batch = await gateway.begin(lines, completion_window="1s")
-        await asyncio.wait_for(inference.called.wait(), 5)
-        await asyncio.sleep(1.1)
+        batch = await gateway.begin(lines, completion_window="3s")
+        await asyncio.wait_for(inference.called.wait(), PATIENCE_S)
+        await asyncio.sleep(3.1)
         inference.open.set()
         done = await gateway.until(batch, *ENDED)
         assert done["status"] == "expired"
@@ -104,7 +105,7 @@ async def test_a_batch_goes_on_where_a_gateway_that_ends_has_left_it(client, pla
         quick = [request(n, url="/v1/encode/quick") for n in range(300)]
         slow = [request(n) for n in range(300, 400)]
         batch = await one.begin([*quick, *slow], endpoint="/v1/encode")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while (await one.status(batch))["request_counts"]["completed"] < 256:
                 await asyncio.sleep(0.05)
     made = len(inference.calls)
@@ -123,7 +124,7 @@ async def test_a_batch_of_a_gateway_that_is_silent_goes_to_another(client, place
     # One shows that it lives every fifteen seconds, which the other does not wait for.
     async with Gateway(client, "one", [place], inference, lease_s=60) as one:
         batch = await one.begin([request(n) for n in range(300)])
-        await asyncio.wait_for(inference.called.wait(), 5)
+        await asyncio.wait_for(inference.called.wait(), PATIENCE_S)
         async with Gateway(client, "two", [place], EchoInference(), lease_s=0.6) as two:
             done = await two.until(batch, *ENDED)
             assert done["status"] == "completed"
@@ -141,7 +142,7 @@ async def test_a_batch_waits_while_its_results_cannot_be_kept(client, place, tmp
     inference = SlowInference()
     async with Gateway(client, "gw", [place], inference, store=f"file://{store}") as gateway:
         batch = await gateway.begin([request(0)])
-        await asyncio.wait_for(inference.called.wait(), 5)
+        await asyncio.wait_for(inference.called.wait(), PATIENCE_S)
         # What is no directory takes no files.
         store.rename(tmp_path / "aside")
         store.touch()
