@@ -65,12 +65,11 @@ def command(workers: int, http_port: str, grpc_port: str, data_dir: Path, verbos
     progress = Progress()
     chosen = {"SIE_HTTP_PORT": http_port, "SIE_GRPC_PORT": grpc_port}
     with folder.locked(data_dir):
+        shared = os.environ.get("SIE_CACHE_DIR")
         stack = LocalStack(
             data_dir,
             ports=Ports.from_environment(os.environ | chosen),
-            cache_dir=Path(shared).resolve()
-            if (shared := os.environ.get("SIE_CACHE_DIR"))
-            else None,
+            cache_dir=Path(shared).resolve() if shared else None,
         )
         with Interrupt(_say_stopping, lambda: _kill_now(stack)) as interrupt:
             try:
